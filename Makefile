@@ -1,0 +1,121 @@
+# make                  build/mailcask            make check        every test (needs Dovecot)
+# make deps             Debian packages           make SAN=1 check  the same under ASan and UBSan
+# make demo             a tour on a throw-away server
+# make install          PREFIX=/usr/local DESTDIR=
+# make V=1              show the commands
+# make CC=clang B=build/clang lint                warnings as errors, all files
+#
+# No configure step: plain -l flags, so that `make deps demo` works when nothing is installed yet.
+B       ?= build$(if $(SAN),/san)
+Q       := $(if $(V),,@)
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+CFLAGS  ?= -O2 -g
+CSTD    := -std=gnu17
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+           -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+           -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough \
+           -Werror=implicit-function-declaration \
+           -Werror=incompatible-pointer-types -Werror=return-type
+HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fno-common
+SANF    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ALL     = $(CSTD) $(WARN) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' \
+          $(CFLAGS) $(if $(SAN),$(SANF),$(HARDEN)) $(EXTRA)
+LIBS    := -linih -lsqlite3 -lgsasl -ljansson -lssl -lcrypto
+
+LIBSRC  := $(sort $(wildcard core/*/*.c backends/*/*.c))
+CMDSRC  := $(sort $(wildcard cmd/*.c))
+# Tests are built from a second set of objects with crash points compiled in.
+TESTLIB := $(sort $(wildcard tests/lib/*.c))
+UNIT    := $(sort $(wildcard tests/unit/test_*.c tests/conformance/test_*.c tests/scripted/test_*.c \
+             tests/live/test_*.c tests/crash/test_*.c tests/relay/test_*.c))
+FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+TOOLS   := $(sort $(wildcard tests/tools/*.c))
+HEADERS := $(sort $(wildcard core/*/*.h backends/*/*.h cmd/*.h tests/lib/*.h))
+
+UNITBIN := $(UNIT:%.c=$B/%)
+FUZZBIN := $(FUZZ:tests/fuzz/fuzz_%.c=$B/tests/fuzz/replay_%)
+TOOLBIN := $(TOOLS:%.c=$B/%)
+
+all: $B/mailcask
+
+deps:
+	@sh tests/deps.sh
+
+$B/mailcask: $(CMDSRC:%.c=$B/obj/%.o) $B/libmailcask.a
+	@echo "  LD  $@"
+	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+$B/libmailcask.a: $(LIBSRC:%.c=$B/obj/%.o)
+	@rm -f $@
+	@echo "  AR  $@"
+	$(Q)$(AR) rcs $@ $^
+
+# The same program with crash points: what tests run and kill.
+$B/mailcask-test: $(CMDSRC:%.c=$B/tobj/%.o) $B/libtest.a
+	@echo "  LD  $@"
+	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+$B/libtest.a: $(LIBSRC:%.c=$B/tobj/%.o) $(TESTLIB:%.c=$B/tobj/%.o)
+	@rm -f $@
+	@echo "  AR  $@"
+	$(Q)$(AR) rcs $@ $^
+
+$B/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC  $<"
+	$(Q)$(CC) $(ALL) -MMD -MP -c -o $@ $<
+$B/tobj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC  $< (test)"
+	$(Q)$(CC) $(ALL) -DMAILCASK_TEST -MMD -MP -c -o $@ $<
+
+$(UNITBIN): $B/%: $B/tobj/%.o $B/libtest.a
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+$(TOOLBIN): $B/%: $B/tobj/%.o $B/libtest.a
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(FUZZBIN): $B/tests/fuzz/replay_%: $B/tobj/tests/fuzz/fuzz_%.o $B/tobj/tests/fuzz/replay.o $B/libtest.a
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+check: headers
+	+@$(MAKE) --no-print-directory -j$(or $(JOBS),$(shell nproc)) EXTRA="-Werror $(EXTRA)" check-build
+	@B=$B SAN=$(SAN) sh tests/run.sh
+check-build: $B/mailcask $B/mailcask-test $(UNITBIN) $(FUZZBIN) $(TOOLBIN)
+
+# Every header compiles alone.
+headers: $(HEADERS:%=$B/headers/%.ok)
+$B/headers/%.ok: %
+	@mkdir -p $(@D)
+	@$(CC) $(ALL) -fsyntax-only -x c $< && touch $@
+
+lint: EXTRA += -Werror
+lint: check-build
+
+# libFuzzer for T seconds on each target (clang), starting from the kept corpus.
+fuzz:
+	@mkdir -p $B/fuzz
+	@for f in $(FUZZ); do n=$$(basename $$f .c); n=$${n#fuzz_}; mkdir -p $B/fuzz/$$n tests/fuzz/corpus/$$n; \
+	  clang $(CSTD) -I. -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	    -o $B/fuzz/run-$$n $$f $(LIBSRC) $(LIBS) && \
+	  $B/fuzz/run-$$n -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
+
+demo: all
+	+@$(MAKE) --no-print-directory check-tools
+	@B=$B sh tests/demo.sh
+check-tools: $(TOOLBIN)
+
+install: all
+	install -D -m 755 $B/mailcask $(DESTDIR)$(PREFIX)/bin/mailcask
+	install -D -m 644 cmd/share/mailcask.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailcask.1
+	install -D -m 644 config.example.ini $(DESTDIR)$(PREFIX)/share/doc/mailcask/config.example.ini
+
+clean:
+	rm -rf build
+
+.PHONY: all deps check check-build check-tools headers lint fuzz demo install clean
+-include $(shell find $B -name '*.d' 2>/dev/null)
