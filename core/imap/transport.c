@@ -1,0 +1,7 @@
+#include "core/imap/transport.h"
+
+void transport_free(struct transport *t)
+{
+	if (t)
+		t->ops->free(t);
+}

@@ -1,0 +1,138 @@
+#ifndef CORE_IMAP_TRANSPORT_H
+#define CORE_IMAP_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/bytes.h"
+
+struct err;
+struct pollfd;
+struct transport;
+
+/*
+ * A two-way byte stream that never blocks: TCP, TLS on top of any other transport, or plain
+ * memory. Layers own what lies below them and are freed from the top.
+ *
+ *   tls
+ *    |          transport_tls_new(lower) at the start (implicit TLS) or later (STARTTLS)
+ *   tcp | memory
+ *
+ * An operation that cannot go on returns TRANSPORT_AGAIN; the caller then waits for what
+ * transport_poll() asks for and repeats it. In TLS a read may have to wait until the socket can be
+ * written and a write until it can be read: transport_poll() knows, the caller need not.
+ */
+enum transport_io {
+	TRANSPORT_OK,     /* went on: bytes moved, or the stream is open */
+	TRANSPORT_AGAIN,  /* wait, then call again */
+	TRANSPORT_EOF,    /* the peer ended the stream (reads only) */
+	TRANSPORT_FAILED, /* *err is set: ERR_RETRY (network) or ERR_FATAL (certificate, settings) */
+};
+
+/* What the caller means to do next; bits. */
+enum { TRANSPORT_READ = 1 << 0, TRANSPORT_WRITE = 1 << 1 };
+
+struct transport_ops {
+	const char *name;
+	/* Go on with connecting or shaking hands until TRANSPORT_OK. Called again after every wait. */
+	enum transport_io (*open)(struct transport *t, struct err *err);
+	/* Read 1 to `max` bytes into `p`; *n is how many. */
+	enum transport_io (*read)(struct transport *t, void *p, size_t max, size_t *n, struct err *err);
+	/* Write some of `data`; *n is how much was taken. Never raises SIGPIPE. */
+	enum transport_io (*write)(struct transport *t, struct bytes data, size_t *n, struct err *err);
+	/* As transport_poll(). */
+	bool (*poll)(struct transport *t, unsigned intent, struct pollfd *out);
+	/* Frees what lies below too. */
+	void (*free)(struct transport *t);
+};
+
+/* First member of every transport. */
+struct transport {
+	const struct transport_ops *ops;
+	/* While opening: call open() again at this time (clock_ms) even if nothing happened; 0: never. */
+	int64_t wake_at;
+	/* Bytes cannot be read or changed on the way. */
+	bool is_private;
+	/* Both ends are on this machine. Known once open. */
+	bool is_local;
+};
+
+static inline enum transport_io transport_open(struct transport *t, struct err *err)
+{
+	return t->ops->open(t, err);
+}
+
+static inline enum transport_io transport_read(struct transport *t, void *p, size_t max, size_t *n,
+					       struct err *err)
+{
+	return t->ops->read(t, p, max, n, err);
+}
+
+static inline enum transport_io transport_write(struct transport *t, struct bytes data, size_t *n,
+						struct err *err)
+{
+	return t->ops->write(t, data, n, err);
+}
+
+/*
+ * Fill *out (fd -1: there is nothing to wait for) with what poll() should watch so that the
+ * operations in `intent` can go on, also while opening. Returns true when one of them can go on
+ * at once, whatever poll() would say: TLS may hold decrypted bytes already.
+ */
+static inline bool transport_poll(struct transport *t, unsigned intent, struct pollfd *out)
+{
+	return t->ops->poll(t, intent, out);
+}
+
+/* NULL is allowed. */
+void transport_free(struct transport *t);
+
+/*
+ * Connect to each address of `host` in turn until one answers, within `timeout_ms` together. The
+ * name is looked up here, which blocks. Returns NULL with *err set when there is no such host.
+ */
+struct transport *transport_tcp_new(const char *host, const char *port, int64_t timeout_ms,
+				    struct err *err);
+
+/* All strings are borrowed for the call; NULL means not given. */
+struct transport_tls_settings {
+	const char *host;    /* name or IP address: SNI, and what the certificate must be for */
+	const char *ca_file; /* PEM file, or a directory of hashed certificates; NULL: the system's */
+	/*
+	 * "sha256:" and the base64 SHA-256 of the server's public key (SPKI). When given it alone
+	 * decides: chain, name and dates of the certificate are not looked at, another key is refused.
+	 */
+	const char *pin;
+	const char *cert_file; /* client certificate (chain), PEM */
+	const char *key_file;  /* its key; NULL: in cert_file */
+};
+
+/*
+ * TLS 1.2 or later as client over `lower`, which it owns from then on, also on failure. A refused
+ * certificate fails open() with ERR_FATAL, the reason, and the pin that would accept this server.
+ * Returns NULL with *err set when the settings cannot be used.
+ */
+struct transport *transport_tls_new(struct transport *lower,
+				    const struct transport_tls_settings *set, struct err *err);
+
+/* What `pin` would have to be for the peer of an open TLS transport. Owned by the caller. */
+char *transport_tls_peer_pin(struct transport *tls);
+
+/*
+ * A stream whose other end is the test itself. `peer` is called with everything that is written and
+ * may call transport_memory_feed(), _end() and _limit() on the same transport.
+ */
+typedef void transport_peer_fn(void *ctx, struct transport *t, struct bytes written);
+
+struct transport *transport_memory_new(transport_peer_fn *peer, void *ctx);
+/* Bytes to be read next. */
+void transport_memory_feed(struct transport *t, struct bytes data);
+/* The stream ends after what was fed. */
+void transport_memory_end(struct transport *t);
+/* Move at most `read_max` and `write_max` bytes per call; a `write_max` of 0 blocks writing. */
+void transport_memory_limit(struct transport *t, size_t read_max, size_t write_max);
+/* What is_private and is_local shall claim. */
+void transport_memory_claim(struct transport *t, bool is_private, bool is_local);
+
+#endif
