@@ -1,0 +1,378 @@
+#ifndef CORE_SYNC_STORE_H
+#define CORE_SYNC_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+#include "core/mail/flags.h"
+#include "core/mail/maildate.h"
+#include "core/mail/mailbox_name.h"
+#include "core/msgset/uidset.h"
+
+/*
+ * What core/sync knows of a place that holds mailboxes. Every backend fills one
+ * struct store_ops; callers use the store_*() and mailbox_*() wrappers below, which hold the
+ * checks all stores share. Nothing in here prints, and nothing starts a thread.
+ *
+ * Errors: 0 or -1 with *err set. ERR_MAILBOX spoils one mailbox, ERR_RETRY the connection,
+ * anything else the store.
+ */
+struct store;
+struct mailbox;
+
+enum store_mode { STORE_READ, STORE_WRITE };
+
+enum store_traits {
+	STORE_HOLDS_BASE = 1 << 0,  /* base and set_base work: it remembers the last agreement */
+	STORE_HAS_HISTORY = 1 << 1, /* what is expunged can still be found (git) */
+};
+
+/* Shared by everything in one run. Stores look at `stop` between pieces and batches. */
+struct run {
+	const volatile int *stop; /* not 0: end soon with ERR_STOPPED; may be NULL */
+};
+
+struct store_config {
+	const char *name;     /* section name in the config file, for messages */
+	const char *path;     /* local stores: root directory */
+	const char *layout;   /* maildir: "fs" (also when NULL) or "maildir++" */
+	const char *account;  /* fingerprint of the account it belongs to: "user@host" */
+	const void *settings; /* backend's own (struct imap_account for imap), or NULL */
+	const struct run *run;
+	bool create;        /* make it when the path is missing or an empty directory */
+	bool adopt;         /* take a directory that is not ours; its files are candidates for pairing */
+	bool rebind;        /* its base belongs to another account: drop the base, pair by content */
+	bool claim_foreign; /* files others put there become messages (a source, or two-way sync) */
+};
+
+/* What lies at a local store's path, found without changing anything. */
+enum store_presence {
+	STORE_MISSING, /* no such path */
+	STORE_EMPTY,   /* an empty directory */
+	STORE_FOREIGN, /* something, but without our identity */
+	STORE_OURS,
+};
+
+struct store_identity {
+	enum store_presence presence;
+	char uuid[37];       /* "" unless STORE_OURS */
+	char *account;       /* fingerprint it was last used for, owned; NULL unless STORE_OURS */
+	uint64_t generation; /* grows with every commit */
+};
+
+void store_identity_release(struct store_identity *id);
+
+/* What the source said of a mailbox at one moment; all of it from one answer. 0: not told. */
+struct token {
+	bool known; /* false: not told at all; compare in full */
+	uint32_t uidvalidity;
+	uint32_t uidnext;
+	uint32_t messages;
+	uint64_t highestmodseq; /* 0: none, so flags may have changed unseen */
+};
+
+enum mailbox_attributes {
+	MAILBOX_NOSELECT = 1 << 0, /* a name only; holds no messages (also \NonExistent) */
+	MAILBOX_SUBSCRIBED = 1 << 1,
+	MAILBOX_ALL = 1 << 2, /* special use, RFC 6154 */
+	MAILBOX_ARCHIVE = 1 << 3,
+	MAILBOX_DRAFTS = 1 << 4,
+	MAILBOX_FLAGGED = 1 << 5,
+	MAILBOX_JUNK = 1 << 6,
+	MAILBOX_SENT = 1 << 7,
+	MAILBOX_TRASH = 1 << 8,
+};
+
+struct mailbox_info {
+	struct mailbox_name name;
+	unsigned attributes; /* enum mailbox_attributes */
+	/*
+	 * A source: its state now. A store that holds a base: the source's state at the last
+	 * agreement (token.known false: never agreed).
+	 */
+	struct token token;
+	/* The rest only of a store that holds a base. */
+	uint64_t known;   /* how many source messages the base knows */
+	uint64_t stored;  /* live messages bound to a source UID, known to the base or not yet */
+	uint64_t pending; /* quarantined and not accepted: to be tried again */
+	uint64_t held;    /* kept because the guard held their deletion back */
+	bool touched;     /* its files changed since we last looked: compare with changes() */
+};
+
+struct mailbox_list {
+	struct mailbox_info *v; /* sorted by name */
+	size_t n, cap;
+	bool complete; /* the answer ended as it should: absence from it means something */
+	/*
+	 * What the store wants to be handed back next time as `hint` of list(), so that it need
+	 * not ask again (imap: the namespaces). Owned, may be NULL. Never needed for correctness.
+	 */
+	char *hint;
+};
+
+void mailbox_list_release(struct mailbox_list *list);
+/* Add an empty entry and return it; mailbox_list_sort() when all are there. */
+struct mailbox_info *mailbox_list_add(struct mailbox_list *list);
+void mailbox_list_sort(struct mailbox_list *list);
+/* By binary search in a sorted list; NULL when absent. */
+struct mailbox_info *mailbox_list_find(const struct mailbox_list *list,
+				       const struct mailbox_name *name);
+
+/* A live message as an index knows it: small, because a mailbox may have a million. */
+struct entry {
+	uint32_t uid;        /* this store's */
+	uint32_t source_uid; /* base holders: the source's UID it is bound to, 0 for none. Others: 0 */
+	uint32_t flags;      /* as they are now: id in changes.flags */
+	uint32_t base_flags; /* base holders: as last agreed, id in changes.flags. Others: 0 */
+	uint32_t size;       /* bytes as on the wire, UINT32_MAX for that or more; 0: not told */
+};
+
+/* What a mailbox holds. */
+struct changes {
+	struct entry *v; /* ascending by uid */
+	size_t n, cap;
+	struct flag_table flags;
+	/*
+	 * Messages that may exist, without attributes: an upper bound (1:UIDNEXT-1) given instead
+	 * of entries when the request said everything_new. Empty otherwise.
+	 */
+	struct uidset fresh;
+	struct token token;    /* of this answer */
+	bool complete;         /* absence from `v` proves a message gone: tagged OK and counts agree */
+	uint64_t foreign;      /* files that are not ours and were left alone */
+	struct uidset missing; /* base holders: source UIDs whose file is gone, though not by us */
+	struct err err;        /* kind not ERR_NONE: this mailbox could not be compared, and why */
+};
+
+void changes_init(struct changes *c);
+void changes_release(struct changes *c);
+/* Append one entry (uid above the last one's). */
+struct entry *changes_add(struct changes *c, uint32_t uid);
+
+/* One mailbox to be compared. */
+struct changes_request {
+	struct mailbox *mailbox;
+	bool everything_new; /* nothing of it is stored: `fresh` will do */
+	struct changes *out; /* initialised by the caller */
+};
+
+struct quarantined {
+	uint32_t uid;  /* source UID */
+	uint64_t size; /* 0: not told */
+	char *reason;  /* owned; already escaped */
+	int64_t since; /* Unix time of the first failure */
+	uint32_t attempts;
+	bool accepted; /* the user said it is fine: no longer exit 3, not tried again */
+};
+
+/* What both sides were last known to agree on, of one mailbox. */
+struct base {
+	struct token token;  /* known false: never agreed */
+	struct uidset known; /* every source UID at the token: stored, quarantined or filtered out */
+	struct uidset held;  /* this store's UIDs kept because the guard held their deletion back */
+	struct quarantined *quarantine; /* ascending by uid */
+	size_t n_quarantine;
+};
+
+void base_init(struct base *b);
+void base_release(struct base *b);
+
+/* What travels with a message; all borrowed for the call. */
+struct message {
+	uint32_t uid; /* the source's */
+	const struct flags *flags;
+	const struct maildate *date;
+	uint64_t size; /* bytes that will be written, if told; else 0 */
+};
+
+enum outcome {
+	OUTCOME_DONE,
+	OUTCOME_ADOPTED,     /* append: paired with an existing equal message, not stored anew */
+	OUTCOME_UID_UNKNOWN, /* the message does not exist (any more) */
+	OUTCOME_REFUSED,     /* it exists, but the store would not give or take it: *why */
+	OUTCOME_NO_ANSWER,   /* not tried to the end (line lost, stopped): ask again in a later run */
+};
+
+/*
+ * Where messages go. fetch() pushes into one; append() hands one out. Several messages may be
+ * open at once, told apart by *handle. Every begin() that returned 0 is followed by exactly one
+ * end(). A failure of kind ERR_MESSAGE concerns this message only (the fetch goes on and reports it
+ * OUTCOME_REFUSED; after a failed write() still comes end() with complete false); any other ends the fetch.
+ */
+struct message_sink {
+	void *ctx;
+	/* `tag` is the want's. Attributes may be missing here (flags, date NULL); end() has them all. */
+	int (*begin)(void *ctx, void *tag, const struct message *msg, void **handle,
+		     struct err *err);
+	int (*write)(void *ctx, void *handle, struct bytes piece, struct err *err);
+	/* complete false: the body was cut, forget it (msg may be NULL then). */
+	int (*end)(void *ctx, void *handle, const struct message *msg, bool complete,
+		   struct err *err);
+};
+
+/*
+ * Tells the fate of a message. fetch: exactly once for each message asked for that exists, and for
+ * each that is missing from an exact set; DONE means the sink's end() took it. append: once per
+ * message, in end() or later, at latest in commit(). `uid` is the source's UID, `new_uid` the UID in the
+ * store that took it (append only). `why` is NULL where nothing went wrong.
+ */
+typedef void outcome_fn(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
+			const struct err *why);
+
+/* Messages of one mailbox to be fetched. */
+struct want {
+	struct mailbox *mailbox;
+	const struct uidset *set;
+	/*
+	 * false: `set` is an upper bound and nothing of the mailbox is held yet. The store then
+	 * proves that it delivered all there are (against the message count, asking for the list
+	 * of UIDs on a mismatch) and says so in `complete`.
+	 */
+	bool exact;
+	uint64_t expect; /* how many messages to expect, for batching and progress; 0: unknown */
+	void *tag;       /* given to sink and report */
+	/* Out: every message that exists had its outcome, and none was OUTCOME_NO_ANSWER. */
+	bool complete;
+	struct err err; /* out: why not; kind ERR_NONE otherwise */
+};
+
+struct flag_delta {
+	struct flags add, remove;
+};
+
+/* Messages that a plan would remove from one mailbox. */
+struct removal {
+	struct mailbox *mailbox;
+	const struct uidset *set; /* this store's UIDs */
+	uint64_t lost; /* out: how many have content that would then be live nowhere in the store */
+};
+
+struct store_ops {
+	const char *type; /* as written in the config file */
+	unsigned traits;  /* enum store_traits */
+
+	/* Local stores: look at cfg->path, changing and locking nothing. NULL for remote ones. */
+	int (*identify)(const struct store_config *cfg, struct store_identity *out,
+			struct err *err);
+	/*
+	 * STORE_WRITE locks the store (ERR_LOCKED names the holder), settles what a crash left and, with
+	 * cfg->create, makes it. *cfg and what it points to outlive the store. *out is the caller's.
+	 */
+	int (*open)(struct store **out, const struct store_config *cfg, enum store_mode mode,
+		    struct err *err);
+	/* Also closes its mailboxes. What was not committed may be lost. */
+	void (*close)(struct store *st);
+
+	/* Every mailbox with its token, in as few round trips as it takes. `hint` from last time, or NULL. */
+	int (*list)(struct store *st, const char *hint, struct mailbox_list *out, struct err *err);
+	/* Ask for one mailbox by name. */
+	int (*exists)(struct store *st, const struct mailbox_name *name, bool *out,
+		      struct err *err);
+	/* Costs no round trip by itself; any number may be open. `info` is from list(). */
+	int (*open_mailbox)(struct store *st, const struct mailbox_info *info,
+			    enum store_mode mode, struct mailbox **out, struct err *err);
+	/* The last agreement. Base holders only. */
+	int (*base)(struct mailbox *mb, struct base *out, struct err *err);
+	/*
+	 * What the mailboxes hold now. Many in one call, so that a store can overlap round trips;
+	 * trouble with one is left in its out->err. -1: the store itself failed.
+	 */
+	int (*changes)(struct store *st, struct changes_request *req, size_t n, struct err *err);
+	/* Messages of several mailboxes into the sink. Trouble with one mailbox is left in its want. */
+	int (*fetch)(struct store *st, struct want *want, size_t n,
+		     const struct message_sink *sink, outcome_fn *report, void *ctx,
+		     struct err *err);
+
+	/* The rest is for stores that can be written; NULL where this one cannot. */
+
+	/*
+	 * Fill *sink, which takes messages for `mb` until the store is closed. A base holder binds
+	 * each to its source UID (msg->uid; 0: to none). For good only after commit(). `tag` goes to report.
+	 */
+	int (*append)(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
+		      struct message_sink *sink, struct err *err);
+	/* Base holders make the outcome the base flags too. */
+	int (*change_flags)(struct mailbox *mb, const struct uidset *set,
+			    const struct flag_delta *delta, struct err *err);
+	/* `to` is of the same store. Flags, date and content go along; source UIDs do not. */
+	int (*copy)(struct mailbox *mb, const struct uidset *set, struct mailbox *to,
+		    struct err *err);
+	/* Remove exactly these, live or kept, at commit(). UIDs that are gone already are no error. */
+	int (*expunge)(struct mailbox *mb, const struct uidset *set, struct err *err);
+	/*
+	 * Turn live messages into kept ones, at commit(): the content stays, without source UID,
+	 * not in known; a later append of equal content takes it over. `held`: by the guard.
+	 */
+	int (*keep)(struct mailbox *mb, const struct uidset *set, bool held, struct err *err);
+	/* Fill in removal.lost, looking at all of them together: a message moved elsewhere is not lost. */
+	int (*count_lost)(struct store *st, struct removal *r, size_t n, struct err *err);
+	/* Replace the base at the next commit(), but not `held`: keep() and expunge() maintain that. */
+	int (*set_base)(struct mailbox *mb, const struct base *b, struct err *err);
+	/* After a changed UIDVALIDITY: source UID from[i] becomes to[i]; all others are unbound. */
+	int (*renumber)(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,
+			struct err *err);
+
+	int (*create)(struct store *st, const struct mailbox_name *name, unsigned attributes,
+		      struct err *err);
+	int (*rename)(struct store *st, const struct mailbox_name *from,
+		      const struct mailbox_name *to, struct err *err);
+	/* Only an empty mailbox can be removed: expunge first. */
+	int (*remove)(struct store *st, const struct mailbox_name *name, struct err *err);
+	int (*subscribe)(struct store *st, const struct mailbox_name *name, bool on,
+			 struct err *err);
+
+	/* Returns once everything since the last commit would survive a crash. */
+	int (*commit)(struct store *st, struct err *err);
+};
+
+/* Implementations put these first in their own structs. */
+struct store {
+	const struct store_ops *ops;
+	const struct store_config *cfg;
+};
+
+struct mailbox {
+	struct store *store;
+	struct mailbox_name name; /* a copy, made by the backend's open_mailbox() */
+};
+
+int store_open(const struct store_ops *ops, struct store **out, const struct store_config *cfg,
+	       enum store_mode mode, struct err *err);
+void store_close(struct store *st); /* NULL is allowed */
+int store_list(struct store *st, const char *hint, struct mailbox_list *out, struct err *err);
+int store_exists(struct store *st, const struct mailbox_name *name, bool *out,
+		 struct err *err);
+int store_changes(struct store *st, struct changes_request *req, size_t n, struct err *err);
+int store_fetch(struct store *st, struct want *want, size_t n, const struct message_sink *sink,
+		outcome_fn *report, void *ctx, struct err *err);
+int store_count_lost(struct store *st, struct removal *r, size_t n, struct err *err);
+int store_create(struct store *st, const struct mailbox_name *name, unsigned attributes,
+		 struct err *err);
+int store_rename(struct store *st, const struct mailbox_name *from,
+		 const struct mailbox_name *to, struct err *err);
+int store_remove(struct store *st, const struct mailbox_name *name, struct err *err);
+int store_subscribe(struct store *st, const struct mailbox_name *name, bool on,
+		    struct err *err);
+int store_commit(struct store *st, struct err *err);
+/* ERR_STOPPED when the run was asked to end. Stores call it between pieces and batches. */
+int store_check_stop(const struct store *st, struct err *err);
+
+int mailbox_open(struct store *st, const struct mailbox_info *info, enum store_mode mode,
+		 struct mailbox **out, struct err *err);
+int mailbox_base(struct mailbox *mb, struct base *out, struct err *err);
+int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
+		   struct message_sink *sink, struct err *err);
+int mailbox_change_flags(struct mailbox *mb, const struct uidset *set,
+			 const struct flag_delta *delta, struct err *err);
+int mailbox_copy(struct mailbox *mb, const struct uidset *set, struct mailbox *to,
+		 struct err *err);
+int mailbox_expunge(struct mailbox *mb, const struct uidset *set, struct err *err);
+int mailbox_keep(struct mailbox *mb, const struct uidset *set, bool held, struct err *err);
+int mailbox_set_base(struct mailbox *mb, const struct base *b, struct err *err);
+int mailbox_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,
+		     struct err *err);
+
+#endif
