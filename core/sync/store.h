@@ -134,7 +134,7 @@ struct entry {
 struct changes {
 	struct entry *v; /* ascending by uid */
 	size_t n, cap;
-	struct flag_table flags;
+	struct flag_table *flags; /* owned, made by changes_init() */
 	/*
 	 * Messages that may exist, without attributes: an upper bound (1:UIDNEXT-1) given instead
 	 * of entries when the request said everything_new. Empty otherwise.

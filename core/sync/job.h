@@ -1,0 +1,92 @@
+#ifndef CORE_SYNC_JOB_H
+#define CORE_SYNC_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/sync/guard.h"
+#include "core/sync/store.h"
+
+/*
+ * One run of one configured job, from opening both stores to the last commit: identity and
+ * locks, listing, comparing, planning, additions, guard, deletions, record. All that can go wrong
+ * with one mailbox is in the report; job_run() fails only when the job as a whole could not go on.
+ */
+enum job_deletions {
+	DELETIONS_MIRROR, /* what is gone at the source goes from the live target mailbox */
+	DELETIONS_KEEP,   /* it becomes a kept message */
+};
+
+enum job_phase { JOB_CONNECT, JOB_LIST, JOB_COMPARE, JOB_TRANSFER, JOB_FINISH };
+
+struct job_progress {
+	enum job_phase phase;
+	uint64_t messages, messages_total; /* total 0: not known yet; may grow */
+	uint64_t bytes;
+	const char *mailbox; /* display text of the one in work, or NULL; not escaped */
+};
+
+struct job_settings {
+	const char *name; /* section name */
+	const struct store_ops *source, *target;
+	/* `run` of both is set by job_run(); `account` of both to the source account's fingerprint. */
+	struct store_config source_config, target_config;
+	const char *state_dir;         /* $XDG_STATE_HOME/mailcask; made when missing */
+	const char *const *mailboxes;  /* patterns, `!` excludes, `\Sent` means special use; n 0: all */
+	size_t n_mailboxes;
+	const char *const *only;       /* further restriction for this run (--mailbox); n 0: none */
+	size_t n_only;
+	enum job_deletions deletions;
+	struct guard_limits max_delete;
+	const char *const *guard_exempt; /* patterns as above; NULL: \Trash \Junk */
+	size_t n_guard_exempt;
+	bool dry_run;                  /* plan, change nothing on either side, not even the state */
+	bool allow_deletes_given;
+	uint64_t allow_deletes;        /* let at most so many guarded deletions through */
+	bool adopt, rebind;
+	const volatile int *stop;      /* as struct run; may be NULL */
+	void (*progress)(void *ctx, const struct job_progress *p); /* often; may be NULL */
+	void *progress_ctx;
+};
+
+/* What became of one mailbox, or with dry_run what would. */
+struct job_mailbox {
+	char *name; /* display text, not escaped */
+	bool unchanged;
+	bool created;
+	bool new_is_bound;  /* plan only: `new_messages` is an upper bound */
+	uint64_t new_messages, adopted, flags_changed, removed, kept, held;
+	uint64_t waiting;   /* deletions put off to the next run, because an addition failed */
+	uint64_t quarantined; /* not accepted, in all */
+	uint64_t foreign;   /* files we did not write and left alone */
+	uint64_t bytes;
+	char *problem;      /* why it was skipped or is incomplete, ready to print; NULL: none */
+	bool skipped;       /* nothing of it was done */
+	struct quarantined *quarantine; /* those not accepted, n `quarantined` */
+};
+
+struct job_report {
+	struct job_mailbox *v;
+	size_t n, cap;
+	char **notes; /* for the user, one sentence each, ready to print */
+	size_t n_notes, cap_notes;
+	struct guard_verdict guard; /* what the guard counted */
+	bool held;      /* deletions were held back: exit 4 */
+	bool incomplete; /* skipped mailboxes or unaccepted quarantine: exit 3 */
+	uint64_t deletes_shown; /* the N that --allow-deletes=N must be at least */
+	uint64_t mailboxes_unchanged;
+	uint64_t new_messages, adopted, flags_changed, removed, kept, held_messages, bytes;
+};
+
+void job_report_init(struct job_report *r);
+void job_report_release(struct job_report *r);
+
+/*
+ * Run it. On -1 the report still says what was done, and all that it counts as stored is durable.
+ * Kinds: ERR_AUTH, ERR_RETRY, ERR_LOCKED, ERR_HELD (not the expected store: nothing was touched),
+ * ERR_CONFIG, ERR_STOPPED, ERR_FATAL.
+ */
+int job_run(const struct job_settings *job, struct job_report *report, struct err *err);
+
+#endif
