@@ -30,7 +30,10 @@ struct job_progress {
 struct job_settings {
 	const char *name; /* section name */
 	const struct store_ops *source, *target;
-	/* `run` of both is set by job_run(); `account` of both to the source account's fingerprint. */
+	/*
+	 * source_config.account is the account's fingerprint, "user@host". job_run() sets the run of
+	 * both, and the target's account, create, adopt and rebind.
+	 */
 	struct store_config source_config, target_config;
 	const char *state_dir;         /* $XDG_STATE_HOME/mailcask; made when missing */
 	const char *const *mailboxes;  /* patterns, `!` excludes, `\Sent` means special use; n 0: all */

@@ -324,7 +324,10 @@ struct store_ops {
 	int (*subscribe)(struct store *st, const struct mailbox_name *name, bool on,
 			 struct err *err);
 
-	/* Returns once everything since the last commit would survive a crash. */
+	/*
+	 * Returns once everything since the last commit would survive a crash. Messages still open
+	 * in an append sink are not part of it and stay open. Also makes cfg->account the store's.
+	 */
 	int (*commit)(struct store *st, struct err *err);
 };
 

@@ -1,0 +1,50 @@
+#ifndef CORE_SYNC_PLAN_H
+#define CORE_SYNC_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/sync/store.h"
+
+/*
+ * The planner: what would make one target mailbox equal to its source. Pure: no I/O, three inputs
+ * in, a plan out. One way: the source's word holds, the target's own changes are set back.
+ */
+struct plan_input {
+	/*
+	 * What the source holds now. NULL: proven unchanged since base->token, so that the base says
+	 * it all: base->known is the set, the target's base flags are the flags.
+	 */
+	const struct changes *source;
+	const struct base *base;
+	const struct changes *target; /* NULL: the target has nothing of it */
+};
+
+/* One STORE: the same flags for many messages. */
+struct flag_change {
+	struct flag_delta delta;
+	struct uidset set; /* target UIDs */
+};
+
+struct plan {
+	struct uidset fetch; /* source UIDs to transfer */
+	bool fetch_exact;    /* false: an upper bound, see struct want */
+	uint64_t expect;     /* how many messages that will be */
+	struct flag_change *flags;
+	size_t n_flags, cap_flags;
+	uint64_t flags_changed; /* messages in them */
+	struct uidset gone;        /* target UIDs of messages proven gone at the source */
+	struct uidset gone_source; /* their source UIDs */
+	struct uidset present;     /* source UIDs stored at the target and still at the source */
+	bool doubt; /* the source's answer proves nothing about absence: no deletions planned */
+};
+
+void plan_init(struct plan *p);
+void plan_release(struct plan *p);
+void plan_mailbox(const struct plan_input *in, struct plan *out);
+
+/* Whether there is nothing to do. */
+bool plan_is_empty(const struct plan *p);
+
+#endif
