@@ -26,7 +26,7 @@ struct dovecot {
 	int port;            /* clear text, STARTTLS offered */
 	int tls_port;        /* implicit TLS */
 	const char *dir;     /* everything lies in here */
-	const char *ca_file; /* PEM of the CA that signed the good certificate */
+	char *ca_file;       /* PEM of the CA that signed the good certificate */
 	struct dovecot_priv *priv;
 };
 
@@ -39,8 +39,8 @@ void dovecot_down(struct dovecot *dv);
 void dovecot_stop(struct dovecot *dv); /* NULL is allowed; removes everything */
 /* The Maildir of one user, owned by the caller. */
 char *dovecot_maildir(const struct dovecot *dv, const char *user);
-/* Give files written into the Maildir by the test to the user the server serves it as. */
-void dovecot_own(const struct dovecot *dv, const char *path);
+/* Give a file or a tree that the test wrote to the user whom servers here serve mail as. */
+void dovecot_own(const char *path);
 /* The server's log so far, owned by the caller. */
 char *dovecot_log(const struct dovecot *dv);
 
