@@ -1,0 +1,48 @@
+#ifndef CORE_IMAP_ACCOUNT_H
+#define CORE_IMAP_ACCOUNT_H
+
+#include <stdint.h>
+
+struct buf;
+struct err;
+
+enum imap_tls {
+	IMAP_TLS_IMPLICIT, /* from the first byte (port 993) */
+	IMAP_TLS_STARTTLS, /* port 143; a server that cannot is refused */
+	IMAP_TLS_NONE,     /* clear text, password included: only where a person asked for it */
+};
+
+/* How to authenticate. */
+enum imap_auth {
+	IMAP_AUTH_AUTO,  /* the best that the server offers */
+	IMAP_AUTH_PLAIN, /* AUTHENTICATE PLAIN or nothing */
+	IMAP_AUTH_LOGIN, /* LOGIN or nothing */
+};
+
+/*
+ * One login on one server. Plain data, borrowed by every session made with it until that
+ * session is freed. NULL strings are not given.
+ */
+struct imap_account {
+	const char *name; /* for messages */
+	const char *host;
+	const char *port; /* NULL: 993 or 143 */
+	enum imap_tls tls;
+	const char *tls_ca_file; /* file or directory; NULL: the system's */
+	const char *tls_pin;     /* sha256:BASE64, accepted instead of the chain */
+	const char *tls_client_cert;
+	const char *tls_client_key;
+	const char *user;
+	const char *authzid; /* act as this user (administrators) */
+	enum imap_auth auth;
+	/*
+	 * Where the password comes from: asked for when it is about to be sent, once per login; the
+	 * session wipes its copy right after. Appends to `out`; 0, or -1 with *err set.
+	 */
+	int (*password)(void *ctx, struct buf *out, struct err *err);
+	void *password_ctx;
+	int64_t timeout_ms;             /* for connecting, and for silence while waiting; 0: 60 s */
+	const char *disable_extensions; /* "QRESYNC, MOVE": as if not advertised */
+};
+
+#endif
