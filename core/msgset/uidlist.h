@@ -61,7 +61,7 @@ bool uidlist_is_distinct(const struct uidlist *l);
 
 /*
  * Text, uid-set of RFC 4315 section 4. As uidset_parse(), with UIDSET_STRICT or UIDSET_TOLERANT. Tolerant
- * takes blanks around items, leading zeros, and nothing at all (some servers send empty
+ * takes blanks around numbers, leading zeros, and nothing at all (some servers send empty
  * lists); 0 and empty items are refused even then, for dropping one would shift all pairs after it.
  */
 int uidlist_parse(struct uidlist *out, struct bytes text, unsigned syntax,

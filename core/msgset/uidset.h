@@ -187,7 +187,7 @@ void uidset_builder_finish(struct uidset_builder *b, struct uidset *out);
 /*
  * Text. UIDSET_STRICT is for what people type and what we wrote ourselves: sequence-set of
  * RFC 9051 section 9 (numbers from 1 to 4294967295 without sign, blank or leading zero). With
- * UIDSET_TOLERANT, for what servers send: blanks around items, empty items, leading zeros, the
+ * UIDSET_TOLERANT, for what servers send: blanks around numbers, empty items, leading zeros, the
  * number 0 (dropped) and nothing at all (the empty set) are accepted too.
  * In both, bounds come in either order and `*` is refused unless UIDSET_ALLOW_STAR.
  */
