@@ -28,9 +28,10 @@ struct err;
 struct mailbox_name {
 	char **components; /* at least one, unless only initialised */
 	size_t count;
-	/* As the server spells it, unquoted but still encoded; wire.p is owned, and NULL for a name no
-	 * server has given. */
+	/* As the server spells it, unquoted but still encoded; wire.p is NULL for a name no server has
+	 * given. */
 	struct bytes wire;
+	char *wire_copy;   /* owns the bytes of `wire` */
 	uint8_t delimiter; /* of that server; 0: flat, one component */
 	bool utf8;         /* wire is UTF-8 (UTF8=ACCEPT, IMAP4rev2), not modified UTF-7 */
 	bool exact;        /* every component is plain text: no byte stands as =XX but `=3D` */
