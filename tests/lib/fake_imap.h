@@ -49,7 +49,9 @@ void fake_expunge(struct fake_mailbox *mb, uint32_t uid);
 void fake_flags(struct fake_mailbox *mb, uint32_t uid, const char *flags);
 /* One message of each hostile shape: bare LF, mixed, CR CR LF, NUL, 0x80-0xFF, empty, no final newline... */
 void fake_hostile_messages(struct fake_mailbox *mb, uint32_t first_uid);
-/* Mailboxes with the hostile names, one message in each (its body names the mailbox). */
+/* Wire names that would hurt as paths: ../../x, a/b, cur, .git, control bytes, 300 bytes... */
+const struct bytes *fake_hostile_names(size_t *n);
+/* A mailbox for each of them, with one message that has the name's SHA-256 as its body. */
 void fake_hostile_mailboxes(struct fake_imap *f);
 
 /* Misbehaviour. `mb` is where; times: how often, -1 always. It counts across connections and restarts. */

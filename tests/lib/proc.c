@@ -34,7 +34,7 @@ static void forget(pid_t pid)
 {
 	for (size_t i = 0; i < running.n; i++)
 		if (running.child[i].pid == pid)
-			running.child[i--] = running.child[--running.n];
+			running.child[i] = running.child[--running.n];
 }
 
 static void kill_the_rest(void)
@@ -89,6 +89,27 @@ static pid_t fork_child(bool group)
 pid_t proc_fork(void)
 {
 	return fork_child(false);
+}
+
+pid_t proc_fork_server(const int *keep, size_t n)
+{
+	pid_t pid = fork_child(true);
+	unsigned from = 3;
+
+	/* A copy of the client's socket here would keep its connection open after it closes. */
+	while (pid == 0) {
+		unsigned next = ~0U;
+
+		for (size_t i = 0; i < n; i++)
+			if ((unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from)
+			close_range(from, next - 1, 0);
+		if (next == ~0U)
+			break;
+		from = next + 1;
+	}
+	return pid;
 }
 
 static void set_env(const char *const *env)

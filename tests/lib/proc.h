@@ -2,6 +2,7 @@
 #define TESTS_LIB_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "core/base/buf.h"
@@ -43,6 +44,9 @@ struct proc_spawn {
 pid_t proc_spawn(const char *const argv[], const struct proc_spawn *how);
 /* fork(): 0 in the child, which dies with us and must end by _exit(). */
 pid_t proc_fork(void);
+
+/* The same in a process group of its own, with only 0-2 and these descriptors open: a server. */
+pid_t proc_fork_server(const int *keep, size_t n);
 
 /* Wait for the end; false when `ms` have passed first. */
 bool proc_wait(pid_t pid, int ms, int *status);

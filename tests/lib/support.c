@@ -312,6 +312,17 @@ int connect_loopback(int port)
 	return fd;
 }
 
+void hang_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char unread[4096];
+
+	shutdown(fd, SHUT_WR);
+	while (poll(&p, 1, 5000) > 0 && read(fd, unread, sizeof(unread)) > 0)
+		;
+	close(fd);
+}
+
 const char *program_path(void)
 {
 	static char *path;

@@ -59,6 +59,11 @@ int free_port(void);
 int listen_loopback(int *port);
 /* Connect to 127.0.0.1; -1 with errno when refused. */
 int connect_loopback(int port);
+/*
+ * Close a connection so that the other side reads all that was sent before the end: a plain
+ * close() with unread input would reset the line and throw it away.
+ */
+void hang_up(int fd);
 
 /* The program under test, with crash points: $B/mailcask-test. */
 const char *program_path(void);
