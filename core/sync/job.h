@@ -66,6 +66,7 @@ struct job_mailbox {
 	uint64_t bytes;
 	char *problem;      /* why it was skipped or is incomplete, ready to print; NULL: none */
 	bool skipped;       /* nothing of it was done */
+	bool gone;          /* skipped, because it no longer exists at the source */
 	struct quarantined *quarantine; /* those not accepted, n `quarantined` */
 };
 

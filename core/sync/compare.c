@@ -1,0 +1,261 @@
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/sync/job_internal.h"
+#include "core/sync/scope.h"
+
+/* Whether the source proves that nothing in the mailbox changed since the last agreement. */
+static bool source_unchanged(const struct mailbox_info *from, const struct mailbox_info *to)
+{
+	const struct token *now = &from->token, *then = &to->token;
+
+	/* Without a mod-sequence, flags may have changed unseen. */
+	return now->known && then->known && now->highestmodseq != 0 &&
+	       now->highestmodseq == then->highestmodseq &&
+	       now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
+	       now->messages == to->known;
+}
+
+static bool needs_work(const struct job *job, const struct lane *lane)
+{
+	const struct mailbox_info *to = lane->to;
+
+	return !lane->source_unchanged || to->touched || to->pending > 0 ||
+	       (job->set->allow_deletes_given && to->held > 0);
+}
+
+static void choose_lane(struct job *job, struct mailbox_info *from)
+{
+	struct lane *lane = &job->lanes[job->n];
+
+	*lane = (struct lane){
+		.job = job,
+		.from = from,
+		.to = mailbox_list_find(&job->to, &from->name),
+	};
+	lane->source_unchanged = lane->to && source_unchanged(from, lane->to);
+	if (!needs_work(job, lane)) {
+		job->report->mailboxes_unchanged++;
+		return;
+	}
+	lane->line = job_add_line(job, &from->name);
+	changes_init(&lane->source_changes);
+	changes_init(&lane->target_changes);
+	base_init(&lane->base);
+	plan_init(&lane->plan);
+	job->n++;
+}
+
+/* A mailbox of the base that the source's list leaves out: ask for it by name, and leave it alone. */
+static int look_at_missing(struct job *job, const struct mailbox_info *to, struct err *err)
+{
+	bool exists = false;
+	struct job_mailbox *line;
+
+	if (store_exists(job->source, &to->name, &exists, err) < 0) {
+		if (err->kind != ERR_MAILBOX)
+			return -1;
+		exists = true; /* no clear answer: not gone */
+	}
+	line = &job->report->v[job_add_line(job, &to->name)];
+	line->skipped = true;
+	line->gone = !exists;
+	line->problem = xstrdup(exists ? "the server's list leaves it out, yet it exists; left as "
+					 "it is"
+				       : "it no longer exists at the source; its mail here is left "
+					 "as it is (exclude it under 'mailboxes' to silence this)");
+	job->report->incomplete = true;
+	return 0;
+}
+
+static int choose_lanes(struct job *job, struct err *err)
+{
+	job->lanes = xcalloc(job->from.n, sizeof(*job->lanes));
+	for (size_t i = 0; i < job->from.n; i++)
+		if (!(job->from.v[i].attributes & MAILBOX_NOSELECT) &&
+		    job_in_scope(job, &job->from.v[i]))
+			choose_lane(job, &job->from.v[i]);
+	for (size_t i = 0; i < job->to.n; i++) {
+		const struct mailbox_info *to = &job->to.v[i];
+		const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
+
+		if ((from && !(from->attributes & MAILBOX_NOSELECT)) || !to->token.known ||
+		    !job_in_scope(job, to))
+			continue;
+		if (look_at_missing(job, to, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Out of scope is not deleted: it stays as it is, and is named once, when the patterns changed. */
+static void name_left_out(struct job *job)
+{
+	const struct job_settings *set = job->set;
+
+	if (!job->record.scope || set->n_only > 0)
+		return;
+	for (size_t i = 0; i < job->to.n; i++) {
+		const struct mailbox_info *to = &job->to.v[i];
+		char *name;
+
+		if (!to->token.known || scope_contains(set->mailboxes, set->n_mailboxes,
+						       &to->name, to->attributes))
+			continue;
+		name = mailbox_name_text(&to->name);
+		job_note(job, "%s is no longer selected by 'mailboxes': what is stored of it stays",
+			 name);
+		free(name);
+	}
+}
+
+static bool scope_changed(const struct job *job)
+{
+	const char *was = job->record.scope;
+	size_t n = 0;
+
+	if (!was)
+		return false;
+	for (size_t i = 0; i < job->set->n_mailboxes; i++) {
+		size_t len = strlen(job->set->mailboxes[i]);
+
+		if (strncmp(was + n, job->set->mailboxes[i], len) != 0 || was[n + len] != '\n')
+			return true;
+		n += len + 1;
+	}
+	return was[n] != '\0';
+}
+
+static int open_lane(struct job *job, struct lane *lane, struct err *err)
+{
+	if (mailbox_open(job->source, lane->from, STORE_READ, &lane->source, err) < 0)
+		return -1;
+	if (!lane->to)
+		return 0;
+	if (mailbox_open(job->target, lane->to,
+			 job->set->dry_run ? STORE_READ : STORE_WRITE, &lane->target, err) < 0)
+		return -1;
+	return mailbox_base(lane->target, &lane->base, err);
+}
+
+/* -1 only for trouble that ends the job. */
+static int open_lanes(struct job *job, struct err *err)
+{
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (open_lane(job, lane, err) == 0)
+			continue;
+		if (err->kind != ERR_MAILBOX)
+			return -1;
+		lane_skip(lane, err->text);
+	}
+	return 0;
+}
+
+static bool uidvalidity_changed(const struct lane *lane, const struct token *now)
+{
+	return lane->base.token.known && now->known &&
+	       now->uidvalidity != lane->base.token.uidvalidity;
+}
+
+static const char uidvalidity_text[] =
+	"the server changed its UIDVALIDITY, so its messages cannot be told from those stored; "
+	"left as it is, and so is what is stored";
+
+static int compare_sources(struct job *job, struct err *err)
+{
+	struct changes_request *req = xcalloc(job->n, sizeof(*req));
+	size_t n = 0;
+	int ret;
+
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (!lane->skipped && uidvalidity_changed(lane, &lane->from->token))
+			lane_skip(lane, uidvalidity_text);
+		if (lane->skipped || lane->source_unchanged)
+			continue;
+		req[n++] = (struct changes_request){
+			.mailbox = lane->source,
+			.everything_new = !lane->to || (lane->to->stored == 0 &&
+							lane->to->known == 0),
+			.out = &lane->source_changes,
+		};
+	}
+	ret = store_changes(job->source, req, n, err);
+	free(req);
+	return ret;
+}
+
+static int compare_targets(struct job *job, struct err *err)
+{
+	struct changes_request *req = xcalloc(job->n, sizeof(*req));
+	size_t n = 0;
+	int ret;
+
+	for (size_t i = 0; i < job->n; i++)
+		if (!job->lanes[i].skipped && job->lanes[i].target)
+			req[n++] = (struct changes_request){
+				.mailbox = job->lanes[i].target,
+				.out = &job->lanes[i].target_changes,
+			};
+	ret = n ? store_changes(job->target, req, n, err) : 0;
+	free(req);
+	return ret;
+}
+
+/* Whatever the comparison of either side ran into. */
+static void note_trouble(struct lane *lane)
+{
+	if (lane->skipped)
+		return;
+	if (lane->source_changes.err.kind != ERR_NONE)
+		lane_skip(lane, lane->source_changes.err.text);
+	else if (lane->target_changes.err.kind != ERR_NONE)
+		lane_skip(lane, lane->target_changes.err.text);
+	else if (uidvalidity_changed(lane, &lane->source_changes.token))
+		lane_skip(lane, uidvalidity_text);
+}
+
+static void plan_lane(struct lane *lane)
+{
+	struct job_mailbox *line = lane_line(lane);
+	struct plan_input in = {
+		.source = lane->source_unchanged ? NULL : &lane->source_changes,
+		.base = &lane->base,
+		.target = lane->target ? &lane->target_changes : NULL,
+	};
+
+	plan_mailbox(&in, &lane->plan);
+	line->created = !lane->to;
+	line->foreign = lane->target_changes.foreign;
+	if (lane->plan.doubt) {
+		lane->incomplete = true;
+		lane_problem(lane, "the server's answer does not account for all messages; nothing "
+				   "is removed until it does");
+	}
+	if (!lane->job->set->dry_run)
+		return;
+	line->new_messages = lane->plan.expect;
+	line->new_is_bound = !lane->plan.fetch_exact;
+	line->flags_changed = lane->plan.flags_changed;
+}
+
+int job_compare(struct job *job, struct err *err)
+{
+	if (choose_lanes(job, err) < 0)
+		return -1;
+	if (scope_changed(job))
+		name_left_out(job);
+	if (open_lanes(job, err) < 0 || compare_sources(job, err) < 0 ||
+	    compare_targets(job, err) < 0)
+		return -1;
+	for (size_t i = 0; i < job->n; i++) {
+		note_trouble(&job->lanes[i]);
+		if (!job->lanes[i].skipped)
+			plan_lane(&job->lanes[i]);
+	}
+	return 0;
+}

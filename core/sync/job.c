@@ -1,0 +1,343 @@
+#include "core/sync/job.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/sync/job_internal.h"
+#include "core/sync/scope.h"
+
+void job_report_init(struct job_report *r)
+{
+	*r = (struct job_report){ 0 };
+}
+
+void job_report_release(struct job_report *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		for (size_t k = 0; k < r->v[i].quarantined && r->v[i].quarantine; k++)
+			free(r->v[i].quarantine[k].reason);
+		free(r->v[i].quarantine);
+		free(r->v[i].name);
+		free(r->v[i].problem);
+	}
+	free(r->v);
+	for (size_t i = 0; i < r->n_notes; i++)
+		free(r->notes[i]);
+	free(r->notes);
+	job_report_init(r);
+}
+
+struct job_mailbox *lane_line(const struct lane *lane)
+{
+	return &lane->job->report->v[lane->line];
+}
+
+size_t job_add_line(struct job *job, const struct mailbox_name *name)
+{
+	struct job_report *r = job->report;
+
+	r->v = xgrow(r->v, r->n, &r->cap, sizeof(*r->v));
+	r->v[r->n] = (struct job_mailbox){ .name = mailbox_name_text(name) };
+	return r->n++;
+}
+
+void lane_problem(struct lane *lane, const char *why)
+{
+	struct job_mailbox *line = lane_line(lane);
+
+	if (!line->problem)
+		line->problem = xstrdup(why);
+	lane->job->report->incomplete = true;
+}
+
+void lane_skip(struct lane *lane, const char *why)
+{
+	lane->skipped = true;
+	lane_line(lane)->skipped = true;
+	lane_problem(lane, why);
+}
+
+void job_note(struct job *job, const char *fmt, ...)
+{
+	struct job_report *r = job->report;
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	r->notes = xgrow(r->notes, r->n_notes, &r->cap_notes, sizeof(*r->notes));
+	r->notes[r->n_notes++] = text;
+}
+
+void job_tell(struct job *job, enum job_phase phase)
+{
+	job->progress.phase = phase;
+	if (job->set->progress)
+		job->set->progress(job->set->progress_ctx, &job->progress);
+}
+
+bool job_in_scope(const struct job *job, const struct mailbox_info *info)
+{
+	const struct job_settings *set = job->set;
+
+	return scope_contains(set->mailboxes, set->n_mailboxes, &info->name,
+			      info->attributes) &&
+	       scope_contains(set->only, set->n_only, &info->name, info->attributes);
+}
+
+/* The patterns as one text, to notice when they change. Owned by the caller. */
+static char *scope_text(const struct job_settings *set)
+{
+	struct buf b = BUF_INIT(1 << 20);
+
+	for (size_t i = 0; i < set->n_mailboxes; i++)
+		buf_addf(&b, "%s\n", set->mailboxes[i]);
+	return buf_take(&b);
+}
+
+/* Look at the store before anything is opened or made: is it the one this job knows? */
+static int check_identity(struct job *job, struct err *err)
+{
+	const struct job_settings *set = job->set;
+	struct store_identity id = { 0 };
+	char *path = record_path(set->state_dir, set->name);
+	struct identity_question question = {
+		.path = job->target_config.path,
+		.record_path = path,
+		.record = &job->record,
+		.store = &id,
+		.adopt = set->adopt,
+	};
+	int ret = -1;
+
+	if (set->target->identify(&job->target_config, &id, err) < 0)
+		goto out;
+	ret = 0;
+	switch (identity_judge(&question, err)) {
+	case IDENTITY_FIRST_RUN:
+		job->target_config.create = true;
+		break;
+	case IDENTITY_ADOPT:
+		job->target_config.create = job->target_config.adopt = true;
+		break;
+	case IDENTITY_RETURNED:
+		job->no_deletions = true;
+		job_note(job, "%s was not used by this job on this machine before: going on from "
+			      "what it holds, and removing nothing in this run",
+			 job->target_config.path);
+		break;
+	case IDENTITY_OLDER:
+		job_note(job, "%s is an older state of the store: going on from what it holds",
+			 job->target_config.path);
+		break;
+	case IDENTITY_GO_ON:
+		break;
+	case IDENTITY_REFUSED:
+		ret = -1;
+		break;
+	}
+	/* --rebind says the account may be another; where it is the same, there is nothing to drop. */
+	if (ret == 0 && set->rebind && id.account &&
+	    strcmp(id.account, job->source_config.account) != 0)
+		job->target_config.rebind = true;
+out:
+	store_identity_release(&id);
+	free(path);
+	return ret;
+}
+
+/* Take over what the store says of itself now. */
+static int note_identity(struct job *job, struct err *err)
+{
+	struct store_identity id = { 0 };
+
+	if (job->set->target->identify(&job->target_config, &id, err) < 0)
+		return -1;
+	memcpy(job->record.uuid, id.uuid, sizeof(job->record.uuid));
+	job->record.generation = id.generation;
+	free(job->record.account);
+	job->record.account = xstrdup(job->source_config.account);
+	store_identity_release(&id);
+	return 0;
+}
+
+/*
+ * Write down which store this is before mail goes into a new one, so that it is recognised even if
+ * this run is cut short. (Of one that came from elsewhere only a run that ended well is proof.)
+ */
+static int remember_store(struct job *job, struct err *err)
+{
+	if (job->set->dry_run || !job->target_config.create)
+		return 0;
+	if (note_identity(job, err) < 0)
+		return -1;
+	return record_save(job->set->state_dir, job->set->name, &job->record, NULL, err);
+}
+
+static int check_account(struct job *job, struct err *err)
+{
+	struct store_identity id = { 0 };
+	int ret = 0;
+
+	if (!job->target || job->target_config.rebind)
+		return 0;
+	if (job->set->target->identify(&job->target_config, &id, err) < 0)
+		return -1;
+	if (!identity_same_account(job->source_config.account, id.account, &job->from,
+				   &job->to))
+		ret = err_set(err, ERR_CONFIG,
+			      "%s holds the mail of %s, not of %s. Use another path; or, if it "
+			      "is the same mail under another name, --rebind pairs what is there "
+			      "with the account by content",
+			      job->target_config.path, id.account, job->source_config.account);
+	store_identity_release(&id);
+	return ret;
+}
+
+static int open_stores(struct job *job, struct err *err)
+{
+	const struct job_settings *set = job->set;
+	bool fresh = job->target_config.create;
+
+	job_tell(job, JOB_CONNECT);
+	/* The source first: a wrong password must not leave an empty store behind. */
+	if (store_open(set->source, &job->source, &job->source_config, STORE_READ, err) < 0)
+		return -1;
+	job_tell(job, JOB_LIST);
+	if (store_list(job->source, job->record.hint, &job->from, err) < 0)
+		return -1;
+	if (!(set->dry_run && fresh)) {
+		if (store_open(set->target, &job->target, &job->target_config,
+			       set->dry_run ? STORE_READ : STORE_WRITE, err) < 0 ||
+		    store_list(job->target, NULL, &job->to, err) < 0)
+			return -1;
+	}
+	return check_account(job, err);
+}
+
+static int run_lanes(struct job *job, struct err *err)
+{
+	job_tell(job, JOB_COMPARE);
+	if (job_compare(job, err) < 0)
+		return -1;
+	if (job->set->dry_run)
+		return job_preview(job, err);
+	job_tell(job, JOB_TRANSFER);
+	if (job_transfer(job, err) < 0)
+		return -1;
+	job_tell(job, JOB_FINISH);
+	return job_finish(job, err);
+}
+
+/* Remember this run. `failed`: it did not come to its end. */
+static int write_record(struct job *job, int64_t started, bool failed, struct err *err)
+{
+	struct job_report *r = job->report;
+	struct record_run run = {
+		.started = started,
+		.ended = clock_unix(),
+		.outcome = failed	 ? "failed"
+			   : r->held	   ? "held"
+			   : r->incomplete ? "incomplete"
+					   : "done",
+		.new_messages = r->new_messages,
+		.removed = r->removed,
+		.flags_changed = r->flags_changed,
+		.bytes = r->bytes,
+	};
+
+	if (note_identity(job, err) < 0)
+		return -1;
+	if (!failed) {
+		free(job->record.scope);
+		job->record.scope = scope_text(job->set);
+		free(job->record.hint);
+		job->record.hint = job->from.hint ? xstrdup(job->from.hint) : NULL;
+	}
+	return record_save(job->set->state_dir, job->set->name, &job->record, &run, err);
+}
+
+static void add_totals(struct job_report *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct job_mailbox *m = &r->v[i];
+
+		r->new_messages += m->new_messages;
+		r->adopted += m->adopted;
+		r->flags_changed += m->flags_changed;
+		r->removed += m->removed;
+		r->kept += m->kept;
+		r->held_messages += m->held;
+		r->bytes += m->bytes;
+		if (m->quarantined > 0)
+			r->incomplete = true;
+	}
+}
+
+static void release_lanes(struct job *job)
+{
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		changes_release(&lane->source_changes);
+		changes_release(&lane->target_changes);
+		base_release(&lane->base);
+		plan_release(&lane->plan);
+		uidset_release(&lane->stored);
+		for (size_t k = 0; k < lane->n_failed; k++)
+			free(lane->failed[k].reason);
+		free(lane->failed);
+	}
+	free(job->lanes);
+}
+
+int job_run(const struct job_settings *set, struct job_report *report, struct err *err)
+{
+	struct job job = {
+		.set = set,
+		.report = report,
+		.run = { .stop = set->stop },
+		.source_config = set->source_config,
+		.target_config = set->target_config,
+	};
+	int64_t started = clock_unix();
+	bool opened = false, failed;
+	int lock = -1;
+	int ret = -1;
+
+	job.source_config.run = job.target_config.run = &job.run;
+	job.target_config.account = job.source_config.account;
+	if (!set->dry_run && record_lock(set->state_dir, set->name, &lock, err) < 0)
+		goto out;
+	if (record_load(set->state_dir, set->name, &job.record, err) < 0 ||
+	    check_identity(&job, err) < 0 || open_stores(&job, err) < 0 ||
+	    remember_store(&job, err) < 0)
+		goto out;
+	opened = true;
+	ret = run_lanes(&job, err);
+out:
+	add_totals(report);
+	failed = ret < 0;
+	if (opened && !set->dry_run && !(failed && job.no_deletions)) {
+		struct err second = { 0 };
+
+		if (write_record(&job, started, failed, failed ? &second : err) < 0)
+			ret = -1;
+	}
+	release_lanes(&job);
+	store_close(job.target);
+	store_close(job.source);
+	mailbox_list_release(&job.from);
+	mailbox_list_release(&job.to);
+	record_release(&job.record);
+	if (lock >= 0)
+		close(lock);
+	return ret;
+}

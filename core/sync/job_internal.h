@@ -1,0 +1,70 @@
+#ifndef CORE_SYNC_JOB_INTERNAL_H
+#define CORE_SYNC_JOB_INTERNAL_H
+
+/* Shared by job.c (who and where), compare.c (what differs), transfer.c (additions) and finish.c (the rest). */
+
+#include "core/sync/job.h"
+#include "core/sync/plan.h"
+#include "core/sync/record.h"
+
+/* One mailbox in work. Unchanged ones have none. */
+struct lane {
+	struct job *job;
+	struct mailbox_info *from; /* in job.from */
+	struct mailbox_info *to;   /* in job.to; NULL: the target does not have it yet */
+	struct mailbox *source, *target;
+	bool source_unchanged; /* only the target side needs mending */
+	bool skipped;          /* trouble: left alone altogether */
+	bool incomplete;       /* not everything that exists has been stored or quarantined */
+	struct changes source_changes, target_changes;
+	struct base base;
+	struct plan plan;
+	struct message_sink sink;  /* the target's */
+	struct uidset stored;      /* source UIDs that the target took in this run */
+	struct quarantined *failed; /* this run's refusals, ascending by uid once sorted */
+	size_t n_failed, cap_failed;
+	uint64_t new_messages, adopted, bytes; /* counts in the report only once committed */
+	size_t line;               /* index in report.v */
+};
+
+struct job {
+	const struct job_settings *set;
+	struct job_report *report;
+	struct run run;
+	struct store_config source_config, target_config;
+	struct store *source, *target; /* target NULL: a dry run, and there is none yet */
+	struct mailbox_list from, to;
+	struct record record;
+	struct lane *lanes;
+	size_t n;
+	bool no_deletions; /* the store came back from elsewhere: first look, delete next time */
+	/* Additions since the last commit. */
+	uint64_t open_messages, open_bytes;
+	int64_t committed_at; /* clock_ms() */
+	struct job_progress progress;
+};
+
+/* The report's line for a lane. Borrowed until the next line is added. */
+struct job_mailbox *lane_line(const struct lane *lane);
+/* A new line for this name; returns its index. */
+size_t job_add_line(struct job *job, const struct mailbox_name *name);
+/* Leave this mailbox alone and say why; the text is copied. */
+void lane_skip(struct lane *lane, const char *why);
+/* Remember the first problem of a mailbox that goes on all the same. */
+void lane_problem(struct lane *lane, const char *why);
+void job_note(struct job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void job_tell(struct job *job, enum job_phase phase);
+bool job_in_scope(const struct job *job, const struct mailbox_info *info);
+
+/* compare.c: choose the lanes, compare both sides, plan. */
+int job_compare(struct job *job, struct err *err);
+/* transfer.c: store everything new, durably. -1: the job cannot go on; what the report counts is durable. */
+int job_transfer(struct job *job, struct err *err);
+/* transfer.c: commit, and count what is durable now. */
+int job_commit(struct job *job, struct err *err);
+/* finish.c: flags, guard, deletions, new bases. */
+int job_finish(struct job *job, struct err *err);
+/* finish.c: what job_finish() would remove, for a dry run. */
+int job_preview(struct job *job, struct err *err);
+
+#endif

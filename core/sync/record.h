@@ -1,0 +1,74 @@
+#ifndef CORE_SYNC_RECORD_H
+#define CORE_SYNC_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/sync/store.h"
+
+/*
+ * STATE_DIR/JOB.run: what a job remembers about its store, so that an unmounted, emptied or swapped
+ * one is recognised before anything is done to it. Never needed to read or restore the store.
+ */
+struct record {
+	bool exists; /* false: this job never ran here */
+	char uuid[37];
+	char *account;       /* fingerprint, owned */
+	uint64_t generation; /* of the store after the last run */
+	char *scope;         /* the patterns, one a line, owned */
+	char *hint;          /* for the source's next list(), owned, may be NULL */
+	/* The last runs, oldest first, as JSON objects. */
+	struct json_t *runs;
+};
+
+struct record_run {
+	int64_t started, ended; /* Unix time */
+	const char *outcome;    /* "done", "incomplete", "held", "failed" */
+	uint64_t new_messages, removed, flags_changed, bytes;
+};
+
+void record_release(struct record *r);
+/* Read it. No file: exists is false. A damaged one is an error (ERR_HELD) that says what to do. */
+int record_load(const char *state_dir, const char *job, struct record *out, struct err *err);
+/* Write it, durably; makes the directory. Keeps the last 50 runs. `run` may be NULL. */
+int record_save(const char *state_dir, const char *job, struct record *r,
+		const struct record_run *run, struct err *err);
+/* The file's path, owned by the caller. */
+char *record_path(const char *state_dir, const char *job);
+
+/*
+ * Take the job's lock, STATE_DIR/JOB.lock; *fd is closed by the caller to give it back. ERR_LOCKED
+ * with the holder's pid when another run has it.
+ */
+int record_lock(const char *state_dir, const char *job, int *fd, struct err *err);
+
+/* What the store's identity and the record together say (DESIGN: identity table). */
+enum identity_verdict {
+	IDENTITY_FIRST_RUN, /* make it */
+	IDENTITY_GO_ON,
+	IDENTITY_RETURNED, /* ours, but this job does not know it: a clone, a new machine: no deletions */
+	IDENTITY_OLDER,    /* an older state of it came back: go on from the store's base */
+	IDENTITY_ADOPT,    /* not ours; the user said --adopt */
+	IDENTITY_REFUSED,  /* *err says why and what to do; ERR_HELD or ERR_CONFIG */
+};
+
+struct identity_question {
+	const char *path; /* of the store, for messages */
+	const char *record_path;
+	const struct record *record;
+	const struct store_identity *store;
+	bool adopt;
+};
+
+/* Whether the account is the same is judged later, when both sides were listed. Pure. */
+enum identity_verdict identity_judge(const struct identity_question *q, struct err *err);
+
+/*
+ * Same account: the same user and host, or most mailboxes the two lists have in common keep their
+ * UIDVALIDITY (the server was renamed, a tunnel or another name is used).
+ */
+bool identity_same_account(const char *fingerprint_now, const char *fingerprint_then,
+			   const struct mailbox_list *source, const struct mailbox_list *target);
+
+#endif
