@@ -32,11 +32,13 @@ UNIT    := $(sort $(wildcard tests/unit/test_*.c tests/conformance/test_*.c test
              tests/live/test_*.c tests/crash/test_*.c tests/relay/test_*.c))
 FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 TOOLS   := $(sort $(wildcard tests/tools/*.c))
+BENCH   := $(sort $(wildcard tests/bench/bench_*.c))
 HEADERS := $(sort $(wildcard core/*/*.h backends/*/*.h cmd/*.h tests/lib/*.h))
 
 UNITBIN := $(UNIT:%.c=$B/%)
 FUZZBIN := $(FUZZ:tests/fuzz/fuzz_%.c=$B/tests/fuzz/replay_%)
 TOOLBIN := $(TOOLS:%.c=$B/%)
+BENCHBIN := $(BENCH:%.c=$B/%)
 
 all: $B/mailcask
 
@@ -73,7 +75,7 @@ $(UNITBIN): $B/%: $B/tobj/%.o $B/libtest.a
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
-$(TOOLBIN): $B/%: $B/tobj/%.o $B/libtest.a
+$(TOOLBIN) $(BENCHBIN): $B/%: $B/tobj/%.o $B/libtest.a
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -85,7 +87,7 @@ $(FUZZBIN): $B/tests/fuzz/replay_%: $B/tobj/tests/fuzz/fuzz_%.o $B/tobj/tests/fu
 check: headers
 	+@$(MAKE) --no-print-directory -j$(or $(JOBS),$(shell nproc)) EXTRA="-Werror $(EXTRA)" check-build
 	@B=$B SAN=$(SAN) sh tests/run.sh
-check-build: $B/mailcask $B/mailcask-test $(UNITBIN) $(FUZZBIN) $(TOOLBIN)
+check-build: $B/mailcask $B/mailcask-test $(UNITBIN) $(FUZZBIN) $(TOOLBIN) $(BENCHBIN)
 
 # Every header compiles alone.
 headers: $(HEADERS:%=$B/headers/%.ok)
@@ -104,6 +106,10 @@ fuzz:
 	    -o $B/fuzz/run-$$n $$f $(LIBSRC) $(LIBS) && \
 	  $B/fuzz/run-$$n -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
 
+# How long things take; prints, judges nothing.
+bench: $(BENCHBIN)
+	@for b in $(BENCHBIN); do echo "== $$b"; $$b || exit 1; done
+
 demo: all
 	+@$(MAKE) --no-print-directory check-tools
 	@B=$B sh tests/demo.sh
@@ -117,5 +123,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps check check-build check-tools headers lint fuzz demo install clean
+.PHONY: all deps check check-build check-tools headers lint fuzz bench demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)
