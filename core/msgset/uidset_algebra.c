@@ -161,6 +161,21 @@ static void builder_compact(struct uidset_builder *b)
 	b->sorted = true;
 }
 
+/*
+ * Doubles are merged before memory grows, so that a server that repeats itself costs nothing. Then
+ * three quarters are left free: all the sorting in between adds a third to the last one.
+ */
+static void builder_make_room(struct uidset_builder *b)
+{
+	bool was_sorted = b->sorted;
+	size_t want;
+
+	builder_compact(b);
+	want = was_sorted ? b->n + 1 : 4 * b->n;
+	while (b->cap < want)
+		b->ranges = xgrow(b->ranges, b->cap, &b->cap, sizeof(*b->ranges));
+}
+
 void uidset_builder_add(struct uidset_builder *b, uint32_t lo, uint32_t hi)
 {
 	struct uidrange r = { .lo = lo < hi ? lo : hi, .hi = lo < hi ? hi : lo };
@@ -175,12 +190,8 @@ void uidset_builder_add(struct uidset_builder *b, uint32_t lo, uint32_t hi)
 			tail->hi = r.hi;
 		return;
 	}
-	if (b->n == b->cap) {
-		builder_compact(b);
-		/* Growing unless half is free makes the next sort wait for that many numbers. */
-		if (b->n >= b->cap / 2)
-			b->ranges = xgrow(b->ranges, b->cap, &b->cap, sizeof(*b->ranges));
-	}
+	if (b->n == b->cap)
+		builder_make_room(b);
 	if (b->n && r.lo <= (uint64_t)b->ranges[b->n - 1].hi + 1)
 		b->sorted = false;
 	b->ranges[b->n++] = r;
