@@ -61,9 +61,9 @@ void flags_remove_all(struct flags *f, const struct flags *remove);
 
 /*
  * Text, reversible: flags separated by one space, system flags first in the order of enum
- * flag_bit, then the keywords. A keyword that holds a space, `"`, `(`, `)` or a backslash other than
- * the first byte is quoted ("a b" with `\"` and `\\`), so that a list cannot be forged with a
- * keyword. Nothing is added for no flags.
+ * flag_bit, then the keywords. A keyword that holds a space, `"`, `(`, `)` or a backslash other
+ * than the first byte is quoted ("a b" with `\"` and `\\`), so that a list cannot be forged
+ * with a keyword. Nothing is added for no flags.
  */
 void flags_format(const struct flags *f, struct buf *out);
 /*

@@ -6,9 +6,10 @@
 #include "core/base/bytes.h"
 
 /*
- * Picks a few fields out of a message's header (RFC 5322) while the message streams by. Lines may end
- * in CRLF or LF, mixed. Memory is bounded: a value over HEADER_VALUE_MAX is treated as absent, and
- * after HEADER_MAX bytes the search ends. How the header is cut into pieces changes nothing.
+ * Picks a few fields out of a message's header (RFC 5322) while the message streams by. Lines
+ * may end in CRLF or LF, mixed. Memory is bounded: a value over HEADER_VALUE_MAX is treated as
+ * absent, and after HEADER_MAX bytes the search ends. How the header is cut into pieces changes
+ * nothing.
  */
 struct header_reader;
 
@@ -17,7 +18,7 @@ struct header_reader;
 
 enum header_step {
 	HEADER_MORE, /* the header goes on: feed the next piece */
-	HEADER_DONE, /* nothing more to learn: the rest of the message need not be fed (it may be) */
+	HEADER_DONE, /* nothing more to learn: feeding the rest is allowed, not needed */
 };
 
 /* `names` (without colon, any case; at most 32) is borrowed until free. */
@@ -31,9 +32,9 @@ enum header_step header_reader_feed(struct header_reader *h, struct bytes piece)
 void header_reader_finish(struct header_reader *h);
 
 /*
- * The value of names[i], unfolded (line ends dropped, the blanks after them kept) and trimmed, of
- * its first occurrence. .p is NULL when it is absent, too long, or not read to its end yet; an empty
- * value has .n == 0. Borrowed until reset or free.
+ * The value of names[i], unfolded (line ends dropped, the blanks after them kept) and trimmed,
+ * of its first occurrence. .p is NULL when it is absent, too long, or not read to its end yet;
+ * an empty value has .n == 0. Borrowed until reset or free.
  */
 struct bytes header_reader_value(const struct header_reader *h, size_t i);
 

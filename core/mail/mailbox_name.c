@@ -33,12 +33,20 @@ static int escaped_byte(struct bytes s, uint8_t mark, bool lower_too)
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
+static void add_escape(uint8_t mark, uint8_t c, struct buf *out)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const uint8_t text[] = { mark, (uint8_t)digits[c >> 4], (uint8_t)digits[c & 15] };
+
+	buf_add(out, bytes_from(text, sizeof(text)));
+}
+
 /* Text as a component: only a `=` that looks like an escape is one. */
 static void add_text_escaped(struct bytes text, struct buf *out)
 {
 	for (; text.n > 0; text = bytes_skip(text, 1))
 		if (escaped_byte(text, '=', false) >= 0)
-			buf_add_str(out, "=3D");
+			add_escape('=', '=', out);
 		else
 			buf_add_byte(out, text.p[0]);
 }
@@ -49,7 +57,7 @@ static void add_bytes_escaped(struct bytes raw, struct buf *out)
 		uint8_t c = raw.p[0];
 
 		if (c < 0x20 || c >= 0x7f || c == '&' || escaped_byte(raw, '=', false) >= 0)
-			buf_addf(out, "=%02X", c);
+			add_escape('=', c, out);
 		else
 			buf_add_byte(out, c);
 	}
@@ -173,7 +181,10 @@ static void push_component(struct mailbox_name *m, size_t *cap, struct buf *text
 	m->components[m->count++] = buf_take(text);
 }
 
-/* The part of *rest before the next `delimiter` (none if `flat`), which is dropped; false at the end. */
+/*
+ * The part of *rest before the next `delimiter` (none if `flat`), which is dropped; false at
+ * the end.
+ */
 static bool next_part(struct bytes *rest, bool *more, uint8_t delimiter, bool flat,
 		      struct bytes *part)
 {
@@ -346,7 +357,7 @@ static void add_displayed(struct bytes component, struct buf *out)
 		if (!hide)
 			buf_add(out, bytes_from(component.p, n));
 		for (size_t i = 0; hide && i < n; i++)
-			buf_addf(out, "%%%02X", component.p[i]);
+			add_escape('%', component.p[i], out);
 		component = bytes_skip(component, n);
 	}
 }
@@ -400,9 +411,9 @@ bool mailbox_name_is_inbox(const struct mailbox_name *m)
 }
 
 /*
- * Which prefixes of `text` the pattern read so far matches: one row of flags, moved on by one pattern byte
- * at a time, so that no pattern takes longer than pattern times text. The first `fold` bytes of the text
- * match in any case.
+ * Which prefixes of `text` the pattern read so far matches: one row of flags, moved on by one
+ * pattern byte at a time, so that no pattern takes longer than pattern times text. The first
+ * `fold` bytes of the text match in any case.
  */
 static bool matches(struct bytes pattern, struct bytes text, size_t fold)
 {

@@ -15,21 +15,23 @@ struct err;
  * stranger: `..`, `../../x`, "", `a/b`, control characters, hundreds of bytes are all names. A
  * store makes file names of them by an encoding of its own.
  *
- * A component is UTF-8 without NUL. It maps to wire bytes one to one: where the wire bytes are not
- * the proper encoding of any text (see mutf7.h), each byte that is a control, `&` or 8-bit
- * stands as `=XX` (upper-case hexadecimal), and the bytes are sent back as they came. So that this
- * stays unambiguous, a `=` before two such digits is itself always `=3D`. Distinct wire
+ * A component is UTF-8 without NUL. It maps to wire bytes one to one: where the wire bytes are
+ * not the proper encoding of any text (see mutf7.h), each byte that is a control, `&` or 8-bit
+ * stands as `=XX` (upper-case hexadecimal), and the bytes are sent back as they came. So that
+ * this stays unambiguous, a `=` before two such digits is itself always `=3D`. Distinct wire
  * names thus have distinct components.
  *
- * INBOX, in any case, as the first component is the component `INBOX`.
+ * The one exception: INBOX, in any case, as the first component is the component `INBOX`.
  *
  * Names are the same when their components are: wire, delimiter and mode belong to one server.
  */
 struct mailbox_name {
 	char **components; /* at least one, unless only initialised */
 	size_t count;
-	/* As the server spells it, unquoted but still encoded; wire.p is NULL for a name no server has
-	 * given. */
+	/*
+	 * As the server spells it, unquoted but still encoded; wire.p is NULL for a name no
+	 * server has given.
+	 */
 	struct bytes wire;
 	char *wire_copy;   /* owns the bytes of `wire` */
 	uint8_t delimiter; /* of that server; 0: flat, one component */
@@ -48,31 +50,32 @@ void mailbox_name_copy(struct mailbox_name *out, const struct mailbox_name *src)
 void mailbox_name_from_wire(struct mailbox_name *out, struct bytes wire, uint8_t delimiter,
 			    bool utf8);
 /*
- * From components as above (a text that could not have been made by from_wire, such as `=41`, is taken as
- * plain text and becomes `=3D41`), without a wire form. Returns 0, or -1 with *err (ERR_CONFIG) when
- * there is none or one is not UTF-8; *out is untouched then.
+ * From components as above (a text that could not have been made by from_wire, such as `=41`,
+ * is taken as plain text and becomes `=3D41`), without a wire form. Returns 0, or -1 with *err
+ * (ERR_CONFIG) when there is none or one is not UTF-8; *out is untouched then.
  */
 int mailbox_name_from_components(struct mailbox_name *out, const char *const *components,
 				 size_t count, struct err *err);
 /*
- * From what mailbox_name_display() gives or a person types: components separated by `/`, `%XX` is a
- * byte, another `%` is itself. Without a wire form. Returns 0, or -1 with *err (ERR_CONFIG) when
- * a component is not UTF-8 or holds a NUL.
+ * From what mailbox_name_display() gives or a person types: components separated by `/`, `%XX`
+ * is a byte, another `%` is itself. Without a wire form. Returns 0, or -1 with *err
+ * (ERR_CONFIG) when a component is not UTF-8 or holds a NUL.
  */
 int mailbox_name_from_display(struct mailbox_name *out, struct bytes text, struct err *err);
 
 /*
- * Add the name as a server with this delimiter and mode spells it: the bytes it sent, if it is the one
- * the name came from (same delimiter and mode). Returns 0, or -1 with *err (ERR_MAILBOX), adding nothing,
- * when a component holds the delimiter or a flat server cannot have several components.
+ * Add the name as a server with this delimiter and mode spells it: the bytes it sent, if it is
+ * the one the name came from (same delimiter and mode). Returns 0, or -1 with *err
+ * (ERR_MAILBOX), adding nothing, when a component holds the delimiter or a flat server cannot
+ * have several components.
  */
 int mailbox_name_to_wire(const struct mailbox_name *m, uint8_t delimiter, bool utf8,
 			 struct buf *out, struct err *err);
 
 /*
- * For people, files and JSON: components joined by `/`; a `/`, `%` or control character inside one is
- * `%XX` for each of its bytes. Valid UTF-8, distinct for distinct names. Escape it (log.h) before a
- * terminal sees it: other deceptive characters pass.
+ * For people, files and JSON: components joined by `/`; a `/`, `%` or control character inside
+ * one is `%XX` for each of its bytes. Valid UTF-8, distinct for distinct names. Escape it
+ * (log.h) before a terminal sees it: other deceptive characters pass.
  */
 void mailbox_name_display(const struct mailbox_name *m, struct buf *out);
 /* The same as a new string, owned by the caller. */

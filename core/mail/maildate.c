@@ -47,8 +47,9 @@ static int64_t floor_div(int64_t a, int64_t b)
 }
 
 /*
- * Days since 1970-01-01 of the proleptic Gregorian calendar. Years are counted from March, so that the leap
- * day is the last of its year; 153 days are five months from March on, in any row.
+ * Days since 1970-01-01 of the proleptic Gregorian calendar. Years are counted from March, so
+ * that the leap day is the last of its year; 153 days are five months from March on, in any
+ * row.
  */
 static int64_t days_of(const struct civil *c)
 {

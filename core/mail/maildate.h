@@ -10,12 +10,12 @@ struct buf;
 
 /*
  * INTERNALDATE (RFC 3501 date-time: ` 7-Feb-1994 21:52:25 -0800`, without the quotes). What the
- * server sent always comes back, byte for byte: `raw` keeps it when `unix_time` and `zone_minutes`
- * alone would not give it (`07-Feb`, `-0000`, second 60, a zone beyond 23:59, year above 9999, garbage).
- * A zeroed struct is the date NIL.
+ * server sent always comes back, byte for byte: `raw` keeps it when `unix_time` and
+ * `zone_minutes` alone would not give it (`07-Feb`, `-0000`, second 60, a zone beyond 23:59,
+ * year above 9999, garbage). A zeroed struct is the date NIL.
  */
 struct maildate {
-	int64_t unix_time; /* seconds since 1970-01-01 UTC, also before and after the years 0-9999 */
+	int64_t unix_time; /* seconds since 1970-01-01 UTC, also outside the years 0-9999 */
 	int zone_minutes;  /* east of UTC */
 	bool known;         /* false: `unix_time` and `zone_minutes` are 0 and mean nothing */
 	char *raw;          /* owned; NULL when maildate_format() can do without */
@@ -40,8 +40,10 @@ void maildate_set(struct maildate *d, int64_t unix_time, int zone_minutes);
 
 /* What maildate_parse() was given; `NIL` for an unknown date without raw text. */
 void maildate_format(const struct maildate *d, struct buf *out);
-/* A date-time any server takes, for APPEND, without the quotes: made anew from the moment when there
- * is raw text. False, adding nothing, when the date is not known. */
+/*
+ * A date-time any server takes, for APPEND, without the quotes: made anew from the moment when
+ * there is raw text. False, adding nothing, when the date is not known.
+ */
 bool maildate_format_append(const struct maildate *d, struct buf *out);
 /* For people and JSON: `1994-02-07T21:52:25-08:00`. False, adding nothing, when not known. */
 bool maildate_format_rfc3339(const struct maildate *d, struct buf *out);

@@ -65,7 +65,8 @@ static void assert_round_trips(const struct mailbox_name *m, struct bytes wire)
 	assert_true(bytes_equal(buf_bytes(&out), wire));
 	buf_clear(&out);
 	if (!bytes_starts_nocase(wire, "inbox")) { /* whose spelling belongs to the server */
-		assert_int_equal(mailbox_name_to_wire(&again, m->delimiter, m->utf8, &out, &err), 0);
+		assert_int_equal(mailbox_name_to_wire(&again, m->delimiter, m->utf8, &out, &err),
+				 0);
 		assert_true(bytes_equal(buf_bytes(&out), wire));
 	}
 	buf_release(&out);
@@ -353,7 +354,7 @@ static void test_list_patterns_match(void **state)
 		{ "", "a", false },
 		{ "**%%a", "a", true },
 		{ "50%25", "50%25", true },
-		{ "********************************b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false },
+		{ "********************************b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false },
 	};
 
 	(void)state;

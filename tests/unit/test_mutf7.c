@@ -143,7 +143,8 @@ static void test_what_decodes_is_what_encoding_gives(void **state)
 		struct buf wire = BUF_INIT(200), text = BUF_INIT(200), back = BUF_INIT(200);
 
 		for (int n = rand() % 9; n > 0; n--)
-			buf_add_byte(&wire, (uint8_t)letters[(size_t)rand() % (sizeof(letters) - 1)]);
+			buf_add_byte(&wire,
+				     (uint8_t)letters[(size_t)rand() % (sizeof(letters) - 1)]);
 		if (mutf7_decode(buf_bytes(&wire), &text)) {
 			assert_true(mutf7_encode(buf_bytes(&text), &back));
 			assert_string_equal(buf_str(&wire), buf_str(&back));
