@@ -88,10 +88,10 @@ static void read_exactly(struct oracle *o, size_t n, struct buf *to)
 	}
 }
 
-/* The size announced by a `{n}` at the end of `line`, or -1. */
-static long literal_size(const struct buf *line)
+/* The size announced by a `{n}` at the end of a line, or -1. */
+static long literal_size(const char *line)
 {
-	const char *s = buf_str(line), *brace = strrchr(s, '{');
+	const char *brace = strrchr(line, '{');
 	char *end;
 	long n;
 
@@ -114,16 +114,18 @@ static void response_release(struct response *r)
 
 static void read_response(struct oracle *o, struct response *r)
 {
+	size_t from = 0; /* where the last line begins in the text */
 	long n;
 
 	buf_clear(&r->text);
 	buf_clear(&r->literal);
 	r->has_literal = false;
 	read_line(o, &r->text);
-	while ((n = literal_size(&r->text)) >= 0) {
+	while ((n = literal_size(buf_str(&r->text) + from)) >= 0) {
 		buf_clear(&r->literal);
 		r->has_literal = true;
 		read_exactly(o, (size_t)n, &r->literal);
+		from = r->text.n;
 		read_line(o, &r->text);
 	}
 }
