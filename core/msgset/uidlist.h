@@ -60,9 +60,10 @@ void uidlist_to_set(const struct uidlist *l, struct uidset *out);
 bool uidlist_is_distinct(const struct uidlist *l);
 
 /*
- * Text, uid-set of RFC 4315 section 4. As uidset_parse(), with UIDSET_STRICT or UIDSET_TOLERANT. Tolerant
- * takes blanks around numbers, leading zeros, and nothing at all (some servers send empty
- * lists); 0 and empty items are refused even then, for dropping one would shift all pairs after it.
+ * Text, uid-set of RFC 4315 section 4. As uidset_parse(), with UIDSET_STRICT or
+ * UIDSET_TOLERANT. Tolerant takes blanks around numbers, leading zeros, and nothing at all (some
+ * servers send empty lists); 0 and empty items are refused even then, for dropping one would
+ * shift all pairs after it.
  */
 int uidlist_parse(struct uidlist *out, struct bytes text, unsigned syntax,
 		  const struct uidset_limits *limits, struct err *err);
@@ -71,9 +72,9 @@ bool uidlist_format(const struct uidlist *l, struct buf *out);
 
 /*
  * The pairs of a COPYUID code, as runs: source + i became target + i for 0 <= i < n.
- *	uidlist_pairs_init() returns -1 (ERR_MAILBOX) when the code cannot be trusted: the lists differ
- * in length, a number comes twice in one, or the source has a UID outside `requested` (NULL: not
- * checked; else not open). Then act as if no code had come. Both lists stay borrowed.
+ * uidlist_pairs_init() returns -1 (ERR_MAILBOX) when the code cannot be trusted: the lists
+ * differ in length, a number comes twice in one, or the source has a UID outside `requested`
+ * (NULL: not checked; else not open). Then act as if no code had come. Both lists stay borrowed.
  */
 struct uidlist_run {
 	uint32_t source, target;
@@ -81,7 +82,7 @@ struct uidlist_run {
 };
 struct uidlist_pairs {
 	const struct uidlist *source, *target;
-	size_t i, j;       /* items under the cursors */
+	size_t i, j;             /* items under the cursors */
 	uint32_t skip_i, skip_j; /* numbers of them already given out */
 };
 int uidlist_pairs_init(struct uidlist_pairs *p, const struct uidlist *source,

@@ -10,8 +10,8 @@
 /*
  * Invariants:
  * 1. items ascend, and between two lies at least one number: items[i].hi + 1 < items[i + 1].lo.
- * 2. items[i].before is the number of members in items[0..i-1]; it fits 32 bits, as the number of all
- *    possible members does.
+ * 2. items[i].before is the number of members in items[0..i-1]; it fits 32 bits, as the
+ *    number of all possible members does.
  * 3. star is 0 when last is known, and no item reaches n - 1 when star is the n of `n:*`.
  */
 

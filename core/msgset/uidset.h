@@ -134,10 +134,10 @@ static inline struct uidrange uidset_range(const struct uidset *s, size_t i)
 }
 
 /*
- * The members in ascending order, ending after 4294967295 as after any other. The set must not change
- * meanwhile. `next`, unless NULL, names the numbers in use: it returns the smallest above `after`, or
- * 0; then absent numbers are not visited, and a sparse set in `1:4294967295` iterates fast.
- *	uidset_iter_init() returns -1 (ERR_CONFIG) when the set is open.
+ * The members in ascending order, ending after 4294967295 as after any other. The set must
+ * not change meanwhile. `next`, unless NULL, names the numbers in use: it returns the smallest
+ * above `after`, or 0; then absent numbers are not visited, and `1:4294967295` over a
+ * sparse mailbox is fast. uidset_iter_init() returns -1 (ERR_CONFIG) when the set is open.
  */
 typedef uint32_t uidset_next_fn(void *ctx, uint32_t after);
 struct uidset_iter {
@@ -211,8 +211,9 @@ extern const struct uidset_limits uidset_limits_default; /* 16 MiB, 1,000,000 ra
 int uidset_parse(struct uidset *out, struct bytes text, unsigned syntax,
 		 const struct uidset_limits *limits, struct err *err);
 /*
- * Append the canonical text: ascending, `a` or `a:b`, `n:*` or `*` last. Parsing it gives the same set.
- * The empty set has no wire form and adds nothing: do not send it. False when `out` is full.
+ * Append the canonical text: ascending, `a` or `a:b`, `n:*` or `*` last. Parsing it gives the
+ * same set. The empty set has no wire form and adds nothing: do not send it. False, and
+ * nothing added, when `out` has no room for all of it.
  */
 bool uidset_format(const struct uidset *s, struct buf *out);
 /* Bytes uidset_format() adds; at most 21 for each range and 12 for the open item. */
@@ -237,14 +238,15 @@ struct uidset_split {
 bool uidset_split_next(struct uidset_split *sp, struct uidset *piece);
 
 /*
- * For reads: a superset of `s` that costs fewer bytes both ways, made by closing the gaps that cost
- * least for as long as it pays. Ask for it, and drop the answers about numbers not in `s`. Never for
- * STORE, COPY, MOVE, EXPUNGE. Nothing below the smallest or above the largest member of `s` is added.
+ * For reads: a superset of `s` that costs fewer bytes both ways, made by closing the gaps that
+ * cost least for as long as it pays. Ask for it, and drop the answers about numbers not in `s`.
+ * Never for STORE, COPY, MOVE, EXPUNGE. Nothing below the smallest or above the largest member
+ * of `s` is added.
  */
 struct uidset_read_cost {
-	size_t budget;           /* bytes of text one command may have, >= UIDSET_SPLIT_MIN */
-	size_t command_bytes;    /* what each further command costs */
-	size_t reply_bytes;      /* what the answer about one message not asked for costs */
+	size_t budget;        /* bytes of text one command may have, >= UIDSET_SPLIT_MIN */
+	size_t command_bytes; /* what each further command costs */
+	size_t reply_bytes;   /* what the answer about one message not asked for costs */
 	const struct uidset *in_use; /* numbers that can be answered, not open; NULL: all */
 };
 void uidset_cover(struct uidset *out, const struct uidset *s, const struct uidset_read_cost *cost);

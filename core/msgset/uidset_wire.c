@@ -72,8 +72,8 @@ static struct gap *list_gaps(const struct uidset *s, const struct uidset *in_use
 }
 
 /*
- * Bytes of text saved by closing gap `i`, given which are closed: `a:b,c:d` becomes `a:d`. A bound goes
- * only where its side is a range by now; two single numbers `a,d` become `a:d`, which saves nothing.
+ * Bytes of text saved by closing gap `i`, given which are closed: `a:b,c:d` becomes `a:d`. A
+ * bound goes only where its side is a range by now; `a,d` becomes `a:d`, which saves nothing.
  */
 static size_t saved_by_closing(const struct uidset *s, const bool *closed, size_t i)
 {

@@ -23,7 +23,8 @@ struct uidtext {
 void uidtext_init(struct uidtext *t, struct bytes text, unsigned syntax,
 		  const struct uidset_limits *limits);
 /*
- * The next item, *a <= *b, UIDSET_STAR for `*`. Tolerant: a 0 is handed on, and an empty item is 0:0.
+ * The next item, *a <= *b, UIDSET_STAR for `*`. Tolerant: a 0 is handed on, and an empty item
+ * is 0:0.
  * Returns 1, 0 at the end, -1 with *err set.
  */
 int uidtext_next(struct uidtext *t, uint64_t *a, uint64_t *b, struct err *err);

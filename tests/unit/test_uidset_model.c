@@ -271,7 +271,7 @@ static void test_random_operations_agree_with_a_bitmap_up_to_4294967295(void **s
 	run(UINT32_MAX - (WIDTH - 1));
 }
 
-/* Items as they are written, resolved the plain way: lo:hi with `*` put in, turned round, united. */
+/* Items resolved one by one: lo:hi with `*` put in, turned round, united. */
 static void test_resolving_agrees_with_resolving_item_by_item(void **state)
 {
 	(void)state;

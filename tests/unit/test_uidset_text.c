@@ -52,7 +52,8 @@ static void check_parse(const struct parse_case *cases, size_t n, unsigned synta
 			fail_msg("'%s' gave %d: %s", cases[i].text, ret, err.text);
 		if (ret < 0) {
 			assert_reads(&s, "77"); /* as it was */
-			assert_int_equal(err.kind, syntax & UIDSET_TOLERANT ? ERR_MAILBOX : ERR_CONFIG);
+			assert_int_equal(err.kind,
+					 syntax & UIDSET_TOLERANT ? ERR_MAILBOX : ERR_CONFIG);
 			assert_non_null(strstr(err.text, "message set: "));
 		} else {
 			assert_reads(&s, cases[i].want);
