@@ -79,7 +79,7 @@ bool imap_lexer_at_line_start(const struct imap_lexer *lx);
 
 /*
  * The beginning of the current line (or of the one just ended), at most 256 bytes, without
- * the contents of literals: for messages about what could not be read. Not escaped.
+ * the contents of literals and the line end: for messages about what could not be read. Not escaped.
  */
 struct bytes imap_lexer_seen(const struct imap_lexer *lx);
 

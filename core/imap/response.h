@@ -232,7 +232,7 @@ struct imap_vanished {
 enum imap_fetch_item {
 	IMAP_FETCH_UID = 1 << 0,
 	IMAP_FETCH_FLAGS = 1 << 1,
-	IMAP_FETCH_INTERNALDATE = 1 << 2, /* date_text was sent; `date` may be NULL all the same */
+	IMAP_FETCH_INTERNALDATE = 1 << 2, /* `date` is set, perhaps NIL or no date at all */
 	IMAP_FETCH_SIZE = 1 << 3,
 	IMAP_FETCH_MODSEQ = 1 << 4,
 	IMAP_FETCH_EMAILID = 1 << 5,
@@ -257,7 +257,7 @@ struct imap_fetch {
 	uint32_t uid;
 	const struct flags *flags;
 	struct bytes date_text;      /* p is NULL for NIL or absent */
-	const struct maildate *date; /* NULL when it could not be read */
+	const struct maildate *date; /* see its `known` */
 	uint64_t size, modseq;
 	struct bytes email_id;
 	struct imap_body body; /* BODY_BEGIN and BODY_END only */
