@@ -18,7 +18,7 @@ struct uidset;
  *  - imap_NAME(session, ..., done, ctx) submits and returns; `done` is called from the loop with the typed
  *    answer and the result. Many may be under way.
  *  - imap_NAME_wait(session, ..., err) runs the loop until it is answered, for what is done once. Not from
- *    within a handler.
+ *    within a handler. When it is interrupted (ERR_STOPPED) the session is closed.
  * The session must be ready (imap_session_is_ready()). Mailbox names are as on the wire: what LIST
  * gave, or mailbox_name_to_wire(). Every item is sent only if its extension is advertised, so
  * ask for all you would like and look at what came.
@@ -50,7 +50,8 @@ void imap_id_release(struct imap_id *id);
 int imap_id_wait(struct imap_session *s, struct imap_id *out, struct err *err);
 
 struct imap_namespaces {
-	struct imap_namespace *list; /* prefixes are owned copies */
+	struct imap_namespace *list;
+	char **prefixes; /* what list[i].prefix points to */
 	size_t n;
 };
 void imap_namespaces_release(struct imap_namespaces *ns);

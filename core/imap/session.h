@@ -54,7 +54,8 @@ enum imap_state {
 struct imap_mailbox {
 	char *name; /* wire name as NUL-terminated bytes, for messages only */
 	bool open;  /* SELECT or EXAMINE came back OK, and the mailbox was not left yet */
-	bool read_only;
+	bool examined;  /* by EXAMINE, not SELECT */
+	bool read_only; /* [READ-ONLY] was said */
 	bool uid_not_sticky;
 	bool no_modseq;      /* [NOMODSEQ]: HIGHESTMODSEQ means nothing here */
 	bool exists_known;   /* EXISTS was sent: without it `exists` 0 proves nothing */
@@ -116,6 +117,8 @@ enum imap_request_flags {
 	IMAP_REQUEST_LEAVES = 1 << 4,
 	/* LOGOUT: BYE is not a failure. */
 	IMAP_REQUEST_LOGOUT = 1 << 5,
+	/* With OPENS: it is EXAMINE. */
+	IMAP_REQUEST_READ_ONLY = 1 << 6,
 };
 
 #define IMAP_WANT(type) (1u << (type)) /* of enum imap_response_type */
@@ -189,6 +192,9 @@ static inline bool imap_session_has(const struct imap_session *s, enum imap_cap 
 }
 /* The mailbox that is selected as far as the server has answered; NULL: none. Borrowed until it is left. */
 const struct imap_mailbox *imap_session_mailbox(const struct imap_session *s);
+/* The one that what is submitted now would run in; its state may not be there yet. NULL: none. */
+const struct imap_mailbox *imap_session_submitted(const struct imap_session *s);
+struct loop *imap_session_loop(const struct imap_session *s);
 /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names on the wire are UTF-8. */
 bool imap_session_utf8(const struct imap_session *s);
 

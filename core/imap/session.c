@@ -1,0 +1,507 @@
+#include "core/imap/session.h"
+
+#include <openssl/rand.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/imap/account.h"
+#include "core/imap/sasl.h"
+#include "core/imap/session_private.h"
+#include "core/imap/transport.h"
+
+#define INPUT_SIZE 65536
+/* Reads per turn, so that one fast server does not keep the others waiting. */
+#define READS_PER_TURN 8
+#define COMMAND_MAX 65536
+/* Far above what session_send.c fills in: one command and one piece of a message. */
+#define OUTPUT_MAX ((size_t)1 << 22)
+
+static struct imap_session *session_of(struct loop_member *m)
+{
+	return (struct imap_session *)m;
+}
+
+int64_t session_timeout(const struct imap_session *s)
+{
+	return s->account->timeout_ms ? s->account->timeout_ms : 60000;
+}
+
+bool session_is_private(const struct imap_session *s)
+{
+	return s->transport && (s->transport->is_private || s->transport->is_local);
+}
+
+/* --- the end --- */
+
+static void lose_list(struct imap_session *s, struct command_list *list, const struct err *why)
+{
+	while (list->first) {
+		struct command *c = list->first;
+
+		command_list_remove(list, c);
+		session_lose_command(s, c, why);
+	}
+}
+
+void session_fail(struct imap_session *s, const struct err *why)
+{
+	static const struct err over = { .kind = ERR_RETRY, .text = "the session is over" };
+	const struct err *told = why->kind ? &s->error : &over;
+
+	if (s->state == IMAP_STATE_CLOSED)
+		return;
+	s->error = *why;
+	s->state = IMAP_STATE_CLOSED;
+	loop_remove(s->loop, &s->member);
+	transport_free(s->transport);
+	s->transport = NULL;
+	s->sending = NULL;
+	s->fetch_route = NULL;
+	lose_list(s, &s->in_flight, told);
+	lose_list(s, &s->setup, told);
+	lose_list(s, &s->waiting, told);
+}
+
+void imap_session_close(struct imap_session *s, const struct err *why)
+{
+	session_fail(s, why);
+}
+
+static void fail_text(struct imap_session *s, enum err_kind kind, const char *text)
+{
+	struct err err;
+
+	err_set(&err, kind, "%s: %s", s->account->host, text);
+	session_fail(s, &err);
+}
+
+static void end_of_stream(struct imap_session *s)
+{
+	struct err err;
+
+	for (const struct command *c = s->in_flight.first; c; c = c->next)
+		if ((c->request.flags & IMAP_REQUEST_LOGOUT) && s->bye) {
+			session_fail(s, &(struct err){ .kind = ERR_NONE });
+			return;
+		}
+	if (s->bye)
+		err_set(&err, ERR_RETRY, "%s ended the session: %s", s->account->host, s->bye);
+	else
+		err_set(&err, ERR_RETRY, "%s closed the connection", s->account->host);
+	session_fail(s, &err);
+}
+
+/* --- opening the stream --- */
+
+static void layer_tls(struct imap_session *s)
+{
+	const struct imap_account *a = s->account;
+	const struct transport_tls_settings set = {
+		.host = a->host,
+		.ca_file = a->tls_ca_file,
+		.pin = a->tls_pin,
+		.cert_file = a->tls_client_cert,
+		.key_file = a->tls_client_key,
+	};
+	struct transport *lower = s->transport;
+	struct err err;
+
+	s->transport = transport_tls_new(lower, &set, &err);
+	if (!s->transport)
+		session_fail(s, &err);
+}
+
+/*
+ * Nothing may have come in between the OK and the handshake: it was put there by somebody who
+ * hopes that it will be taken as said under TLS (S1). Everything learned so far is forgotten.
+ */
+static void begin_starttls(struct imap_session *s)
+{
+	s->starting_tls = false;
+	if (s->in_at < s->in_end || !imap_parser_is_idle(s->parser)) {
+		fail_text(s, ERR_FATAL, "data in clear text after STARTTLS: somebody interferes");
+		return;
+	}
+	imap_parser_free(s->parser);
+	s->parser = imap_parser_new(s->tag_prefix);
+	imap_trace_reset(&s->trace);
+	imap_caps_clear(&s->caps);
+	s->unparsed = false;
+	s->tls_layered = true;
+	s->state = IMAP_STATE_CONNECTING;
+	layer_tls(s);
+}
+
+static void go_on_opening(struct imap_session *s, int64_t now)
+{
+	struct err err;
+
+	switch (transport_open(s->transport, &err)) {
+	case TRANSPORT_OK:
+		break;
+	case TRANSPORT_FAILED:
+		session_fail(s, &err);
+		return;
+	default:
+		return;
+	}
+	s->last_activity = now;
+	if (s->tls_layered) {
+		s->state = IMAP_STATE_NOT_AUTHENTICATED; /* there is no second greeting */
+		session_login_next(s);
+	} else {
+		s->state = IMAP_STATE_GREETING;
+	}
+}
+
+/* --- reading and writing --- */
+
+/* Take apart what was read. Stops early when paused, closed, or at the OK of STARTTLS. */
+static void parse_input(struct imap_session *s)
+{
+	struct imap_response r;
+	struct err err;
+
+	while (s->unparsed && !s->paused && s->state != IMAP_STATE_CLOSED && !s->starting_tls) {
+		struct bytes in = bytes_from(s->in + s->in_at, s->in_end - s->in_at);
+		enum imap_step step = imap_parser_next(s->parser, &in, &r, &err);
+
+		s->in_at = s->in_end - in.n;
+		if (step == IMAP_STEP_READY) {
+			session_receive(s, &r);
+		} else {
+			s->unparsed = false;
+			if (step == IMAP_STEP_ERROR)
+				session_fail(s, &err);
+		}
+	}
+	if (s->starting_tls && s->state != IMAP_STATE_CLOSED)
+		begin_starttls(s);
+}
+
+/* False: nothing more to read now. */
+static bool read_once(struct imap_session *s, int64_t now)
+{
+	size_t n = 0;
+	struct err err;
+
+	switch (transport_read(s->transport, s->in, INPUT_SIZE, &n, &err)) {
+	case TRANSPORT_OK:
+		s->last_activity = now;
+		s->traffic.read += n;
+		imap_trace_received(&s->trace, bytes_from(s->in, n));
+		s->in_at = 0;
+		s->in_end = n;
+		s->unparsed = true;
+		parse_input(s);
+		return true;
+	case TRANSPORT_AGAIN:
+		return false;
+	case TRANSPORT_EOF:
+		end_of_stream(s);
+		return false;
+	default:
+		session_fail(s, &err);
+		return false;
+	}
+}
+
+static bool is_streaming(const struct imap_session *s)
+{
+	return s->state != IMAP_STATE_CLOSED && s->state != IMAP_STATE_CONNECTING;
+}
+
+static void read_all(struct imap_session *s, int64_t now)
+{
+	if (s->unparsed)
+		parse_input(s);
+	for (int i = 0; i < READS_PER_TURN; i++)
+		if (!is_streaming(s) || s->paused || !read_once(s, now))
+			return;
+}
+
+static void write_all(struct imap_session *s, int64_t now)
+{
+	size_t n = 0;
+	struct err err;
+
+	while (is_streaming(s)) {
+		session_fill_output(s);
+		if (!is_streaming(s) || !s->out.n)
+			return;
+		switch (transport_write(s->transport, buf_bytes(&s->out), &n, &err)) {
+		case TRANSPORT_OK:
+			s->last_activity = now;
+			s->written += n;
+			s->traffic.written += n;
+			buf_consume(&s->out, n);
+			break;
+		case TRANSPORT_AGAIN:
+			return;
+		default:
+			/* What the server said before it closed explains more than a broken pipe. */
+			while (is_streaming(s) && !s->paused && read_once(s, now))
+				;
+			session_fail(s, &err);
+			return;
+		}
+	}
+}
+
+/* --- the loop's view --- */
+
+static bool waits_for_server(const struct imap_session *s)
+{
+	return s->in_flight.first || s->out.n || s->bye || !imap_session_is_ready(s);
+}
+
+static int64_t silence_ends(const struct imap_session *s)
+{
+	return waits_for_server(s) && !s->paused ? s->last_activity + session_timeout(s) : INT64_MAX;
+}
+
+static bool session_prepare(struct loop_member *m, struct pollfd *out, int64_t *deadline)
+{
+	struct imap_session *s = session_of(m);
+	unsigned intent = s->paused ? 0 : TRANSPORT_READ;
+
+	*deadline = silence_ends(s);
+	if (!s->transport)
+		return true; /* failed while it was made: said in service(), where handlers may run */
+	if (s->state == IMAP_STATE_CONNECTING) {
+		if (s->transport->wake_at && s->transport->wake_at < *deadline)
+			*deadline = s->transport->wake_at;
+	} else {
+		session_fill_output(s);
+		if (s->state == IMAP_STATE_CLOSED)
+			return false;
+		if (s->out.n)
+			intent |= TRANSPORT_WRITE;
+	}
+	return transport_poll(s->transport, intent, out) || (s->unparsed && !s->paused);
+}
+
+static void session_service(struct loop_member *m, int64_t now)
+{
+	struct imap_session *s = session_of(m);
+	struct err err;
+
+	if (!s->transport) {
+		err = s->error;
+		session_fail(s, &err);
+		return;
+	}
+	if (s->state == IMAP_STATE_CONNECTING)
+		go_on_opening(s, now);
+	if (is_streaming(s))
+		read_all(s, now);
+	write_all(s, now);
+	if (s->state != IMAP_STATE_CLOSED && now >= silence_ends(s)) {
+		err_set(&err, ERR_RETRY, "%s does not answer for %lld seconds", s->account->host,
+			(long long)(session_timeout(s) / 1000));
+		session_fail(s, &err);
+	}
+}
+
+static const struct loop_member_ops session_member = {
+	.prepare = session_prepare,
+	.service = session_service,
+};
+
+/* --- birth --- */
+
+/* Nobody on the way can foresee a tag and answer in advance (S2). */
+static void make_tag_prefix(struct imap_session *s)
+{
+	static const char letters[32] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef";
+	uint8_t random[6] = { 0 };
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		memcpy(random, &s, sizeof(random)); /* an address: better than a constant */
+	for (size_t i = 0; i < sizeof(random); i++)
+		s->tag_prefix[i] = letters[random[i] % 32];
+}
+
+static struct imap_session *session_alloc(struct loop *loop, const struct imap_account *account,
+					  const struct imap_trace *trace)
+{
+	struct imap_session *s = xcalloc(1, sizeof(*s));
+
+	s->member.ops = &session_member;
+	s->loop = loop;
+	s->account = account;
+	if (trace)
+		s->trace = *trace;
+	s->in = xmalloc(INPUT_SIZE);
+	buf_init(&s->out, OUTPUT_MAX);
+	make_tag_prefix(s);
+	s->parser = imap_parser_new(s->tag_prefix);
+	imap_caps_init(&s->caps);
+	s->last_activity = clock_ms();
+	loop_add(loop, &s->member);
+	if (account->disable_extensions)
+		imap_caps_disable(&s->caps, account->disable_extensions, &s->error);
+	return s;
+}
+
+struct imap_session *imap_session_new_on(struct loop *loop, const struct imap_account *account,
+					 const struct imap_trace *trace,
+					 struct transport *transport)
+{
+	struct imap_session *s = session_alloc(loop, account, trace);
+
+	if (s->error.kind)
+		transport_free(transport);
+	else
+		s->transport = transport;
+	return s;
+}
+
+struct imap_session *imap_session_new(struct loop *loop, const struct imap_account *account,
+				      const struct imap_trace *trace)
+{
+	struct imap_session *s = session_alloc(loop, account, trace);
+	const char *port = account->port ? account->port :
+			   account->tls == IMAP_TLS_IMPLICIT ? "993" : "143";
+
+	if (!s->error.kind)
+		s->transport = transport_tcp_new(account->host, port, session_timeout(s), &s->error);
+	if (s->transport && account->tls == IMAP_TLS_IMPLICIT)
+		layer_tls(s);
+	return s;
+}
+
+void imap_session_free(struct imap_session *s)
+{
+	if (!s)
+		return;
+	session_fail(s, &(struct err){ .kind = ERR_NONE });
+	imap_parser_free(s->parser);
+	imap_caps_release(&s->caps);
+	sasl_free(s->sasl);
+	mailbox_ref_drop(s->mailbox);
+	mailbox_ref_drop(s->opening);
+	mailbox_ref_drop(s->submitted);
+	buf_release_secret(&s->out);
+	free(s->in);
+	free(s->bye);
+	free(s->last_alert);
+	free(s);
+}
+
+/* --- what others ask --- */
+
+static bool is_open_or_closed(void *ctx)
+{
+	const struct imap_session *s = ctx;
+
+	return imap_session_is_ready(s) || s->state == IMAP_STATE_CLOSED;
+}
+
+static int closed_error(const struct imap_session *s, struct err *err)
+{
+	if (!s->error.kind)
+		return err_set(err, ERR_RETRY, "%s: the session is over", s->account->host);
+	*err = s->error;
+	return -1;
+}
+
+int imap_session_open(struct imap_session *s, struct err *err)
+{
+	if (loop_run(s->loop, is_open_or_closed, s, err) < 0)
+		return -1;
+	return s->state == IMAP_STATE_CLOSED ? closed_error(s, err) : 0;
+}
+
+static bool is_drained(void *ctx)
+{
+	const struct imap_session *s = ctx;
+
+	return !s->pending;
+}
+
+int imap_session_drain(struct imap_session *s, struct err *err)
+{
+	if (loop_run(s->loop, is_drained, s, err) < 0)
+		return -1;
+	return s->state == IMAP_STATE_CLOSED ? closed_error(s, err) : 0;
+}
+
+enum imap_state imap_session_state(const struct imap_session *s)
+{
+	return s->state;
+}
+
+const struct err *imap_session_error(const struct imap_session *s)
+{
+	return s->state == IMAP_STATE_CLOSED ? &s->error : NULL;
+}
+
+bool imap_session_is_ready(const struct imap_session *s)
+{
+	/* Before the capabilities are known nothing can be encoded. */
+	return (s->state == IMAP_STATE_AUTHENTICATED || s->state == IMAP_STATE_SELECTED) &&
+	       !imap_caps_unknown(&s->caps);
+}
+
+const struct imap_caps *imap_session_caps(const struct imap_session *s)
+{
+	return &s->caps;
+}
+
+const struct imap_mailbox *imap_session_mailbox(const struct imap_session *s)
+{
+	return s->mailbox ? &s->mailbox->state : NULL;
+}
+
+const struct imap_mailbox *imap_session_submitted(const struct imap_session *s)
+{
+	return s->submitted ? &s->submitted->state : NULL;
+}
+
+struct loop *imap_session_loop(const struct imap_session *s)
+{
+	return s->loop;
+}
+
+bool imap_session_utf8(const struct imap_session *s)
+{
+	return s->utf8;
+}
+
+enum imap_literals imap_session_literals(const struct imap_session *s)
+{
+	if (imap_session_has(s, IMAP_CAP_LITERAL_PLUS))
+		return IMAP_LITERALS_PLUS;
+	return imap_session_has(s, IMAP_CAP_LITERAL_MINUS) ? IMAP_LITERALS_MINUS :
+							     IMAP_LITERALS_SYNC;
+}
+
+void imap_session_encoder(const struct imap_session *s, struct imap_encoder *e)
+{
+	imap_encoder_init(e, imap_session_literals(s), COMMAND_MAX);
+}
+
+size_t imap_session_set_budget(const struct imap_session *s)
+{
+	/*
+	 * Servers take 8,000 bytes a command and more, old ones 1,000 (RFC 2683, section 3.2.1.5; RFC 7162,
+	 * section 4). The rest is room for what stands around the set.
+	 */
+	return imap_session_has(s, IMAP_CAP_CONDSTORE) ? 7600 : 700;
+}
+
+void imap_session_pause(struct imap_session *s, bool paused)
+{
+	if (s->paused && !paused)
+		s->last_activity = clock_ms();
+	s->paused = paused;
+}
+
+struct imap_traffic imap_session_traffic(const struct imap_session *s)
+{
+	return s->traffic;
+}

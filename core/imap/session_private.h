@@ -1,0 +1,139 @@
+#ifndef CORE_IMAP_SESSION_PRIVATE_H
+#define CORE_IMAP_SESSION_PRIVATE_H
+
+#include "core/base/buf.h"
+#include "core/imap/loop.h"
+#include "core/imap/session.h"
+
+/*
+ * What the parts of the session share; nobody else includes this.
+ *
+ *   session.c          birth, end, the loop's view: connect, read, write, silence
+ *   session_login.c    from the greeting to AUTHENTICATED
+ *   session_send.c     the queue: what may go out when
+ *   session_receive.c  to whom a response belongs, how a command ends
+ *   session_mailbox.c  the state of the selected mailbox, and which one data is about
+ */
+
+/* Shared by the session and every command that runs in it. */
+struct mailbox_ref {
+	struct imap_mailbox state;
+	unsigned refs;
+	bool failed; /* its SELECT was refused */
+};
+
+struct command {
+	struct command *next;
+	struct imap_request request; /* `command` and `what` inside are not used */
+	struct imap_encoder encoder;
+	char *what;
+	char tag[24];
+	struct mailbox_ref *mailbox; /* that it opens or runs in; NULL: none */
+	size_t next_chunk;
+	uint64_t stream_left; /* of the chunk being streamed */
+	bool in_stream;
+	bool internal;
+	bool damaged;
+	bool all_queued;   /* its last byte is in the output buffer or gone */
+	uint64_t end_at;   /* value of `written` at which it has been sent completely */
+	size_t wire_bytes; /* what counts against the cap of unacknowledged bytes */
+};
+
+struct command_list {
+	struct command *first, *last;
+	size_t n;
+};
+
+struct imap_session {
+	struct loop_member member; /* first: the loop knows the session by it */
+	struct loop *loop;
+	const struct imap_account *account;
+	struct imap_trace trace;
+	struct transport *transport; /* NULL once closed */
+	struct imap_parser *parser;
+	struct imap_caps caps;
+	enum imap_state state;
+	struct err error; /* why CLOSED */
+
+	char tag_prefix[8];
+	uint32_t tag_number;
+
+	/* Login */
+	bool starting_tls; /* STARTTLS was answered OK: handshake next */
+	bool tls_layered;  /* the handshake is ours to finish before NOT_AUTHENTICATED */
+	bool id_sent;
+	bool utf8;
+	struct sasl *sasl;
+
+	/* Queue */
+	struct command_list setup;   /* waiting, the session's own: login */
+	struct command_list waiting; /* submitted */
+	struct command_list in_flight;
+	struct command *sending;     /* last of in_flight, not completely queued yet; NULL: none */
+	bool await_continue;         /* `sending` may go on only after `+` */
+	size_t unacknowledged;       /* bytes of the commands in flight */
+	size_t pending;              /* commands of others, waiting or in flight */
+
+	/* Bytes */
+	uint8_t *in;
+	size_t in_at, in_end;
+	bool unparsed; /* the parser may have more without new bytes */
+	bool paused;
+	struct buf out;
+	uint64_t queued, written; /* bytes ever put into `out`, and gone from it */
+	int64_t last_activity;
+
+	/* Receiving */
+	char *bye; /* escaped text of BYE; NULL: none came */
+	bool fetch_routed;
+	struct command *fetch_route; /* who gets the rest of the FETCH; NULL: nobody */
+	char *last_alert;
+
+	struct mailbox_ref *mailbox;   /* selected as far as answered */
+	struct mailbox_ref *opening;   /* SELECT whose data comes now */
+	struct mailbox_ref *submitted; /* by the last OPENS submitted */
+
+	struct imap_traffic traffic;
+};
+
+/* session.c */
+void session_fail(struct imap_session *s, const struct err *why);
+int64_t session_timeout(const struct imap_session *s);
+bool session_is_private(const struct imap_session *s);
+
+/* session_login.c */
+void session_greeting(struct imap_session *s, const struct imap_response *r);
+void session_login_next(struct imap_session *s);
+
+/* session_send.c */
+void command_list_add(struct command_list *list, struct command *c);
+void command_list_remove(struct command_list *list, struct command *c);
+void command_free(struct imap_session *s, struct command *c);
+/* As imap_session_submit(), for the session's own commands. */
+void session_submit_own(struct imap_session *s, const struct imap_request *request);
+/* Move what may be sent into the output buffer. */
+void session_fill_output(struct imap_session *s);
+void session_answer_continue(struct imap_session *s, struct bytes text);
+bool command_is_sent(const struct imap_session *s, const struct command *c);
+void session_queue_bytes(struct imap_session *s, struct bytes data);
+
+/* session_receive.c */
+void session_receive(struct imap_session *s, const struct imap_response *r);
+/* The command is over without an answer; it must be in no list any more. */
+void session_lose_command(struct imap_session *s, struct command *c, const struct err *why);
+
+/* session_mailbox.c */
+struct mailbox_ref *mailbox_ref_new(struct bytes name);
+struct mailbox_ref *mailbox_ref_take(struct mailbox_ref *m); /* NULL is allowed */
+void mailbox_ref_drop(struct mailbox_ref *m);		     /* NULL is allowed */
+/* The mailbox that untagged data is about now; NULL: none. */
+struct mailbox_ref *session_data_mailbox(const struct imap_session *s);
+/* A command went out or ended: which SELECT's data may come next? */
+void session_update_opening(struct imap_session *s);
+void session_closed_code(struct imap_session *s);
+void session_mailbox_code(struct imap_session *s, const struct imap_status *status);
+void session_mailbox_data(struct imap_session *s, const struct imap_response *r);
+/* An OPENS or LEAVES command ended. */
+void session_mailbox_done(struct imap_session *s, struct command *c, const struct imap_status *st);
+
+#endif

@@ -1,0 +1,299 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/imap/account.h"
+#include "core/imap/session_private.h"
+
+#define TEXT_MAX 200
+
+/* --- how a command ends --- */
+
+static enum err_kind kind_of(const struct imap_status *st)
+{
+	switch (st->code) {
+	case IMAP_CODE_UNAVAILABLE:
+	case IMAP_CODE_INUSE:
+	case IMAP_CODE_LIMIT:
+	case IMAP_CODE_THROTTLED:
+	case IMAP_CODE_SERVERBUG:
+		return ERR_RETRY;
+	case IMAP_CODE_NONEXISTENT:
+		return ERR_MISSING;
+	default:
+		return ERR_MAILBOX;
+	}
+}
+
+static void describe_refusal(struct err *err, const struct command *c, const struct imap_status *st)
+{
+	char *what = escape_text(bytes_of(c->what), TEXT_MAX);
+	char *code = escape_text(st->name, TEXT_MAX);
+	char *text = escape_text(st->text, TEXT_MAX);
+
+	err_set(err, kind_of(st), "%s: the server says %s %s%s%s%s", what,
+		st->condition == IMAP_BAD ? "BAD" : "NO", *code ? "[" : "", code, *code ? "] " : "",
+		text);
+	free(what);
+	free(code);
+	free(text);
+}
+
+void session_lose_command(struct imap_session *s, struct command *c, const struct err *why)
+{
+	const struct imap_result result = {
+		.outcome = IMAP_DONE_LOST,
+		.damaged = true,
+		.mailbox = c->mailbox ? &c->mailbox->state : NULL,
+		.err = why,
+	};
+
+	if (c->mailbox && (c->request.flags & IMAP_REQUEST_OPENS))
+		c->mailbox->failed = true;
+	if (c->request.handler.on_done)
+		c->request.handler.on_done(c->request.handler.ctx, &result);
+	command_free(s, c);
+}
+
+/* `c` is in no list any more. */
+static void finish_command(struct command *c, const struct imap_status *st)
+{
+	struct err err = { .kind = ERR_NONE };
+	struct imap_result result = {
+		.outcome = IMAP_DONE_OK,
+		.damaged = c->damaged,
+		.status = st,
+		.mailbox = c->mailbox ? &c->mailbox->state : NULL,
+		.err = &err,
+	};
+
+	if (st->condition != IMAP_OK) {
+		result.outcome = st->condition == IMAP_BAD ? IMAP_DONE_BAD : IMAP_DONE_NO;
+		describe_refusal(&err, c, st);
+	}
+	if (c->request.handler.on_done)
+		c->request.handler.on_done(c->request.handler.ctx, &result);
+}
+
+static struct command *find_tag(const struct imap_session *s, struct bytes tag)
+{
+	for (struct command *c = s->in_flight.first; c; c = c->next)
+		if (bytes_is(tag, c->tag))
+			return c;
+	return NULL;
+}
+
+/*
+ * A reply to what was not sent in full is either forged ahead of time (S2) or the refusal of a
+ * literal that still waits for its `+`. Anything else leaves us in the middle of a command.
+ */
+static bool may_answer(const struct imap_session *s, const struct command *c,
+		       const struct imap_status *st)
+{
+	if (command_is_sent(s, c))
+		return true;
+	return c == s->sending && s->await_continue && s->written == s->queued &&
+	       st->condition != IMAP_OK;
+}
+
+/* What the answer means for the connection itself, once the command was told. */
+static void judge_connection(struct imap_session *s, bool nonsync, const char *what,
+			     const struct imap_status *st)
+{
+	struct err err;
+
+	if (st->malformed) {
+		err_set(&err, ERR_RETRY, "%s: unreadable answer from the server", what);
+		session_fail(s, &err);
+	} else if (st->condition == IMAP_BAD && nonsync) {
+		/* It may go on to read the literal's bytes as commands: send nothing more (S15). */
+		err_set(&err, ERR_RETRY, "%s: refused with a literal under way", what);
+		session_fail(s, &err);
+	}
+}
+
+static void receive_tagged(struct imap_session *s, const struct imap_status *st)
+{
+	struct command *c = find_tag(s, st->tag);
+	struct err err;
+
+	if (!c || !may_answer(s, c, st)) {
+		err_set(&err, ERR_FATAL, "%s answers a command that was not sent%s", s->account->host,
+			c ? " in full" : "");
+		session_fail(s, &err);
+		return;
+	}
+	if (s->sending == c) {
+		s->sending = NULL;
+		s->await_continue = false;
+	}
+	command_list_remove(&s->in_flight, c);
+	s->unacknowledged -= c->wire_bytes;
+	if (s->fetch_route == c)
+		s->fetch_route = NULL;
+	session_mailbox_code(s, st);
+	if (c->request.flags & (IMAP_REQUEST_OPENS | IMAP_REQUEST_LEAVES))
+		session_mailbox_done(s, c, st);
+	session_update_opening(s);
+	finish_command(c, st);
+	if (s->state != IMAP_STATE_CLOSED)
+		judge_connection(s, c->encoder.nonsync, c->what, st);
+	if ((c->request.flags & IMAP_REQUEST_LOGOUT) && s->state != IMAP_STATE_CLOSED)
+		session_fail(s, &(struct err){ .kind = ERR_NONE });
+	command_free(s, c);
+}
+
+/* --- to whom an untagged response belongs --- */
+
+static bool in_right_mailbox(const struct imap_session *s, const struct command *c)
+{
+	return !(c->request.flags & IMAP_REQUEST_IN_MAILBOX) || !c->mailbox ||
+	       c->mailbox == session_data_mailbox(s);
+}
+
+static bool wants(const struct imap_session *s, const struct command *c,
+		  const struct imap_response *r)
+{
+	const struct imap_request *q = &c->request;
+
+	if (!(q->wants & IMAP_WANT(r->type)) || !in_right_mailbox(s, c))
+		return false;
+	if (r->type == IMAP_RESPONSE_OTHER && q->wants_other &&
+	    !bytes_is_nocase(r->u.other.name, q->wants_other))
+		return false;
+	if (r->type == IMAP_RESPONSE_ESEARCH && r->u.search.tag.p &&
+	    !bytes_is(r->u.search.tag, c->tag))
+		return false;
+	return !q->claims || q->claims(q->handler.ctx, r);
+}
+
+static struct command *find_taker(const struct imap_session *s, const struct imap_response *r)
+{
+	for (struct command *c = s->in_flight.first; c; c = c->next)
+		if (wants(s, c, r))
+			return c;
+	return NULL;
+}
+
+/* Body pieces say nothing of themselves: a FETCH goes where its first part went. */
+static struct command *fetch_taker(struct imap_session *s, const struct imap_response *r)
+{
+	if (!s->fetch_routed)
+		s->fetch_route = find_taker(s, r);
+	s->fetch_routed = r->type != IMAP_RESPONSE_FETCH;
+	return s->fetch_route;
+}
+
+static void deliver(struct imap_session *s, const struct imap_response *r)
+{
+	bool fetch = IMAP_WANT(r->type) & IMAP_WANT_FETCH;
+	struct command *c = fetch ? fetch_taker(s, r) : find_taker(s, r);
+	struct mailbox_ref *m = session_data_mailbox(s);
+
+	if (c && c->request.handler.on_response)
+		c->request.handler.on_response(c->request.handler.ctx, r);
+	else if (r->type == IMAP_RESPONSE_FETCH && m)
+		m->state.flags_dirty = true;
+}
+
+/* --- status --- */
+
+static void show_alert(struct imap_session *s, const struct imap_status *st)
+{
+	char *text = escape_text(st->text, 1024);
+
+	/* In clear text anybody on the way could have put it there (S6). */
+	if (!session_is_private(s) || (s->last_alert && strcmp(text, s->last_alert) == 0)) {
+		free(text);
+		return;
+	}
+	log_warn("%s: the server's message: %s", s->account->name ? s->account->name :
+		 s->account->host, text);
+	free(s->last_alert);
+	s->last_alert = text;
+}
+
+static void receive_bye(struct imap_session *s, const struct imap_status *st)
+{
+	if (!s->bye)
+		s->bye = escape_text(st->text, TEXT_MAX);
+	if (s->state != IMAP_STATE_CLOSED)
+		s->state = IMAP_STATE_LOGOUT;
+}
+
+static void receive_status(struct imap_session *s, const struct imap_status *st)
+{
+	if (st->condition == IMAP_BYE)
+		receive_bye(s, st);
+	else if (st->code == IMAP_CODE_CAPABILITY)
+		imap_caps_set(&s->caps, st->args, true);
+	else if (st->code == IMAP_CODE_CLOSED)
+		session_closed_code(s);
+	else
+		session_mailbox_code(s, st);
+}
+
+/* The words name what changes the form of mailbox names from here on. */
+static void receive_enabled(struct imap_session *s, struct bytes words)
+{
+	struct imap_caps enabled;
+
+	imap_caps_init(&enabled);
+	imap_caps_set(&enabled, words, false);
+	if (imap_caps_has(&enabled, IMAP_CAP_UTF8_ACCEPT) ||
+	    imap_caps_has(&enabled, IMAP_CAP_IMAP4REV2))
+		s->utf8 = true;
+	imap_caps_release(&enabled);
+}
+
+static void damage_all(struct imap_session *s)
+{
+	for (struct command *c = s->in_flight.first; c; c = c->next)
+		c->damaged = true;
+}
+
+static bool is_about_the_connection(const struct imap_response *r)
+{
+	return r->type == IMAP_RESPONSE_STATUS || r->type == IMAP_RESPONSE_TAGGED ||
+	       r->type == IMAP_RESPONSE_CONTINUE || r->type == IMAP_RESPONSE_CAPABILITY ||
+	       r->type == IMAP_RESPONSE_BAD_LINE;
+}
+
+void session_receive(struct imap_session *s, const struct imap_response *r)
+{
+	if (s->state == IMAP_STATE_GREETING) {
+		session_greeting(s, r);
+		return;
+	}
+	/* Mail data cannot be honest before the login (S6). */
+	if (s->state == IMAP_STATE_NOT_AUTHENTICATED && !is_about_the_connection(r))
+		return;
+	if ((r->type == IMAP_RESPONSE_STATUS || r->type == IMAP_RESPONSE_TAGGED) &&
+	    r->u.status.code == IMAP_CODE_ALERT)
+		show_alert(s, &r->u.status);
+	switch (r->type) {
+	case IMAP_RESPONSE_TAGGED:
+		receive_tagged(s, &r->u.status);
+		return;
+	case IMAP_RESPONSE_CONTINUE:
+		session_answer_continue(s, r->u.text);
+		return;
+	case IMAP_RESPONSE_STATUS:
+		receive_status(s, &r->u.status);
+		break;
+	case IMAP_RESPONSE_CAPABILITY:
+		imap_caps_set(&s->caps, r->u.text, true);
+		break;
+	case IMAP_RESPONSE_ENABLED:
+		receive_enabled(s, r->u.text);
+		break;
+	case IMAP_RESPONSE_BAD_LINE:
+		damage_all(s);
+		break;
+	default:
+		session_mailbox_data(s, r);
+		break;
+	}
+	deliver(s, r);
+}
