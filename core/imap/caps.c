@@ -222,7 +222,6 @@ int imap_caps_disable(struct imap_caps *caps, const char *list, struct err *err)
 			return -1;
 		}
 		caps->disabled |= BIT(cap);
-		caps->bits &= ~BIT(cap);
 		if (cap == IMAP_CAP_BINARY)
 			caps->disabled |= BIT(IMAP_CAP_BINARY_FETCH);
 	}

@@ -99,8 +99,8 @@ void imap_caps_clear(struct imap_caps *caps);
 
 /*
  * Act as if these were never advertised: names as in CAPABILITY (`QRESYNC, MOVE`, AUTH=PLAIN),
- * separated by commas or blanks. What is masked out also loses what only it implied.
- * Returns 0, or -1 (ERR_CONFIG) for a name that is not known.
+ * separated by commas or blanks. Holds from the next imap_caps_set() on; what only a masked name
+ * implied goes with it. Returns 0, or -1 (ERR_CONFIG) for a name that is not known.
  */
 int imap_caps_disable(struct imap_caps *caps, const char *names, struct err *err);
 

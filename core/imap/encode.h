@@ -107,7 +107,9 @@ int imap_encoder_finish(struct imap_encoder *e, struct err *err);
 
 size_t imap_encoder_count(const struct imap_encoder *e);
 struct imap_chunk imap_encoder_chunk(const struct imap_encoder *e, size_t i);
-/* The command as one line for the trace: secrets as ***, literals and streams by size. Not escaped. */
+/*
+ * The command for the trace: secrets as ***, streams by size, without the last CRLF. Not escaped.
+ */
 void imap_encoder_describe(const struct imap_encoder *e, struct buf *out);
 
 #endif
