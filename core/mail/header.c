@@ -4,11 +4,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 
-#define FIELD_NAME_MAX 76
 #define NO_FIELD SIZE_MAX
 
 enum header_state {
@@ -45,9 +45,11 @@ struct header_reader *header_reader_new(const char *const *names, size_t count)
 	h->names = names;
 	h->count = count;
 	h->fields = xcalloc(count, sizeof(*h->fields));
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		assert(strlen(names[i]) <= HEADER_NAME_MAX);
 		buf_init(&h->fields[i].value, HEADER_VALUE_MAX);
-	buf_init(&h->name, FIELD_NAME_MAX);
+	}
+	buf_init(&h->name, HEADER_NAME_MAX);
 	header_reader_reset(h);
 	return h;
 }

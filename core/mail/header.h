@@ -15,13 +15,17 @@ struct header_reader;
 
 #define HEADER_MAX (1u << 20)
 #define HEADER_VALUE_MAX (998u * 4)
+#define HEADER_NAME_MAX 76u
 
 enum header_step {
 	HEADER_MORE, /* the header goes on: feed the next piece */
 	HEADER_DONE, /* nothing more to learn: feeding the rest is allowed, not needed */
 };
 
-/* `names` (without colon, any case; at most 32) is borrowed until free. */
+/*
+ * `names` (at most 32, without colon, any case, up to HEADER_NAME_MAX bytes) is borrowed until
+ * free.
+ */
 struct header_reader *header_reader_new(const char *const *names, size_t count);
 void header_reader_free(struct header_reader *h); /* NULL is allowed */
 /* Start on the next message. */

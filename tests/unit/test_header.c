@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,6 +152,22 @@ static void test_a_value_too_long_is_absent(void **state)
 	header_reader_free(h);
 }
 
+static void test_a_name_is_compared_to_its_end(void **state)
+{
+	char longest[HEADER_NAME_MAX + 1], line[200];
+	const char *const names[] = { longest };
+	struct header_reader *h;
+
+	(void)state;
+	memset(longest, 'n', HEADER_NAME_MAX);
+	longest[HEADER_NAME_MAX] = '\0';
+	h = header_reader_new(names, 1);
+	snprintf(line, sizeof(line), "%sn: longer\n%s: same\n\n", longest, longest);
+	assert_int_equal(header_reader_feed(h, bytes_of(line)), HEADER_DONE);
+	assert_true(bytes_is(header_reader_value(h, 0), "same"));
+	header_reader_free(h);
+}
+
 static void test_a_header_without_end_is_given_up(void **state)
 {
 	struct header_reader *h = header_reader_new(wanted, 2);
@@ -172,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_random_headers_do_not_depend_on_the_cut),
 		cmocka_unit_test(test_it_stops_once_it_has_all),
 		cmocka_unit_test(test_a_value_too_long_is_absent),
+		cmocka_unit_test(test_a_name_is_compared_to_its_end),
 		cmocka_unit_test(test_a_header_without_end_is_given_up),
 	};
 
