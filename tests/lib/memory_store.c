@@ -1,0 +1,634 @@
+#include "tests/lib/memory_store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/base/mem.h"
+
+struct memory_opened {
+	struct store base;
+	struct memory_world *world;
+	struct memory_box **boxes;
+	size_t n, cap;
+};
+
+struct memory_box {
+	struct mailbox base;
+	char *name;
+	outcome_fn *report;
+	void *report_ctx, *tag;
+};
+
+struct memory_open_message {
+	struct memory_box *box;
+	struct message msg;
+	struct buf body;
+};
+
+static void copy_base(struct base *to, const struct base *from)
+{
+	base_init(to);
+	to->token = from->token;
+	uidset_copy(&to->known, &from->known);
+	uidset_copy(&to->held, &from->held);
+	to->n_quarantine = from->n_quarantine;
+	to->quarantine = xcalloc(from->n_quarantine, sizeof(*to->quarantine));
+	for (size_t i = 0; i < from->n_quarantine; i++) {
+		to->quarantine[i] = from->quarantine[i];
+		to->quarantine[i].reason = xstrdup(from->quarantine[i].reason);
+	}
+}
+
+static void message_release(struct memory_message *m)
+{
+	free(m->body);
+	flags_release(&m->flags);
+	flags_release(&m->base_flags);
+}
+
+static void state_release(struct memory_state *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		for (size_t k = 0; k < s->v[i].n; k++)
+			message_release(&s->v[i].v[k]);
+		free(s->v[i].v);
+		free(s->v[i].name);
+		base_release(&s->v[i].base);
+	}
+	free(s->v);
+	*s = (struct memory_state){ 0 };
+}
+
+static void state_copy(struct memory_state *to, const struct memory_state *from)
+{
+	state_release(to);
+	to->n = to->cap = from->n;
+	to->v = xcalloc(from->n, sizeof(*to->v));
+	for (size_t i = 0; i < from->n; i++) {
+		struct memory_mailbox *t = &to->v[i];
+		const struct memory_mailbox *f = &from->v[i];
+
+		*t = *f;
+		t->name = xstrdup(f->name);
+		t->v = xcalloc(f->n, sizeof(*t->v));
+		t->cap = f->n;
+		for (size_t k = 0; k < f->n; k++) {
+			t->v[k] = f->v[k];
+			t->v[k].body = xstrdup(f->v[k].body);
+			flags_init(&t->v[k].flags);
+			flags_init(&t->v[k].base_flags);
+			flags_copy(&t->v[k].flags, &f->v[k].flags);
+			flags_copy(&t->v[k].base_flags, &f->v[k].base_flags);
+		}
+		copy_base(&t->base, &f->base);
+	}
+}
+
+void memory_world_init(struct memory_world *w)
+{
+	*w = (struct memory_world){ .presence = STORE_MISSING };
+}
+
+void memory_world_release(struct memory_world *w)
+{
+	state_release(&w->now);
+	state_release(&w->stable);
+	free(w->account);
+	memory_world_init(w);
+}
+
+static struct memory_mailbox *find(struct memory_state *s, const char *name)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->v[i].name, name) == 0)
+			return &s->v[i];
+	return NULL;
+}
+
+static struct memory_mailbox *add(struct memory_state *s, const char *name)
+{
+	s->v = xgrow(s->v, s->n, &s->cap, sizeof(*s->v));
+	s->v[s->n] = (struct memory_mailbox){
+		.name = xstrdup(name),
+		.uidvalidity = 1000 + (uint32_t)s->n,
+		.uidnext = 1,
+		.modseq = 1,
+	};
+	return &s->v[s->n++];
+}
+
+struct memory_mailbox *memory_mailbox_get(struct memory_world *w, const char *name)
+{
+	struct memory_mailbox *m = find(&w->stable, name);
+
+	return m ? m : add(&w->stable, name);
+}
+
+static struct memory_message *push(struct memory_mailbox *m, const char *body)
+{
+	m->v = xgrow(m->v, m->n, &m->cap, sizeof(*m->v));
+	m->v[m->n] = (struct memory_message){ .uid = m->uidnext++, .body = xstrdup(body) };
+	m->modseq++;
+	return &m->v[m->n++];
+}
+
+void memory_deliver(struct memory_world *w, const char *mailbox, const char *body, const char *flags)
+{
+	flags_add_list(&push(memory_mailbox_get(w, mailbox), body)->flags, bytes_of(flags));
+}
+
+static void drop(struct memory_mailbox *m, uint32_t uid)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i].uid == uid) {
+			message_release(&m->v[i]);
+			memmove(&m->v[i], &m->v[i + 1], (m->n - i - 1) * sizeof(*m->v));
+			m->n--;
+			m->modseq++;
+			return;
+		}
+}
+
+void memory_delete(struct memory_world *w, const char *mailbox, uint32_t uid)
+{
+	drop(memory_mailbox_get(w, mailbox), uid);
+}
+
+void memory_set_flags(struct memory_world *w, const char *mailbox, uint32_t uid, const char *flags)
+{
+	struct memory_mailbox *m = memory_mailbox_get(w, mailbox);
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i].uid == uid) {
+			flags_release(&m->v[i].flags);
+			flags_add_list(&m->v[i].flags, bytes_of(flags));
+			m->modseq++;
+		}
+}
+
+static size_t count(struct memory_world *w, const char *mailbox, bool kept)
+{
+	struct memory_mailbox *m = find(&w->stable, mailbox);
+	size_t n = 0;
+
+	for (size_t i = 0; m && i < m->n; i++)
+		n += m->v[i].kept == kept;
+	return n;
+}
+
+size_t memory_live(struct memory_world *w, const char *mailbox)
+{
+	return count(w, mailbox, false);
+}
+
+size_t memory_kept(struct memory_world *w, const char *mailbox)
+{
+	return count(w, mailbox, true);
+}
+
+static size_t times(const struct memory_mailbox *m, const struct memory_message *like)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += !m->v[i].kept && strcmp(m->v[i].body, like->body) == 0 &&
+		     flags_equal(&m->v[i].flags, &like->flags);
+	return n;
+}
+
+bool memory_equal(struct memory_world *a, struct memory_world *b)
+{
+	for (size_t i = 0; i < a->stable.n; i++) {
+		struct memory_mailbox *m = &a->stable.v[i];
+		struct memory_mailbox *o = find(&b->stable, m->name);
+
+		if (!o || memory_live(a, m->name) != memory_live(b, m->name))
+			return false;
+		for (size_t k = 0; k < m->n; k++)
+			if (!m->v[k].kept && times(m, &m->v[k]) != times(o, &m->v[k]))
+				return false;
+	}
+	return true;
+}
+
+static int memory_identify(const struct store_config *cfg, struct store_identity *out,
+			   struct err *err)
+{
+	const struct memory_world *w = cfg->settings;
+
+	(void)err;
+	*out = (struct store_identity){ .presence = w->presence, .generation = w->generation };
+	if (w->presence == STORE_OURS) {
+		memcpy(out->uuid, w->uuid, sizeof(out->uuid));
+		out->account = xstrdup(w->account ? w->account : "");
+	}
+	return 0;
+}
+
+static int memory_open(struct store **out, const struct store_config *cfg, enum store_mode mode,
+		       struct err *err)
+{
+	struct memory_world *w = (struct memory_world *)(uintptr_t)cfg->settings;
+	struct memory_opened *st = xcalloc(1, sizeof(*st));
+
+	(void)err;
+	w->opened++;
+	if (mode == STORE_WRITE && cfg->create && w->presence != STORE_OURS) {
+		w->presence = STORE_OURS;
+		snprintf(w->uuid, sizeof(w->uuid), "%08u-0000-4000-8000-000000000000", 1);
+		w->account = xstrdup(cfg->account);
+	}
+	state_copy(&w->now, &w->stable);
+	st->base = (struct store){ .ops = &memory_store, .cfg = cfg };
+	st->world = w;
+	*out = &st->base;
+	return 0;
+}
+
+static void memory_close(struct store *store)
+{
+	struct memory_opened *st = (struct memory_opened *)store;
+
+	for (size_t i = 0; i < st->n; i++) {
+		mailbox_name_release(&st->boxes[i]->base.name);
+		free(st->boxes[i]->name);
+		free(st->boxes[i]);
+	}
+	free(st->boxes);
+	free(st);
+}
+
+static struct memory_world *world_of(struct store *st)
+{
+	return ((struct memory_opened *)st)->world;
+}
+
+static int memory_list(struct store *st, const char *hint, struct mailbox_list *out, struct err *err)
+{
+	struct memory_world *w = world_of(st);
+
+	(void)hint;
+	w->listed++;
+	for (size_t i = 0; i < w->now.n; i++) {
+		struct memory_mailbox *m = &w->now.v[i];
+		struct mailbox_info *info;
+
+		if (m->gone_from_list)
+			continue;
+		info = mailbox_list_add(out);
+		if (mailbox_name_from_display(&info->name, bytes_of(m->name), err) < 0)
+			return -1;
+		info->attributes = m->attributes;
+		info->known = uidset_count(&m->base.known);
+		info->held = uidset_count(&m->base.held);
+		for (size_t k = 0; k < m->base.n_quarantine; k++)
+			info->pending += !m->base.quarantine[k].accepted;
+		for (size_t k = 0; k < m->n; k++)
+			info->stored += m->v[k].source_uid != 0;
+		info->token = m->base.token;
+		if (st->cfg->name[0] == 's') /* a source tells its own state */
+			info->token = (struct token){ .known = true,
+						      .uidvalidity = m->uidvalidity,
+						      .uidnext = m->uidnext,
+						      .messages = (uint32_t)m->n,
+						      .highestmodseq = m->modseq };
+	}
+	mailbox_list_sort(out);
+	out->complete = !w->list_incomplete;
+	return 0;
+}
+
+static int memory_exists(struct store *st, const struct mailbox_name *name, bool *out,
+			 struct err *err)
+{
+	char *text = mailbox_name_text(name);
+
+	(void)err;
+	*out = find(&world_of(st)->now, text) != NULL;
+	free(text);
+	return 0;
+}
+
+static int memory_open_mailbox(struct store *store, const struct mailbox_info *info,
+			       enum store_mode mode, struct mailbox **out, struct err *err)
+{
+	struct memory_opened *st = (struct memory_opened *)store;
+	struct memory_box *box = xcalloc(1, sizeof(*box));
+
+	(void)mode;
+	(void)err;
+	box->base.store = store;
+	mailbox_name_copy(&box->base.name, &info->name);
+	box->name = mailbox_name_text(&info->name);
+	st->boxes = xgrow(st->boxes, st->n, &st->cap, sizeof(*st->boxes));
+	st->boxes[st->n++] = box;
+	*out = &box->base;
+	return 0;
+}
+
+static struct memory_mailbox *mailbox_of(struct mailbox *mb)
+{
+	return find(&world_of(mb->store)->now, ((struct memory_box *)mb)->name);
+}
+
+static int memory_base(struct mailbox *mb, struct base *out, struct err *err)
+{
+	(void)err;
+	base_release(out);
+	copy_base(out, &mailbox_of(mb)->base);
+	return 0;
+}
+
+static int memory_changes(struct store *st, struct changes_request *req, size_t n, struct err *err)
+{
+	(void)err;
+	world_of(st)->compared++;
+	for (size_t i = 0; i < n; i++) {
+		struct memory_mailbox *m = mailbox_of(req[i].mailbox);
+		struct changes *out = req[i].out;
+
+		if (m->unreadable) {
+			err_set(&out->err, ERR_MAILBOX, "cannot be opened");
+			continue;
+		}
+		out->complete = m->hide == 0;
+		out->token = (struct token){ .known = true,
+					     .uidvalidity = m->uidvalidity,
+					     .uidnext = m->uidnext,
+					     .messages = (uint32_t)m->n,
+					     .highestmodseq = m->modseq };
+		if (req[i].everything_new && m->uidnext > 1) {
+			uidset_add_range(&out->fresh, 1, m->uidnext - 1);
+			continue;
+		}
+		for (size_t k = 0; k < m->n; k++) {
+			struct entry *e;
+
+			if (m->v[k].uid == m->hide || m->v[k].kept)
+				continue;
+			e = changes_add(out, m->v[k].uid);
+			e->source_uid = m->v[k].source_uid;
+			e->flags = flag_table_intern(out->flags, &m->v[k].flags);
+			e->base_flags = flag_table_intern(out->flags, &m->v[k].base_flags);
+			e->size = (uint32_t)strlen(m->v[k].body);
+		}
+	}
+	return 0;
+}
+
+static int give(struct want *want, struct memory_message *m, const struct message_sink *sink,
+		struct err *err)
+{
+	struct message msg = { .uid = m->uid, .flags = &m->flags, .size = strlen(m->body) };
+	void *handle;
+
+	if (sink->begin(sink->ctx, want->tag, &msg, &handle, err) < 0)
+		return -1;
+	if (sink->write(sink->ctx, handle, bytes_of(m->body), err) < 0) {
+		sink->end(sink->ctx, handle, NULL, false, err);
+		return -1;
+	}
+	return sink->end(sink->ctx, handle, &msg, true, err);
+}
+
+static int memory_fetch(struct store *st, struct want *want, size_t n,
+			const struct message_sink *sink, outcome_fn *report, void *ctx,
+			struct err *err)
+{
+	struct memory_world *w = world_of(st);
+	uint64_t given = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct memory_mailbox *m = mailbox_of(want[i].mailbox);
+		struct err poison = { .kind = ERR_MESSAGE, .text = "cannot be read" };
+
+		if (m->unreadable) {
+			err_set(&want[i].err, ERR_MAILBOX, "cannot be opened");
+			continue;
+		}
+		for (size_t k = 0; k < m->n; k++) {
+			if (!uidset_has(want[i].set, m->v[k].uid))
+				continue;
+			if (w->fail_after && given == w->fail_after)
+				return err_set(err, ERR_RETRY, "the line was cut");
+			if (m->v[k].poison) {
+				report(ctx, want[i].tag, m->v[k].uid, OUTCOME_REFUSED, 0,
+				       &poison);
+				continue;
+			}
+			if (give(&want[i], &m->v[k], sink, err) < 0)
+				return -1;
+			w->fetched++;
+			given++;
+			report(ctx, want[i].tag, m->v[k].uid, OUTCOME_DONE, 0, NULL);
+		}
+		want[i].complete = true;
+	}
+	return 0;
+}
+
+static int memory_begin(void *ctx, void *tag, const struct message *msg, void **handle,
+			struct err *err)
+{
+	struct memory_open_message *o = xcalloc(1, sizeof(*o));
+
+	(void)tag;
+	(void)err;
+	o->box = ctx;
+	o->msg = *msg;
+	buf_init(&o->body, 1 << 20);
+	*handle = o;
+	return 0;
+}
+
+static int memory_write(void *ctx, void *handle, struct bytes piece, struct err *err)
+{
+	(void)ctx;
+	(void)err;
+	buf_add(&((struct memory_open_message *)handle)->body, piece);
+	return 0;
+}
+
+static int memory_end(void *ctx, void *handle, const struct message *msg, bool complete,
+		      struct err *err)
+{
+	struct memory_open_message *o = handle;
+	struct memory_box *box = ctx;
+	struct memory_mailbox *m = mailbox_of(&box->base);
+	struct memory_message *new = NULL;
+	enum outcome outcome = OUTCOME_DONE;
+
+	(void)err;
+	for (size_t i = 0; complete && i < m->n && !new; i++)
+		if (m->v[i].kept && strcmp(m->v[i].body, buf_str(&o->body)) == 0) {
+			new = &m->v[i];
+			uidset_remove(&m->base.held, new->uid);
+			outcome = OUTCOME_ADOPTED;
+		}
+	if (complete) {
+		new = new ? new : push(m, buf_str(&o->body));
+		new->kept = new->held = false;
+		new->source_uid = msg->uid;
+		flags_copy(&new->flags, msg->flags);
+		flags_copy(&new->base_flags, msg->flags);
+		box->report(box->report_ctx, box->tag, msg->uid, outcome, new->uid, NULL);
+	}
+	buf_release(&o->body);
+	free(o);
+	return 0;
+}
+
+static int memory_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
+			 struct message_sink *sink, struct err *err)
+{
+	struct memory_box *box = (struct memory_box *)mb;
+
+	(void)err;
+	box->report = report;
+	box->report_ctx = ctx;
+	box->tag = tag;
+	*sink = (struct message_sink){
+		.ctx = box, .begin = memory_begin, .write = memory_write, .end = memory_end
+	};
+	return 0;
+}
+
+static int memory_change_flags(struct mailbox *mb, const struct uidset *set,
+			       const struct flag_delta *delta, struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+
+	(void)err;
+	for (size_t i = 0; i < m->n; i++)
+		if (uidset_has(set, m->v[i].uid)) {
+			flags_add_all(&m->v[i].flags, &delta->add);
+			flags_remove_all(&m->v[i].flags, &delta->remove);
+			flags_copy(&m->v[i].base_flags, &m->v[i].flags);
+		}
+	return 0;
+}
+
+static int memory_expunge(struct mailbox *mb, const struct uidset *set, struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+	struct uidset copy = UIDSET_INIT;
+
+	(void)err;
+	uidset_copy(&copy, set); /* it may be the base's own */
+	for (size_t i = m->n; i > 0; i--)
+		if (uidset_has(&copy, m->v[i - 1].uid))
+			drop(m, m->v[i - 1].uid);
+	uidset_subtract(&m->base.held, &m->base.held, &copy);
+	uidset_release(&copy);
+	return 0;
+}
+
+static int memory_keep(struct mailbox *mb, const struct uidset *set, bool held, struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+
+	(void)err;
+	for (size_t i = 0; i < m->n; i++)
+		if (uidset_has(set, m->v[i].uid)) {
+			m->v[i].kept = true;
+			m->v[i].held = held;
+			m->v[i].source_uid = 0;
+			if (held)
+				uidset_add(&m->base.held, m->v[i].uid);
+		}
+	return 0;
+}
+
+static bool live_elsewhere(struct store *st, const struct removal *r, size_t n, const char *body)
+{
+	struct memory_state *s = &world_of(st)->now;
+
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->v[i].n; k++) {
+			bool removed = s->v[i].v[k].kept;
+
+			for (size_t x = 0; x < n; x++)
+				removed |= mailbox_of(r[x].mailbox) == &s->v[i] &&
+					   uidset_has(r[x].set, s->v[i].v[k].uid);
+			if (!removed && strcmp(s->v[i].v[k].body, body) == 0)
+				return true;
+		}
+	return false;
+}
+
+static int memory_count_lost(struct store *st, struct removal *r, size_t n, struct err *err)
+{
+	(void)err;
+	for (size_t i = 0; i < n; i++) {
+		struct memory_mailbox *m = mailbox_of(r[i].mailbox);
+
+		r[i].lost = 0;
+		for (size_t k = 0; k < m->n; k++)
+			if (uidset_has(r[i].set, m->v[k].uid) &&
+			    !live_elsewhere(st, r, n, m->v[k].body))
+				r[i].lost++;
+	}
+	return 0;
+}
+
+static int memory_set_base(struct mailbox *mb, const struct base *b, struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+	struct base copy;
+
+	(void)err;
+	copy_base(&copy, b);
+	uidset_copy(&copy.held, &m->base.held);
+	base_release(&m->base);
+	m->base = copy;
+	return 0;
+}
+
+static int memory_create(struct store *st, const struct mailbox_name *name, unsigned attributes,
+			 struct err *err)
+{
+	char *text = mailbox_name_text(name);
+
+	(void)err;
+	if (!find(&world_of(st)->now, text))
+		add(&world_of(st)->now, text)->attributes = attributes;
+	free(text);
+	return 0;
+}
+
+static int memory_commit(struct store *st, struct err *err)
+{
+	struct memory_world *w = world_of(st);
+
+	(void)err;
+	state_copy(&w->stable, &w->now);
+	free(w->account);
+	w->account = xstrdup(st->cfg->account);
+	w->generation++;
+	w->committed++;
+	return 0;
+}
+
+const struct store_ops memory_store = {
+	.type = "memory",
+	.traits = STORE_HOLDS_BASE,
+	.identify = memory_identify,
+	.open = memory_open,
+	.close = memory_close,
+	.list = memory_list,
+	.exists = memory_exists,
+	.open_mailbox = memory_open_mailbox,
+	.base = memory_base,
+	.changes = memory_changes,
+	.fetch = memory_fetch,
+	.append = memory_append,
+	.change_flags = memory_change_flags,
+	.expunge = memory_expunge,
+	.keep = memory_keep,
+	.count_lost = memory_count_lost,
+	.set_base = memory_set_base,
+	.create = memory_create,
+	.commit = memory_commit,
+};
