@@ -31,7 +31,7 @@ struct oracle_new {
 	const char *date;  /* " 1-Feb-2020 03:04:05 +0100"; NULL: now */
 	struct bytes body;
 };
-/* Append in MULTIAPPEND batches with non-synchronising literals: 20,000 small ones in about a second. */
+/* Append in MULTIAPPEND batches with non-synchronising literals: thousands a second. */
 void oracle_append(struct oracle *o, const char *mailbox, const struct oracle_new *msg, size_t n);
 
 /* `set` is a UID set, `how` is FLAGS, +FLAGS or -FLAGS, `flags` without parentheses. */

@@ -130,11 +130,15 @@ static void set_env(const char *const *env)
 static _Noreturn void exec_child(const char *const argv[], const char *const *env, int in, int out,
 				 int err)
 {
+	sigset_t none;
+
 	if (in < 0)
 		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (dup2(in, 0) < 0 || (out >= 0 && dup2(out, 1) < 0) || (err >= 0 && dup2(err, 2) < 0))
 		_exit(126);
 	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	set_env(env);
 	execvp(argv[0], (char *const *)(uintptr_t)argv);
 	dprintf(2, "%s: %s\n", argv[0], strerror(errno));
