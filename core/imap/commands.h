@@ -78,7 +78,7 @@ struct imap_mailbox_list {
 	size_t n, cap;
 	/*
 	 * Every command ended with OK and every line could be read, so a mailbox that is not here is not there.
-	 * Never true after a ceiling (depth, number of mailboxes) was met.
+	 * Never true when hierarchies deeper than 20 had to be left out.
 	 */
 	bool complete;
 	unsigned commands; /* how many it took */
@@ -90,7 +90,7 @@ struct imap_list_options {
 	const char *prefix;    /* wire name prefix of what to list; NULL: everything */
 	unsigned status;       /* enum imap_mailbox_item wanted of each mailbox that can be opened; 0: none */
 	bool subscribed;       /* say which are subscribed */
-	size_t max_mailboxes;  /* 0: 100,000 */
+	size_t max_mailboxes;  /* more end the session (ERR_FATAL); 0: 100,000 */
 };
 
 /*
@@ -120,7 +120,7 @@ int imap_select(struct imap_session *s, struct bytes wire_name, bool read_only, 
 		void *ctx, struct err *err);
 
 /*
- * UID SEARCH in the mailbox opened by the last imap_select(). `within` (NULL: all) restricts to UIDs, `criteria` is
+ * UID SEARCH in the mailbox opened by the last imap_select(). `within` (NULL: all; not empty, not open) restricts to UIDs, `criteria` is
  * trusted protocol text such as "ALL", "UNSEEN", "DELETED". Answers as a set; `found` is empty when the
  * server said OK and listed nothing, NULL unless OK. result->damaged: the set may lack members.
  */

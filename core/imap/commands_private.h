@@ -29,7 +29,26 @@ int waiter_run(struct waiter *w, struct err *err);
 int waiter_do(struct waiter *w, struct imap_encoder *e, const struct imap_request *request,
 	      struct err *err);
 
-/* Add the parenthesised STATUS items that this server knows. Returns what it added. */
-unsigned encode_status_items(const struct imap_session *s, struct imap_encoder *e, unsigned items);
+/* Add the parenthesised STATUS items that this server knows. */
+void encode_status_items(const struct imap_session *s, struct imap_encoder *e, unsigned items);
+
+/*
+ * One command about a message set, made into as many as its text needs. All are encoded before the
+ * first is sent, so that a set either goes out whole or not at all.
+ */
+struct split_command {
+	/* Fill in and finish one command; `piece` is NULL when there is no set. */
+	int (*encode)(void *ctx, const struct imap_session *s, struct imap_encoder *e,
+		      const struct uidset *piece, struct err *err);
+	void *ctx;
+	struct imap_encoder *encoders; /* private */
+	size_t n, cap;
+};
+/* 0, or -1 with *err set and nothing kept. `set` NULL: one command without; not empty. */
+int split_command_encode(struct split_command *split, const struct imap_session *s,
+			 const struct uidset *set, struct err *err);
+/* Submit them all with the same handler, and release. */
+void split_command_submit(struct split_command *split, struct imap_session *s,
+			  const struct imap_request *request);
 
 #endif

@@ -1,0 +1,175 @@
+#include <stdlib.h>
+
+#include "core/base/mem.h"
+#include "core/imap/commands_private.h"
+#include "core/msgset/uidset.h"
+
+/* One fetch as the caller sees it; a long set takes several commands. */
+struct fetch_call {
+	struct uidset uids;
+	struct imap_fetch_sink sink;
+	unsigned left;
+	bool in_body; /* body_begin was passed on for the FETCH that is coming in */
+	bool damaged;
+	enum imap_outcome outcome; /* the first that was not OK */
+	struct err err;
+};
+
+/* --- what comes back --- */
+
+/*
+ * Without a UID it can only be ours if it brings a body: nobody sends those unasked. Flags without
+ * a UID are news about some message, not an answer.
+ */
+static bool fetch_claims(void *ctx, const struct imap_response *r)
+{
+	const struct fetch_call *call = ctx;
+	const struct imap_fetch *f = &r->u.fetch;
+
+	if (f->present & IMAP_FETCH_UID)
+		return uidset_has(&call->uids, f->uid);
+	return r->type == IMAP_RESPONSE_BODY_BEGIN;
+}
+
+static void message_complete(struct fetch_call *call, const struct imap_fetch *f)
+{
+	const struct imap_fetch_sink *sink = &call->sink;
+	bool known = (f->present & IMAP_FETCH_UID) && uidset_has(&call->uids, f->uid);
+
+	if (known && sink->message)
+		sink->message(sink->ctx, f);
+	else if (!known && call->in_body && sink->drop)
+		sink->drop(sink->ctx);
+	call->in_body = false;
+}
+
+static void on_fetch(void *ctx, const struct imap_response *r)
+{
+	struct fetch_call *call = ctx;
+	const struct imap_fetch_sink *sink = &call->sink;
+
+	switch (r->type) {
+	case IMAP_RESPONSE_BODY_BEGIN:
+		call->in_body = true;
+		if (sink->body_begin)
+			sink->body_begin(sink->ctx, &r->u.fetch);
+		break;
+	case IMAP_RESPONSE_BODY_DATA:
+		if (sink->body_data)
+			sink->body_data(sink->ctx, r->u.text);
+		break;
+	case IMAP_RESPONSE_BODY_END:
+		if (sink->body_end)
+			sink->body_end(sink->ctx, &r->u.fetch);
+		break;
+	default:
+		message_complete(call, &r->u.fetch);
+		break;
+	}
+}
+
+static void on_fetch_done(void *ctx, const struct imap_result *r)
+{
+	struct fetch_call *call = ctx;
+	struct imap_result result = *r;
+
+	/* The connection broke within a body. */
+	if (call->in_body && r->outcome == IMAP_DONE_LOST && call->sink.drop)
+		call->sink.drop(call->sink.ctx);
+	if (r->outcome == IMAP_DONE_LOST)
+		call->in_body = false;
+	call->damaged |= r->damaged;
+	if (r->outcome != IMAP_DONE_OK && call->outcome == IMAP_DONE_OK) {
+		call->outcome = r->outcome;
+		call->err = *r->err;
+		if (call->left > 1)
+			result.status = NULL;
+	} else if (call->outcome != IMAP_DONE_OK) {
+		result.status = NULL;
+	}
+	if (--call->left)
+		return;
+	result.damaged = call->damaged;
+	result.outcome = call->outcome;
+	if (call->outcome != IMAP_DONE_OK)
+		result.err = &call->err;
+	call->sink.done(call->sink.ctx, &result);
+	uidset_release(&call->uids);
+	free(call);
+}
+
+/* --- what is asked --- */
+
+static void encode_items(const struct imap_session *s, struct imap_encoder *e,
+			 const struct imap_fetch_request *q)
+{
+	static const struct {
+		unsigned item;
+		const char *name;
+		enum imap_cap cap; /* COUNT: anybody knows it */
+	} table[] = {
+		{ IMAP_FETCH_FLAGS, "FLAGS", IMAP_CAP_COUNT },
+		{ IMAP_FETCH_INTERNALDATE, "INTERNALDATE", IMAP_CAP_COUNT },
+		{ IMAP_FETCH_SIZE, "RFC822.SIZE", IMAP_CAP_COUNT },
+		{ IMAP_FETCH_MODSEQ, "MODSEQ", IMAP_CAP_CONDSTORE },
+		{ IMAP_FETCH_EMAILID, "EMAILID", IMAP_CAP_OBJECTID },
+	};
+
+	imap_encode_open(e);
+	imap_encode_word(e, "UID");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if ((q->items & table[i].item) && (table[i].cap == IMAP_CAP_COUNT ||
+						   imap_session_has(s, table[i].cap)))
+			imap_encode_word(e, table[i].name);
+	if (q->section) {
+		char *range = q->length ? xasprintf("<%llu.%llu>", (unsigned long long)q->offset,
+						    (unsigned long long)q->length) :
+					  xstrdup("");
+		char *item = xasprintf("BODY.PEEK[%s]%s", q->section, range);
+
+		imap_encode_word(e, item);
+		free(item);
+		free(range);
+	}
+	imap_encode_close(e);
+}
+
+static int encode_fetch(void *ctx, const struct imap_session *s, struct imap_encoder *e,
+			const struct uidset *piece, struct err *err)
+{
+	const struct imap_fetch_request *q = ctx;
+
+	imap_session_encoder(s, e);
+	imap_encode_word(e, "UID FETCH");
+	imap_encode_uidset(e, piece);
+	encode_items(s, e, q);
+	if (q->changed_since && imap_session_has(s, IMAP_CAP_CONDSTORE)) {
+		imap_encode_open(e);
+		imap_encode_word(e, "CHANGEDSINCE");
+		imap_encode_number(e, q->changed_since);
+		imap_encode_close(e);
+	}
+	return imap_encoder_finish(e, err);
+}
+
+int imap_fetch(struct imap_session *s, const struct imap_fetch_request *request,
+	       const struct imap_fetch_sink *sink, struct err *err)
+{
+	struct imap_fetch_request q = *request;
+	struct split_command split = { .encode = encode_fetch, .ctx = &q };
+	struct fetch_call *call;
+
+	if (split_command_encode(&split, s, q.uids, err) < 0)
+		return -1;
+	call = xcalloc(1, sizeof(*call));
+	uidset_copy(&call->uids, q.uids);
+	call->sink = *sink;
+	call->left = (unsigned)split.n;
+	split_command_submit(&split, s, &(struct imap_request){
+		.what = "UID FETCH",
+		.flags = IMAP_REQUEST_DATA | IMAP_REQUEST_IN_MAILBOX,
+		.wants = IMAP_WANT_FETCH,
+		.claims = fetch_claims,
+		.handler = { .on_response = on_fetch, .on_done = on_fetch_done, .ctx = call } });
+	return 0;
+}

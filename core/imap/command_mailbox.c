@@ -1,0 +1,252 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/imap/commands_private.h"
+#include "core/msgset/uidset.h"
+
+/* "EXAMINE Archive", for messages; the name as the server spells it. */
+static char *describe(const char *word, struct bytes wire_name)
+{
+	char *name = bytes_dup(wire_name);
+	char *what = xasprintf("%s %s", word, name);
+
+	free(name);
+	return what;
+}
+
+static int finish_and_submit(struct imap_session *s, struct imap_encoder *e,
+			     const struct imap_request *request, struct err *err)
+{
+	struct imap_request q = *request;
+
+	if (imap_encoder_finish(e, err) < 0) {
+		imap_encoder_release(e);
+		return -1;
+	}
+	q.command = e;
+	imap_session_submit(s, &q);
+	return 0;
+}
+
+/* --- STATUS --- */
+
+struct status_call {
+	char *name;
+	struct imap_mailbox_status status;
+	char *mailbox_id;
+	bool told;
+	imap_status_fn *done;
+	void *ctx;
+};
+
+static void status_call_free(struct status_call *call)
+{
+	free(call->name);
+	free(call->mailbox_id);
+	free(call);
+}
+
+static bool status_claims(void *ctx, const struct imap_response *r)
+{
+	const struct status_call *call = ctx;
+
+	if (bytes_is_nocase(r->u.mailbox.name, "INBOX"))
+		return bytes_is_nocase(bytes_of(call->name), "INBOX");
+	return bytes_is(r->u.mailbox.name, call->name);
+}
+
+static void on_status(void *ctx, const struct imap_response *r)
+{
+	struct status_call *call = ctx;
+
+	call->status = r->u.mailbox;
+	call->status.name = bytes_of(call->name);
+	free(call->mailbox_id);
+	call->mailbox_id = NULL;
+	if (call->status.present & IMAP_ITEM_MAILBOXID) {
+		call->mailbox_id = bytes_dup(r->u.mailbox.mailbox_id);
+		call->status.mailbox_id = bytes_of(call->mailbox_id);
+	}
+	call->told = true;
+}
+
+static void on_status_done(void *ctx, const struct imap_result *result)
+{
+	struct status_call *call = ctx;
+	bool ok = result->outcome == IMAP_DONE_OK && call->told;
+
+	call->done(call->ctx, ok ? &call->status : NULL, result);
+	status_call_free(call);
+}
+
+int imap_status(struct imap_session *s, struct bytes wire_name, unsigned items, imap_status_fn *done,
+		void *ctx, struct err *err)
+{
+	struct status_call *call = xcalloc(1, sizeof(*call));
+	char *what = describe("STATUS", wire_name);
+	struct imap_encoder e;
+	int ret;
+
+	call->name = bytes_dup(wire_name);
+	call->done = done;
+	call->ctx = ctx;
+	imap_session_encoder(s, &e);
+	imap_encode_word(&e, "STATUS");
+	imap_encode_mailbox(&e, wire_name);
+	encode_status_items(s, &e, items);
+	ret = finish_and_submit(s, &e, &(struct imap_request){
+		.what = what,
+		.wants = IMAP_WANT(IMAP_RESPONSE_MAILBOX),
+		.claims = status_claims,
+		.handler = { .on_response = on_status, .on_done = on_status_done, .ctx = call } },
+		err);
+	if (ret < 0)
+		status_call_free(call);
+	free(what);
+	return ret;
+}
+
+/* --- SELECT, EXAMINE --- */
+
+struct select_call {
+	imap_done_fn *done;
+	void *ctx;
+};
+
+static void on_select_done(void *ctx, const struct imap_result *result)
+{
+	struct select_call *call = ctx;
+
+	if (call->done)
+		call->done(call->ctx, result);
+	free(call);
+}
+
+int imap_select(struct imap_session *s, struct bytes wire_name, bool read_only, imap_done_fn *done,
+		void *ctx, struct err *err)
+{
+	struct select_call *call = xcalloc(1, sizeof(*call));
+	const char *word = read_only ? "EXAMINE" : "SELECT";
+	char *what = describe(word, wire_name);
+	struct imap_encoder e;
+	int ret;
+
+	call->done = done;
+	call->ctx = ctx;
+	imap_session_encoder(s, &e);
+	imap_encode_word(&e, word);
+	imap_encode_mailbox(&e, wire_name);
+	if (imap_session_has(s, IMAP_CAP_CONDSTORE)) {
+		imap_encode_open(&e);
+		imap_encode_word(&e, "CONDSTORE");
+		imap_encode_close(&e);
+	}
+	ret = finish_and_submit(s, &e, &(struct imap_request){
+		.what = what,
+		.flags = IMAP_REQUEST_OPENS | (read_only ? IMAP_REQUEST_READ_ONLY : 0),
+		.mailbox_name = wire_name,
+		.handler = { .on_done = on_select_done, .ctx = call } }, err);
+	if (ret < 0)
+		free(call);
+	free(what);
+	return ret;
+}
+
+/* --- UID SEARCH --- */
+
+/* One search as the caller sees it; it may take several commands. */
+struct search_call {
+	struct uidset found;
+	unsigned left;
+	bool damaged;
+	bool everything; /* "ALL" without restriction: EXISTS says how many there must be */
+	enum imap_outcome outcome; /* the first that was not OK */
+	struct err err;
+	imap_search_fn *done;
+	void *ctx;
+};
+
+static void on_found(void *ctx, const struct imap_response *r)
+{
+	struct search_call *call = ctx;
+
+	if (uidset_is_open(r->u.search.set))
+		call->damaged = true; /* `*` in an answer says nothing */
+	else
+		uidset_union(&call->found, &call->found, r->u.search.set);
+}
+
+/* Some servers answer an extended search with OK and nothing in it. */
+static bool is_incredible(const struct search_call *call, const struct imap_result *r)
+{
+	return call->everything && uidset_is_empty(&call->found) && r->mailbox &&
+	       r->mailbox->exists > 0;
+}
+
+static void on_search_done(void *ctx, const struct imap_result *r)
+{
+	struct search_call *call = ctx;
+	struct imap_result result = *r;
+
+	call->damaged |= r->damaged;
+	if (r->outcome != IMAP_DONE_OK && call->outcome == IMAP_DONE_OK) {
+		call->outcome = r->outcome;
+		call->err = *r->err;
+	}
+	if (--call->left)
+		return;
+	result.outcome = call->outcome;
+	if (call->outcome != IMAP_DONE_OK) {
+		result.err = &call->err;
+		result.status = NULL;
+	}
+	result.damaged = call->damaged || is_incredible(call, r);
+	call->done(call->ctx, call->outcome == IMAP_DONE_OK ? &call->found : NULL, &result);
+	uidset_release(&call->found);
+	free(call);
+}
+
+static int encode_search(void *ctx, const struct imap_session *s, struct imap_encoder *e,
+			 const struct uidset *piece, struct err *err)
+{
+	imap_session_encoder(s, e);
+	imap_encode_word(e, "UID SEARCH");
+	/* Always ALL by name: some servers answer RETURN () with nothing. */
+	if (imap_session_has(s, IMAP_CAP_ESEARCH))
+		imap_encode_word(e, "RETURN (ALL)");
+	if (piece) {
+		imap_encode_word(e, "UID");
+		imap_encode_uidset(e, piece);
+	}
+	imap_encode_word(e, ctx);
+	return imap_encoder_finish(e, err);
+}
+
+int imap_search(struct imap_session *s, const char *criteria, const struct uidset *within,
+		imap_search_fn *done, void *ctx, struct err *err)
+{
+	struct split_command split = { .encode = encode_search };
+	char *words = xstrdup(criteria);
+	struct search_call *call;
+
+	split.ctx = words;
+	if (split_command_encode(&split, s, within, err) < 0) {
+		free(words);
+		return -1;
+	}
+	free(words);
+	call = xcalloc(1, sizeof(*call));
+	uidset_init(&call->found);
+	call->done = done;
+	call->ctx = ctx;
+	call->everything = !within && strcmp(criteria, "ALL") == 0;
+	call->left = (unsigned)split.n;
+	split_command_submit(&split, s, &(struct imap_request){
+		.what = "UID SEARCH",
+		.flags = IMAP_REQUEST_DATA | IMAP_REQUEST_IN_MAILBOX,
+		.wants = IMAP_WANT_SEARCH,
+		.handler = { .on_response = on_found, .on_done = on_search_done, .ctx = call } });
+	return 0;
+}

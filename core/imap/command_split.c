@@ -1,0 +1,55 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/base/mem.h"
+#include "core/imap/commands_private.h"
+#include "core/msgset/uidset.h"
+
+static void release(struct split_command *split)
+{
+	free(split->encoders);
+	split->encoders = NULL;
+	split->n = split->cap = 0;
+}
+
+static int add(struct split_command *split, const struct imap_session *s,
+	       const struct uidset *piece, struct err *err)
+{
+	split->encoders = xgrow(split->encoders, split->n, &split->cap, sizeof(*split->encoders));
+	if (split->encode(split->ctx, s, &split->encoders[split->n++], piece, err) == 0)
+		return 0;
+	for (size_t i = 0; i < split->n; i++)
+		imap_encoder_release(&split->encoders[i]);
+	release(split);
+	return -1;
+}
+
+int split_command_encode(struct split_command *split, const struct imap_session *s,
+			 const struct uidset *set, struct err *err)
+{
+	struct uidset_split pieces = { .set = set, .budget = imap_session_set_budget(s) };
+	struct uidset piece = UIDSET_INIT;
+	int ret = 0;
+
+	if (!set)
+		return add(split, s, NULL, err);
+	assert(!uidset_is_empty(set) && !uidset_is_open(set));
+	if (imap_session_caps(s)->message_limit)
+		pieces.max_members = imap_session_caps(s)->message_limit;
+	while (ret == 0 && uidset_split_next(&pieces, &piece))
+		ret = add(split, s, &piece, err);
+	uidset_release(&piece);
+	return ret;
+}
+
+void split_command_submit(struct split_command *split, struct imap_session *s,
+			  const struct imap_request *request)
+{
+	for (size_t i = 0; i < split->n; i++) {
+		struct imap_request q = *request;
+
+		q.command = &split->encoders[i];
+		imap_session_submit(s, &q);
+	}
+	release(split);
+}
