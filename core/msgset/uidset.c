@@ -375,7 +375,7 @@ bool uidset_iter_next(struct uidset_iter *it, uint32_t *uid)
 			*uid = it->at = found;
 			return true;
 		}
-		it->i = find(s, found);
+		it->i++;
 		it->at = found - 1;
 	}
 	it->i = s->n;

@@ -292,7 +292,7 @@ static void test_equality_and_subset(void **state)
 		{ "1:5", "1:2,4:5", false, false },
 		{ "4294967295", "1:4294967295", false, true },
 	};
-	struct uidset star = set_of("*"), number = set_of("4294967295");
+	static const char *const distinct[] = { "", "5", "5,*", "5:*", "6:*", "*", "4294967295" };
 
 	(void)state;
 	for (size_t i = 0; i < N(cases); i++) {
@@ -303,9 +303,14 @@ static void test_equality_and_subset(void **state)
 		uidset_release(&a);
 		uidset_release(&b);
 	}
-	assert_false(uidset_equal(&star, &number));
-	uidset_release(&star);
-	uidset_release(&number);
+	for (size_t i = 0; i < N(distinct); i++)
+		for (size_t j = 0; j < N(distinct); j++) {
+			struct uidset a = set_of(distinct[i]), b = set_of(distinct[j]);
+
+			assert_int_equal(uidset_equal(&a, &b), i == j);
+			uidset_release(&a);
+			uidset_release(&b);
+		}
 }
 
 static void test_copy_and_swap_are_whole(void **state)
@@ -355,6 +360,12 @@ static void test_a_builder_takes_any_order(void **state)
 	uidset_builder_add(&b, 7000, 5000);
 	uidset_builder_finish(&b, &s);
 	assert_reads(&s, "1:2000,3000:*");
+	uidset_clear(&s);
+	uidset_builder_add(&b, 5, 10); /* nothing is left of before; ranges inside one another */
+	uidset_builder_add(&b, 1, 20);
+	uidset_builder_add(&b, 7, 7);
+	uidset_builder_finish(&b, &s);
+	assert_reads(&s, "1:20");
 	uidset_builder_release(&b);
 	uidset_release(&s);
 }
