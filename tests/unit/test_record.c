@@ -1,0 +1,208 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/base/err.h"
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "core/sync/record.h"
+#include "core/sync/scope.h"
+
+#define UUID_A "aaaaaaaa-0000-4000-8000-000000000000"
+#define UUID_B "bbbbbbbb-0000-4000-8000-000000000000"
+
+static void test_the_identity_table_row_by_row(void **state)
+{
+	static const struct {
+		bool ran; /* JOB.run is there, for UUID_A at generation 5 */
+		enum store_presence presence;
+		const char *uuid;
+		uint64_t generation;
+		bool adopt;
+		enum identity_verdict want;
+		enum err_kind kind;
+	} rows[] = {
+		{ false, STORE_MISSING, "", 0, false, IDENTITY_FIRST_RUN, ERR_NONE },
+		{ false, STORE_EMPTY, "", 0, false, IDENTITY_FIRST_RUN, ERR_NONE },
+		{ false, STORE_OURS, UUID_A, 5, false, IDENTITY_RETURNED, ERR_NONE },
+		{ false, STORE_FOREIGN, "", 0, false, IDENTITY_REFUSED, ERR_CONFIG },
+		{ false, STORE_FOREIGN, "", 0, true, IDENTITY_ADOPT, ERR_NONE },
+		{ true, STORE_MISSING, "", 0, false, IDENTITY_REFUSED, ERR_HELD },
+		{ true, STORE_EMPTY, "", 0, false, IDENTITY_REFUSED, ERR_HELD },
+		{ true, STORE_FOREIGN, "", 0, false, IDENTITY_REFUSED, ERR_HELD },
+		{ true, STORE_FOREIGN, "", 0, true, IDENTITY_REFUSED, ERR_HELD },
+		{ true, STORE_OURS, UUID_B, 9, false, IDENTITY_REFUSED, ERR_HELD },
+		{ true, STORE_OURS, UUID_A, 4, false, IDENTITY_OLDER, ERR_NONE },
+		{ true, STORE_OURS, UUID_A, 5, false, IDENTITY_GO_ON, ERR_NONE },
+		{ true, STORE_OURS, UUID_A, 6, false, IDENTITY_GO_ON, ERR_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct record record = { .exists = rows[i].ran, .uuid = UUID_A, .generation = 5 };
+		struct store_identity store = { .presence = rows[i].presence,
+						.generation = rows[i].generation };
+		struct identity_question q = { .path = "P", .record_path = "R",
+					       .record = &record, .store = &store,
+					       .adopt = rows[i].adopt };
+		struct err err = { 0 };
+
+		strcpy(store.uuid, rows[i].uuid);
+		assert_int_equal(identity_judge(&q, &err), rows[i].want);
+		assert_int_equal(err.kind, rows[i].kind);
+	}
+}
+
+static void add_mailbox(struct mailbox_list *list, const char *name, uint32_t uidvalidity)
+{
+	struct mailbox_info *info = mailbox_list_add(list);
+	struct err err;
+
+	assert_int_equal(mailbox_name_from_display(&info->name, bytes_of(name), &err), 0);
+	info->token = (struct token){ .known = true, .uidvalidity = uidvalidity, .uidnext = 10 };
+	mailbox_list_sort(list);
+}
+
+static void test_an_account_is_known_by_name_or_by_most_of_its_uidvalidities(void **state)
+{
+	struct mailbox_list source = { 0 }, target = { 0 };
+
+	(void)state;
+	assert_true(identity_same_account("ann@a", "ann@a", &source, &target));
+	assert_false(identity_same_account("ann@a", "bob@a", &source, &target));
+	add_mailbox(&source, "INBOX", 11);
+	add_mailbox(&target, "INBOX", 11);
+	assert_false(identity_same_account("ann@b", "ann@a", &source, &target)); /* one says little */
+	add_mailbox(&source, "Sent", 12);
+	add_mailbox(&target, "Sent", 12);
+	assert_true(identity_same_account("ann@b", "ann@a", &source, &target));
+	add_mailbox(&source, "a", 13);
+	add_mailbox(&target, "a", 1);
+	add_mailbox(&source, "b", 14);
+	add_mailbox(&target, "b", 1);
+	assert_false(identity_same_account("ann@b", "ann@a", &source, &target)); /* half is not most */
+	mailbox_list_release(&source);
+	mailbox_list_release(&target);
+}
+
+static void test_a_record_comes_back_as_written(void **state)
+{
+	char dir[] = "/tmp/mailcask-record-XXXXXX";
+	struct record r = { .uuid = UUID_A, .generation = 7 }, got;
+	struct record_run run = { .started = 1, .ended = 2, .outcome = "done" };
+	char *path, *sub;
+	struct err err;
+	int lock, second;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	sub = xasprintf("%s/deeper", dir);
+	path = record_path(sub, "a/b");
+	assert_string_equal(path + strlen(sub), "/a%2Fb.run"); /* never outside the directory */
+	assert_int_equal(record_load(sub, "a/b", &got, &err), 0);
+	assert_false(got.exists);
+	r.account = xstrdup("ann@host");
+	r.scope = xstrdup("INBOX\n!x\n");
+	r.hint = xstrdup("((\"\" \"/\")) NIL NIL");
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(record_save(sub, "a/b", &r, &run, &err), 0);
+	assert_int_equal(record_load(sub, "a/b", &got, &err), 0);
+	assert_true(got.exists);
+	assert_string_equal(got.uuid, UUID_A);
+	assert_string_equal(got.account, r.account);
+	assert_string_equal(got.scope, r.scope);
+	assert_string_equal(got.hint, r.hint);
+	assert_int_equal(got.generation, 7);
+	record_release(&got);
+	record_release(&r);
+
+	assert_int_equal(file_replace(path, bytes_of("{ damaged"), 0600, &err), 0);
+	assert_int_equal(record_load(sub, "a/b", &got, &err), -1);
+	assert_int_equal(err.kind, ERR_HELD);
+	assert_int_equal(file_replace(path, bytes_of("{\"version\": 99}"), 0600, &err), 0);
+	assert_int_equal(record_load(sub, "a/b", &got, &err), -1);
+	assert_non_null(strstr(err.text, "newer"));
+	unlink(path);
+
+	assert_int_equal(record_lock(sub, "a/b", &lock, &err), 0);
+	assert_int_equal(record_lock(sub, "a/b", &second, &err), -1);
+	assert_int_equal(err.kind, ERR_LOCKED);
+	close(lock);
+	assert_int_equal(record_lock(sub, "a/b", &lock, &err), 0);
+	close(lock);
+	free(path);
+	path = xasprintf("%s/a%%2Fb.lock", sub);
+	unlink(path);
+	assert_int_equal(rmdir(sub), 0);
+	assert_int_equal(rmdir(dir), 0);
+	free(path);
+	free(sub);
+}
+
+static void test_the_last_pattern_that_matches_decides(void **state)
+{
+	static const struct {
+		const char *patterns[4];
+		const char *name;
+		unsigned attributes;
+		bool in;
+	} cases[] = {
+		{ { NULL }, "anything", 0, true },
+		{ { "INBOX" }, "INBOX", 0, true },
+		{ { "INBOX" }, "Sent", 0, false },
+		{ { "!Sent" }, "INBOX", 0, true },
+		{ { "!Sent" }, "Sent", 0, false },
+		{ { "*", "!\\Trash" }, "Deleted", MAILBOX_TRASH, false },
+		{ { "*", "!\\Trash" }, "Trash", 0, true },
+		{ { "*", "!Work/*", "Work/keep" }, "Work/keep", 0, true },
+		{ { "*", "!Work/*", "Work/keep" }, "Work/other", 0, false },
+		{ { "%" }, "Work/other", 0, false },
+		{ { "\\sent" }, "Gesendet", MAILBOX_SENT, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct mailbox_name name = MAILBOX_NAME_INIT;
+		struct err err;
+		size_t n = 0;
+
+		while (n < 4 && cases[i].patterns[n])
+			n++;
+		assert_int_equal(mailbox_name_from_display(&name, bytes_of(cases[i].name), &err), 0);
+		assert_int_equal(scope_contains(cases[i].patterns, n, &name, cases[i].attributes),
+				 cases[i].in);
+		mailbox_name_release(&name);
+	}
+}
+
+static void test_a_pattern_that_means_nothing_is_refused(void **state)
+{
+	struct err err;
+
+	(void)state;
+	assert_int_equal(scope_check_pattern("!\\Junk", &err), 0);
+	assert_int_equal(scope_check_pattern("Work/*", &err), 0);
+	assert_int_equal(scope_check_pattern("\\Spam", &err), -1);
+	assert_int_equal(scope_check_pattern("", &err), -1);
+	assert_int_equal(scope_check_pattern("!", &err), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_identity_table_row_by_row),
+		cmocka_unit_test(test_an_account_is_known_by_name_or_by_most_of_its_uidvalidities),
+		cmocka_unit_test(test_a_record_comes_back_as_written),
+		cmocka_unit_test(test_the_last_pattern_that_matches_decides),
+		cmocka_unit_test(test_a_pattern_that_means_nothing_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
