@@ -35,8 +35,9 @@ server=$!
 exec 3>"$dir/stop"
 eval "$(cat "$dir/vars")"
 "$B/tests/tools/seed" "$SERVER_PORT" alice demo
-echo "Dovecot listens on localhost, port $SERVER_TLS_PORT (TLS). The account alice has nested mailboxes,"
-echo "names that are not ASCII, flags and keywords, a 20 MB attachment and an empty mailbox."
+echo "Dovecot listens on localhost, port $SERVER_TLS_PORT (TLS). The account alice has nested"
+echo "mailboxes, names that are not ASCII, flags and keywords, a 20 MB attachment and an empty"
+echo "mailbox."
 
 say "== What mailcask is told"
 umask 077

@@ -15,7 +15,8 @@ const struct corpus_mailbox corpus_mailboxes[] = {
 	{ "Sent", "Sent", 5 },
 	{ "Archive/2023/Invoices & receipts", "Archive/2023/Invoices &- receipts", 7 },
 	{ "Entw\xc3\xbcrfe", "Entw&APw-rfe", 3 },
-	{ "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e/\xe5\x8f\x97\xe4\xbf\xa1", "&ZeVnLIqe-/&U9dP4Q-", 4 },
+	{ "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e/\xe5\x8f\x97\xe4\xbf\xa1",
+	  "&ZeVnLIqe-/&U9dP4Q-", 4 },
 	{ "Party \xf0\x9f\x8e\x89", "Party &2DzfiQ-", 2 },
 	{ "Lists", "Lists", 0 },
 	{ "Lists/c-users", "Lists/c-users", 6 },
@@ -113,7 +114,8 @@ static void add_headers(struct buf *b, uint32_t number, const char *subject)
 	buf_addf(b,
 		 "Return-Path: <sender%u@example.org>\r\n"
 		 "Received: from mx.example.org (mx.example.org [192.0.2.%u])\r\n"
-		 "\tby mail.example.com with ESMTPS id %08x;\r\n\tSun, 1 Mar 2020 10:00:00 +0100\r\n"
+		 "\tby mail.example.com with ESMTPS id %08x;\r\n"
+		 "\tSun, 1 Mar 2020 10:00:00 +0100\r\n"
 		 "From: Sender %u <sender%u@example.org>\r\nTo: reader@example.com\r\n"
 		 "Subject: %s %u\r\nMessage-ID: <%u.%016llx@example.org>\r\n"
 		 "Date: Sun, 1 Mar 2020 09:59:%02u +0100\r\nMIME-Version: 1.0\r\n",

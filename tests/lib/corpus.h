@@ -7,10 +7,10 @@
 #include "core/base/buf.h"
 
 /*
- * Sample mail, the same bytes for the same number on every machine: CRLF line ends and no NUL,
- * as a server like Dovecot keeps them. The shapes turn with the number: plain text, 8-bit, MIME with
- * base64 parts, encoded and raw UTF-8 headers, empty body, no body at all, no final
- * newline, a line of 70 KB.
+ * Sample mail, the same bytes for the same number on every machine: CRLF line ends and no NUL, as
+ * a server like Dovecot keeps them. The shapes turn with the number: plain text, 8-bit, MIME
+ * with base64 parts, encoded and raw UTF-8 headers, empty body, no body at all, no final newline,
+ * a line of 70 KB.
  */
 struct corpus_message {
 	struct buf body;
@@ -21,7 +21,7 @@ struct corpus_message {
 /* Message `number`, about `size` bytes (the shape may need more; the empty shapes ignore it). */
 void corpus_message(uint32_t number, size_t size, struct corpus_message *out);
 void corpus_message_release(struct corpus_message *m);
-/* Size of message `number` in a mixed mailbox: most under 16 KB, some to 1 MB, one in 500 `largest`. */
+/* Size of message `number` in a mixed mailbox: most to 16 KB, some to 1 MB, one in 500 `largest`. */
 size_t corpus_mixed_size(uint32_t number, size_t largest);
 /* A size between `least` and `most`, evenly spread. */
 size_t corpus_size(uint32_t number, size_t least, size_t most);

@@ -55,13 +55,13 @@ static const char *certificates(void)
 		"k='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'\n"
 		"sign() { openssl req -new -key srv.key -subj \"/CN=$2\" -out $1.csr\n"
 		" printf 'subjectAltName=%s\\n' \"$3\" >$1.ext\n"
-		" openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -set_serial $4 -days 30 \\\n"
-		"  -extfile $1.ext -out $1.pem; }\n"
+		" openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -set_serial $4 \\\n"
+		"  -days 30 -extfile $1.ext -out $1.pem; }\n"
 		"set -e\n"
 		"openssl req -x509 $k -days 30 -keyout ca.key -out ca.pem -subj '/CN=test CA' \\\n"
 		" -addext keyUsage=critical,keyCertSign,cRLSign\n"
-		"openssl req -x509 $k -days 30 -keyout srv.key -out self.pem -subj /CN=localhost \\\n"
-		" -addext subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+		"openssl req -x509 $k -days 30 -keyout srv.key -out self.pem \\\n"
+		" -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1\n"
 		"sign good localhost DNS:localhost,IP:127.0.0.1 1\n"
 		"sign wrong other.example DNS:other.example 2\n";
 	static const char *dir;

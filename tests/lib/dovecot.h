@@ -15,7 +15,7 @@ enum dovecot_cert {
 };
 
 struct dovecot_opts {
-	const char *imap_capability; /* replaces the advertised list; "+X" adds; NULL: Dovecot's own */
+	const char *imap_capability; /* replaces the list; "+X" adds; NULL: Dovecot's own */
 	int max_user_connections;    /* 0: 50 */
 	enum dovecot_cert cert;
 	const char *extra;      /* more lines of dovecot.conf; NULL: none */

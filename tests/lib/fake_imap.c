@@ -229,7 +229,8 @@ void fake_hostile_messages(struct fake_mailbox *mb, uint32_t first_uid)
 		LITERAL("\n"),
 		LITERAL("\r"),
 		LITERAL("\0"),
-		LITERAL("From someone Thu Jan  1 00:00:00 1970\r\n\r\n>From here\r\nFrom there\r\n"),
+		LITERAL("From someone Thu Jan  1 00:00:00 1970\r\n\r\n"
+			">From here\r\nFrom there\r\n"),
 		LITERAL("A: b\r\n\r\n* 1 FETCH (UID 1 BODY[] {4}\r\n)\r\na1 OK done\r\n"),
 	};
 	struct buf high = BUF_INIT(4096);
@@ -254,7 +255,8 @@ const struct bytes *fake_hostile_names(size_t *n)
 	static const struct bytes name[] = {
 		LITERAL("../../x"), LITERAL("a/b"), LITERAL("a.b"), LITERAL("."), LITERAL(".."),
 		LITERAL("cur"), LITERAL("new"), LITERAL("tmp"), LITERAL(".git"), LITERAL(".GIT"),
-		LITERAL("Case"), LITERAL("case"), LITERAL("a\x01\x1b[2Jb"), LITERAL("line\nbreak\r"),
+		LITERAL("Case"), LITERAL("case"),
+		LITERAL("a\x01\x1b[2Jb"), LITERAL("line\nbreak\r"),
 		LITERAL("back\\slash"), LITERAL("quo\"ted"), LITERAL("%s%n%00"), LITERAL(" blank "),
 		LITERAL("-rf"), LITERAL("~"), LITERAL("/etc/passwd"), LITERAL("mailcask.db"),
 		LITERAL("caf\xe9"), LITERAL("caf\xc3\xa9"), LITERAL("&bad"), LITERAL("&AGE-"),

@@ -28,7 +28,10 @@ int fake_port(const struct fake_imap *f);
 void fake_start(struct fake_imap *f);
 void fake_stop(struct fake_imap *f);
 
-/* Space-separated; default "IMAP4rev1 LITERAL+ ID NAMESPACE UIDPLUS LIST-EXTENDED LIST-STATUS ENABLE ESEARCH". */
+/*
+ * Space-separated. Without this call:
+ * "IMAP4rev1 LITERAL+ ID NAMESPACE UIDPLUS LIST-EXTENDED LIST-STATUS ENABLE ESEARCH".
+ */
 void fake_capability(struct fake_imap *f, const char *list);
 /* Hierarchy delimiter, '/' by default; 0 for NIL. */
 void fake_delimiter(struct fake_imap *f, char delimiter);
@@ -47,14 +50,17 @@ void fake_message(struct fake_mailbox *mb, uint32_t uid, const char *flags, cons
 		  struct bytes body);
 void fake_expunge(struct fake_mailbox *mb, uint32_t uid);
 void fake_flags(struct fake_mailbox *mb, uint32_t uid, const char *flags);
-/* One message of each hostile shape: bare LF, mixed, CR CR LF, NUL, 0x80-0xFF, empty, no final newline... */
+/* One of each shape: bare LF, mixed, CR CR LF, NUL, 0x80-0xFF, empty, no final newline... */
 void fake_hostile_messages(struct fake_mailbox *mb, uint32_t first_uid);
 /* Wire names that would hurt as paths: ../../x, a/b, cur, .git, control bytes, 300 bytes... */
 const struct bytes *fake_hostile_names(size_t *n);
 /* A mailbox for each of them, with one message that has the name's SHA-256 as its body. */
 void fake_hostile_mailboxes(struct fake_imap *f);
 
-/* Misbehaviour. `mb` is where; times: how often, -1 always. It counts across connections and restarts. */
+/*
+ * Misbehaviour. `mb` is where; times: how often, -1 always, counted across connections and
+ * restarts. Give it before fake_start().
+ */
 enum fake_trick {
 	FAKE_OMIT,       /* FETCH says nothing of `uid` */
 	FAKE_NO,         /* NO instead of OK for a FETCH that includes `uid`, which is omitted */

@@ -18,7 +18,10 @@ struct oracle;
 struct oracle *oracle_open(int port, const char *user); /* password "pw" */
 void oracle_close(struct oracle *o); /* NULL is allowed */
 
-/* Send one command (no tag, no CRLF), wait for its OK; the untagged answers, borrowed until the next call. */
+/*
+ * Send one command (no tag, no CRLF) and wait for its OK. Returns the untagged answers, literals
+ * left out, borrowed until the next call.
+ */
 struct bytes oracle_command(struct oracle *o, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* As oracle_command(), for NO and BAD too: returns "OK ...", "NO ..." or "BAD ...", borrowed. */

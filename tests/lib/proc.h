@@ -13,7 +13,7 @@
  * at exit is killed by its pid. Exit states are the exit status, or 128 + the signal's number.
  */
 struct proc_opts {
-	const char *const *env; /* "NAME=value" to set, "NAME" to unset; NULL-terminated; NULL: none */
+	const char *const *env; /* "NAME=value" sets, "NAME" unsets; NULL at the end; may be NULL */
 	const char *dir;        /* working directory; NULL: as ours */
 	struct bytes input;     /* what stdin gives */
 	int deadline_ms;        /* 0: 60 s. Past it the program is killed and the test fails. */

@@ -138,7 +138,8 @@ static void end_line(struct relayer *y, struct link *l, struct flow *f)
 		note_answer(y, l, &sc->line);
 	else if (!sc->continued)
 		note_command(y, l, &sc->line);
-	sc->continued = brace && end > brace + 1 && (strcmp(end, "}") == 0 || strcmp(end, "+}") == 0);
+	sc->continued = brace && end > brace + 1 &&
+			(strcmp(end, "}") == 0 || strcmp(end, "+}") == 0);
 	sc->literal_left = sc->continued ? strtoull(brace + 1, NULL, 10) : 0;
 	buf_clear(&sc->line);
 }

@@ -11,12 +11,12 @@ struct buf;
  * a slow line, a torn one, and a witness of what went over it.
  */
 struct relay_opts {
-	int port;                  /* of the server, on 127.0.0.1 */
-	int delay_ms;              /* each way, so a round trip is twice this */
-	size_t piece;              /* forward in writes of at most this many bytes; 0: as it comes */
-	uint64_t cut_to_client;    /* close both sides after so many bytes of server's stream; 0: never */
-	uint64_t cut_to_server;    /* the same for the client's stream */
-	int cut_times;             /* 0: every connection; n: the first n connections that get so far */
+	int port;               /* of the server, on 127.0.0.1 */
+	int delay_ms;           /* each way, so a round trip is twice this */
+	size_t piece;           /* forward in writes of at most this many bytes; 0: as it comes */
+	uint64_t cut_to_client; /* end the connection after so many bytes of the server's; 0: never */
+	uint64_t cut_to_server; /* the same for the client's stream */
+	int cut_times;          /* 0: every connection; n: the first n that get so far */
 };
 
 struct relay;

@@ -159,10 +159,11 @@ static void read_transcript(struct scripted *s, const char *transcript)
 static _Noreturn void mismatch(struct player *p, const char *what, struct bytes got)
 {
 	char *shown = escape_text(got, 400);
-	char *report = p->now ? xasprintf("transcript line %d: %s\n  expected: %s\n  got:      %s\n",
-					  p->now->line, what, p->now->text ? p->now->text : "(end)",
-					  shown)
-			      : xasprintf("after the last line: %s\n  got: %s\n", what, shown);
+	const struct step *now = p->now;
+	char *report = now ? xasprintf("transcript line %d: %s\n"
+				       "  expected: %s\n  got:      %s\n",
+				       now->line, what, now->text ? now->text : "(end)", shown)
+			   : xasprintf("after the last line: %s\n  got: %s\n", what, shown);
 
 	(void)!write(p->report, report, strlen(report));
 	_exit(1);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# dovecot-run and seed, as the demo uses them: a server with mail, gone when its stdin ends or on SIGTERM.
+# dovecot-run and seed, as the demo uses them: a server with mail, gone when its stdin ends or on
+# SIGTERM.
 set -eu
 B=${B:-build}
 dir=$(mktemp -d)
@@ -23,7 +24,7 @@ gone() {
 	wait "$pid" || fail "ended with an error"
 	[ ! -e "$SERVER_DIR" ] || fail "$SERVER_DIR was left behind"
 	[ ! -e "$SERVER_CA_FILE" ] || fail "$SERVER_CA_FILE was left behind"
-	if "$B/tests/tools/seed" "$SERVER_PORT" alice demo 2>/dev/null; then fail "still answers"; fi
+	! "$B/tests/tools/seed" "$SERVER_PORT" alice demo 2>/dev/null || fail "still answers"
 }
 
 start
@@ -41,4 +42,4 @@ start --capability 'IMAP4rev1 UIDPLUS' --cert self-signed
 kill "$pid"
 gone
 exec 3>&-
-if "$B/tests/tools/dovecot-run" --cert odd 2>/dev/null; then fail "an unknown certificate was taken"; fi
+! "$B/tests/tools/dovecot-run" --cert odd 2>/dev/null || fail "an unknown certificate was taken"

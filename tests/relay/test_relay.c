@@ -128,7 +128,8 @@ static void test_delay_is_paid_once_per_turn(void **state)
 
 static void test_the_stream_is_cut_at_the_very_byte_as_often_as_told(void **state)
 {
-	struct relay_opts opts = { .port = fake_port(server), .cut_to_client = 100, .cut_times = 2 };
+	struct relay_opts opts = { .port = fake_port(server), .cut_to_client = 100,
+				   .cut_times = 2 };
 	struct relay *r = relay_start(&opts);
 
 	(void)state;

@@ -135,7 +135,8 @@ static void test_hostile_messages_and_names_arrive_as_they_are(void **state)
 
 static void test_it_misbehaves_as_told_and_as_often(void **state)
 {
-	static const char fetch[] = "a EXAMINE INBOX\r\nb UID FETCH 1:* BODY.PEEK[]\r\nz LOGOUT\r\n";
+	static const char fetch[] = "a EXAMINE INBOX\r\nb UID FETCH 1:* BODY.PEEK[]\r\n"
+				    "z LOGOUT\r\n";
 	static const char list[] = "a LIST \"\" *\r\nz LOGOUT\r\n";
 	static const struct {
 		enum fake_trick what;

@@ -163,7 +163,8 @@ static void test_trees_are_listed_sorted_and_removed(void **state)
 
 static void test_digests_are_sha256(void **state)
 {
-	static const char abc[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+	static const char abc[] =
+		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 	char *path = path_join(tmp_dir(), "abc");
 	char hex[SHA256_HEX_SIZE];
 
