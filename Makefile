@@ -26,6 +26,8 @@ LIBS    := -linih -lsqlite3 -lgsasl -ljansson -lssl -lcrypto
 
 LIBSRC  := $(sort $(wildcard core/*/*.c backends/*/*.c))
 CMDSRC  := $(sort $(wildcard cmd/*.c))
+# Tests reach all of the program but main().
+CMDLIB  := $(filter-out cmd/main.c,$(CMDSRC))
 # Tests are built from a second set of objects with crash points compiled in.
 TESTLIB := $(sort $(wildcard tests/lib/*.c))
 UNIT    := $(sort $(wildcard tests/unit/test_*.c tests/conformance/test_*.c tests/scripted/test_*.c \
@@ -54,10 +56,10 @@ $B/libmailcask.a: $(LIBSRC:%.c=$B/obj/%.o)
 	$(Q)$(AR) rcs $@ $^
 
 # The same program with crash points: what tests run and kill.
-$B/mailcask-test: $(CMDSRC:%.c=$B/tobj/%.o) $B/libtest.a
+$B/mailcask-test: $B/tobj/cmd/main.o $B/libtest.a
 	@echo "  LD  $@"
 	$(Q)$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
-$B/libtest.a: $(LIBSRC:%.c=$B/tobj/%.o) $(TESTLIB:%.c=$B/tobj/%.o)
+$B/libtest.a: $(LIBSRC:%.c=$B/tobj/%.o) $(CMDLIB:%.c=$B/tobj/%.o) $(TESTLIB:%.c=$B/tobj/%.o)
 	@rm -f $@
 	@echo "  AR  $@"
 	$(Q)$(AR) rcs $@ $^
