@@ -1,0 +1,76 @@
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "cmd/exit_status.h"
+
+struct config;
+
+/* What every command is given: the options that stand before or after its name. */
+struct app {
+	const char *config_path; /* --config, or NULL */
+	const char *trace_path;
+	FILE *trace;
+	int verbose;
+	bool quiet, json;
+	struct config *config; /* see app_config() */
+	const volatile int *stop;
+};
+
+struct cmd_option {
+	const char *name; /* without the dashes */
+	char letter;      /* 0: none */
+	const char *arg;  /* what its argument is called; NULL: it takes none */
+	const char *help;
+	int id; /* what cmd_next_option() returns; above 0 */
+};
+
+/* One subcommand, one file, ending in one object. Usage, help and the checks of the manual come from it. */
+struct cmd {
+	const char *name; /* one or two words */
+	const char *args; /* what follows the name in the usage line, without options */
+	const char *summary;
+	const char *details;              /* for `help NAME`; NULL: nothing more to say */
+	const struct cmd_option *options; /* ends with name NULL; NULL: none of its own */
+	int (*run)(struct app *app, int argc, char **argv); /* argv[0] is the name; an exit status */
+};
+
+extern const struct cmd cmd_backup, cmd_plan, cmd_config_check, cmd_help, cmd_version;
+
+/* In the order `help` shows them; ends with NULL. */
+extern const struct cmd *const cmd_all[];
+extern const struct cmd_option cmd_global_options[];
+/* The command whose name `argv` begins with; *words is how many of them. NULL: none. */
+const struct cmd *cmd_find(int argc, char **argv, int *words);
+/* Names of commands, for "did you mean". */
+const char *cmd_nearest(const char *wrong);
+
+enum { CMD_OPTIONS_END = -1, CMD_OPTIONS_BAD = -2 };
+
+/*
+ * The next option of `cmd`'s own, its argument in *arg; global ones are taken into `app`. After
+ * CMD_OPTIONS_END the operands begin at argv[optind]; CMD_OPTIONS_BAD was explained to the user
+ * already. `cmd` NULL: those before the command's name.
+ */
+int cmd_next_option(struct app *app, const struct cmd *cmd, int argc, char **argv,
+		    const char **arg);
+/* Print help for one command, or (NULL) for all. */
+void help_show(const struct cmd *cmd);
+void version_show(const struct app *app);
+
+/* For commands without options and operands of their own. 0, or -1 after telling the user. */
+int cmd_no_operands(struct app *app, const struct cmd *cmd, int argc, char **argv);
+/* Say what is wrong with the command line and how to learn more. Returns EXIT_USAGE. */
+int cmd_usage_error(const struct cmd *cmd, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Open the trace, read the configuration. NULL after telling all that is wrong with it. The
+ * config belongs to `app`.
+ */
+const struct config *app_config(struct app *app);
+
+#endif

@@ -1,0 +1,162 @@
+#include "cmd/config_priv.h"
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+void config_problem(struct config *cfg, struct config_place place, const char *fmt, ...)
+{
+	struct buf line = BUF_INIT(16 * 1024);
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	escape_add(&line, bytes_of(place.file), 4096);
+	if (place.line)
+		buf_addf(&line, ":%u", place.line);
+	buf_add_str(&line, ": ");
+	escape_add(&line, bytes_of(text), 4096);
+	secret_free(text);
+	cfg->problems = xgrow(cfg->problems, cfg->n_problems, &cfg->priv->cap_problems,
+			      sizeof(*cfg->problems));
+	cfg->problems[cfg->n_problems++] = buf_take(&line);
+}
+
+static const char *home_dir(void)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *pw;
+
+	if (home && *home == '/')
+		return home;
+	pw = getpwuid(getuid());
+	return pw ? pw->pw_dir : "/";
+}
+
+char *config_path(const char *text, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (strcmp(text, "~") == 0 || strcmp(text, "$HOME") == 0)
+		return xstrdup(home_dir());
+	if (strncmp(text, "~/", 2) == 0)
+		return xasprintf("%s%s", home_dir(), text + 1);
+	if (strncmp(text, "$HOME/", 6) == 0)
+		return xasprintf("%s%s", home_dir(), text + 5);
+	if (*text == '~' || *text == '$')
+		return NULL;
+	if (*text == '/' || !slash)
+		return xstrdup(text);
+	return xasprintf("%.*s/%s", (int)(slash - file), file, text);
+}
+
+char *config_find(const char *given)
+{
+	const char *env = getenv("MAILCASK_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME");
+
+	if (given)
+		return xstrdup(given);
+	if (env && *env)
+		return xstrdup(env);
+	if (xdg && *xdg == '/')
+		return xasprintf("%s/mailcask/config.ini", xdg);
+	return xasprintf("%s/.config/mailcask/config.ini", home_dir());
+}
+
+void *config_section(const struct config *cfg, enum config_kind kind, const char *name)
+{
+	const struct config_all *all = &cfg->all[kind];
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct config_head *head = all->v[i];
+
+		if (strcmp(head->name, name) == 0)
+			return all->v[i];
+	}
+	return NULL;
+}
+
+void *config_section_new(struct config *cfg, enum config_kind kind, const char *name,
+			 struct config_place place)
+{
+	struct config_all *all = &cfg->all[kind];
+	struct config_head *head = xcalloc(1, config_sections[kind].size);
+
+	head->name = xstrdup(name);
+	head->place = place;
+	config_defaults(kind, head);
+	all->v = xgrow(all->v, all->n, &all->cap, sizeof(*all->v));
+	all->v[all->n++] = head;
+	return head;
+}
+
+const char *config_nearest(const struct config *cfg, enum config_kind kind, const char *wrong)
+{
+	const struct config_all *all = &cfg->all[kind];
+	const char **words = xcalloc(all->n + 1, sizeof(*words));
+	const char *near;
+
+	for (size_t i = 0; i < all->n; i++)
+		words[i] = ((const struct config_head *)all->v[i])->name;
+	near = nearest_word(wrong, words, all->n);
+	free(words);
+	return near;
+}
+
+struct config *config_load(const char *path)
+{
+	struct config *cfg = xcalloc(1, sizeof(*cfg));
+
+	cfg->priv = xcalloc(1, sizeof(*cfg->priv));
+	config_read(cfg, path);
+	config_cross_check(cfg);
+	return cfg;
+}
+
+void config_free(struct config *cfg)
+{
+	struct config_priv *priv;
+
+	if (!cfg)
+		return;
+	priv = cfg->priv;
+	for (enum config_kind k = 0; k < CONFIG_KINDS; k++) {
+		for (size_t i = 0; i < cfg->all[k].n; i++)
+			config_section_free(k, cfg->all[k].v[i]);
+		free(cfg->all[k].v);
+	}
+	for (size_t i = 0; i < cfg->n_problems; i++)
+		free(cfg->problems[i]);
+	free(cfg->problems);
+	for (size_t i = 0; i < priv->n_files; i++)
+		free(priv->files[i]);
+	free(priv->files);
+	for (size_t i = 0; i < priv->n_globals; i++)
+		secret_free(priv->globals[i].value);
+	free(priv->globals);
+	free(priv);
+	free(cfg);
+}
+
+char *config_store_path(const struct config_store *st, const struct config_account *ac)
+{
+	struct buf out = BUF_INIT(64 * 1024);
+
+	for (const char *p = st->path; *p; p++)
+		if (*p != '%')
+			buf_add_byte(&out, (uint8_t)*p);
+		else if (*++p == 'a')
+			buf_add_str(&out, ac->head.name);
+		else
+			buf_add_byte(&out, '%');
+	return buf_take(&out);
+}

@@ -1,0 +1,168 @@
+#include "cmd/config_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+
+/* A password of [global] is for accounts that say nothing of where theirs comes from. */
+static bool has_password(const struct config_account *ac)
+{
+	return ac->password || ac->password_command || ac->password_file;
+}
+
+static bool is_password(const struct config_global *gl)
+{
+	const struct config_key *key = &config_sections[gl->kind].keys[gl->key];
+
+	return gl->kind == CONFIG_ACCOUNT && strncmp(key->name, "password", 8) == 0;
+}
+
+static bool wants_global(const struct config_global *gl, const void *section)
+{
+	const struct config_head *head = section;
+
+	return !head->at[gl->key].line && !(is_password(gl) && has_password(section));
+}
+
+static void apply_globals(struct config *cfg)
+{
+	for (size_t g = 0; g < cfg->priv->n_globals; g++) {
+		const struct config_global *gl = &cfg->priv->globals[g];
+		const struct config_all *all = &cfg->all[gl->kind];
+
+		for (size_t i = 0; i < all->n; i++)
+			if (wants_global(gl, all->v[i]))
+				config_set(cfg, gl->kind, all->v[i], gl->key, gl->value,
+					   gl->place);
+	}
+}
+
+/* Where a key of a section was written, or the section's own line. */
+static struct config_place place_of(enum config_kind kind, const void *section, const char *name)
+{
+	const struct config_head *head = section;
+	int key = config_key_index(kind, name);
+
+	return head->at[key].line ? head->at[key] : head->place;
+}
+
+static void check_required(struct config *cfg, enum config_kind kind, const void *section)
+{
+	const struct config_section_type *type = &config_sections[kind];
+	const struct config_head *head = section;
+
+	for (size_t i = 0; i < type->n_keys; i++)
+		if (type->keys[i].required && !head->at[i].line) {
+			config_problem(cfg, head->place, "[%s %s] has no '%s'", type->name,
+				       head->name, type->keys[i].name);
+		}
+}
+
+static void check_account(struct config *cfg, const struct config_account *ac)
+{
+	int sources = !!ac->password + !!ac->password_command + !!ac->password_file;
+
+	if (sources > 1)
+		config_problem(cfg, ac->head.place,
+			       "[account %s]: give only one of 'password', 'password_command', "
+			       "'password_file'",
+			       ac->head.name);
+	if (ac->tls_client_key && !ac->tls_client_cert)
+		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "tls_client_key"),
+			       "'tls_client_key' is of no use without 'tls_client_cert'");
+	if (ac->tls == IMAP_TLS_NONE && (ac->tls_pin || ac->tls_client_cert))
+		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "tls"),
+			       "with tls = none neither 'tls_pin' nor 'tls_client_cert' can be kept to");
+	if (ac->authzid && ac->auth == IMAP_AUTH_LOGIN)
+		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "authzid"),
+			       "'authzid' needs auth = plain: LOGIN cannot carry it");
+	if (config_section(cfg, CONFIG_STORE, ac->head.name))
+		config_problem(cfg, ac->head.place,
+			       "an account and a store are both named '%s': jobs could mean either",
+			       ac->head.name);
+}
+
+static void check_store(struct config *cfg, const struct config_store *st)
+{
+	if (!st->path)
+		return;
+	for (const char *p = st->path; *p; p++)
+		if (*p == '%' && *++p != 'a' && *p != '%') {
+			config_problem(cfg, place_of(CONFIG_STORE, st, "path"),
+				       "path: after '%%' only 'a' (the account's name) or '%%' can follow");
+			return;
+		}
+}
+
+/* The section a job names, or NULL and a problem. `other`: the kind it must not be. */
+static void *job_side(struct config *cfg, const struct config_job *job, const char *key,
+		      const char *name, enum config_kind kind, enum config_kind other)
+{
+	struct config_place place = place_of(CONFIG_JOB, job, key);
+	void *found = config_section(cfg, kind, name);
+	const char *near;
+
+	if (found)
+		return found;
+	near = config_nearest(cfg, kind, name);
+	if (config_section(cfg, other, name))
+		config_problem(cfg, place, "%s: '%s' is %s; a backup goes from an account to a store",
+			       key, name, other == CONFIG_STORE ? "a store" : "an account");
+	else if (near)
+		config_problem(cfg, place, "%s: there is no [%s %s]; did you mean '%s'?", key,
+			       config_sections[kind].name, name, near);
+	else
+		config_problem(cfg, place, "%s: there is no [%s %s]", key,
+			       config_sections[kind].name, name);
+	return NULL;
+}
+
+/* One directory holds the mail of one account. */
+static void check_shared_store(struct config *cfg, const struct config_job *job, size_t before)
+{
+	char *mine = config_store_path(job->store, job->account);
+
+	for (size_t i = 0; i < before; i++) {
+		const struct config_job *other = config_job_at(cfg, i);
+		char *path;
+
+		if (!other->store || !other->account || other->account == job->account)
+			continue;
+		path = config_store_path(other->store, other->account);
+		if (strcmp(path, mine) == 0)
+			config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
+				       "the jobs %s and %s would put two accounts into %s; "
+				       "write %%a in the store's path",
+				       other->head.name, job->head.name, path);
+		free(path);
+	}
+	free(mine);
+}
+
+static void check_job(struct config *cfg, struct config_job *job, size_t index)
+{
+	if (job->from)
+		job->account = job_side(cfg, job, "from", job->from, CONFIG_ACCOUNT, CONFIG_STORE);
+	if (job->to)
+		job->store = job_side(cfg, job, "to", job->to, CONFIG_STORE, CONFIG_ACCOUNT);
+	if (job->store && !job->store->path)
+		job->store = NULL; /* reported where it is missing */
+	if (job->account && job->store)
+		check_shared_store(cfg, job, index);
+}
+
+void config_cross_check(struct config *cfg)
+{
+	apply_globals(cfg);
+	for (enum config_kind k = 0; k < CONFIG_KINDS; k++)
+		for (size_t i = 0; i < cfg->all[k].n; i++)
+			check_required(cfg, k, cfg->all[k].v[i]);
+	for (size_t i = 0; i < cfg->all[CONFIG_ACCOUNT].n; i++)
+		check_account(cfg, cfg->all[CONFIG_ACCOUNT].v[i]);
+	for (size_t i = 0; i < cfg->all[CONFIG_STORE].n; i++)
+		check_store(cfg, cfg->all[CONFIG_STORE].v[i]);
+	for (size_t i = 0; i < cfg->all[CONFIG_JOB].n; i++)
+		check_job(cfg, cfg->all[CONFIG_JOB].v[i], i);
+}
