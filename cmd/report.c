@@ -1,0 +1,302 @@
+#include "cmd/report.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/buf.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/sync/job.h"
+
+#include "cmd/cmd.h"
+#include "cmd/progress.h"
+
+typedef unsigned long long ull;
+
+void report_line(const struct app *app, const char *job, const char *fmt, ...)
+{
+	bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+	va_list ap;
+
+	(void)app;
+	progress_clear();
+	fprintf(stderr, "%smailcask:%s ", colour ? "\033[1m" : "", colour ? "\033[0m" : "");
+	if (job)
+		fprintf(stderr, "%s: ", job);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void report_event(json_t *event)
+{
+	json_dumpf(event, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	fflush(stdout);
+	json_decref(event);
+}
+
+void report_bytes(struct buf *out, uint64_t bytes)
+{
+	static const char *const units[] = { "kB", "MB", "GB", "TB" };
+	double value = (double)bytes / 1000;
+	size_t unit = 0;
+
+	if (bytes < 1000) {
+		buf_addf(out, "%llu B", (ull)bytes);
+		return;
+	}
+	while (value >= 999.95 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1000;
+		unit++;
+	}
+	buf_addf(out, "%.1f %s", value, units[unit]);
+}
+
+FILE *report_private_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FILE *file;
+
+	if (fd < 0)
+		return NULL;
+	file = fdopen(fd, "w");
+	if (!file)
+		close(fd);
+	return file;
+}
+
+/* What to do about it; NULL where the text of the error says so itself. */
+static const char *advice(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_AUTH:
+		return "Check 'user' and where the password comes from in the account's section.";
+	case ERR_RETRY:
+		return "This often passes: run it again later. What was stored is kept.";
+	case ERR_LOCKED:
+		return "Wait for the other run to end, or end it.";
+	case ERR_MISSING:
+		return "Check 'from', 'to' and 'path' in the configuration.";
+	case ERR_STOPPED:
+		return "Run it again to go on from here.";
+	case ERR_FATAL:
+		return "Put this right and run it again; what was stored is kept.";
+	case ERR_MESSAGE:
+	case ERR_MAILBOX:
+		return "Run it again; what was stored is kept.";
+	case ERR_NONE:
+	case ERR_CONFIG:
+	case ERR_HELD:
+		break;
+	}
+	return NULL;
+}
+
+static const char *kind_word(enum err_kind kind)
+{
+	static const char *const words[] = {
+		[ERR_NONE] = "none",	   [ERR_MESSAGE] = "message", [ERR_MAILBOX] = "mailbox",
+		[ERR_RETRY] = "temporary", [ERR_FATAL] = "fatal",     [ERR_CONFIG] = "config",
+		[ERR_AUTH] = "auth",	   [ERR_LOCKED] = "locked",   [ERR_MISSING] = "missing",
+		[ERR_HELD] = "held",	   [ERR_STOPPED] = "stopped",
+	};
+
+	return words[kind];
+}
+
+static void add_count(struct buf *out, uint64_t n, const char *what)
+{
+	if (n)
+		buf_addf(out, "%s%llu %s", out->n ? ", " : "", (ull)n, what);
+}
+
+/* "12 new, 3 flag changes" of one mailbox or of all; empty when nothing happened. */
+static void add_counts(struct buf *out, const struct job_mailbox *m)
+{
+	struct buf new = BUF_INIT(64);
+
+	if (m->created)
+		buf_add_str(out, "created");
+	buf_addf(&new, "%snew", m->new_is_bound ? "(at most) " : "");
+	add_count(out, m->new_messages, buf_str(&new));
+	add_count(out, m->adopted, "taken over");
+	add_count(out, m->flags_changed, "with changed flags");
+	add_count(out, m->removed, "removed");
+	add_count(out, m->kept, "kept though gone at the source");
+	add_count(out, m->held, "held back by the guard");
+	add_count(out, m->waiting, "deletions waiting for the next run");
+	buf_release(&new);
+}
+
+static void print_mailbox(const struct job_mailbox *m)
+{
+	struct buf line = BUF_INIT(16 * 1024);
+
+	add_counts(&line, m);
+	add_count(&line, m->quarantined, "in quarantine");
+	add_count(&line, m->foreign, "files not ours, left alone");
+	if (m->skipped)
+		buf_add_str(&line, line.n ? ", skipped" : "skipped");
+	if (line.n == 0)
+		buf_add_str(&line, "unchanged");
+	if (m->bytes) {
+		buf_add_str(&line, ", ");
+		report_bytes(&line, m->bytes);
+	}
+	printf("  ");
+	{
+		char *name = escape_text(bytes_of(m->name), 400);
+
+		printf("%-30s %s\n", name, buf_str(&line));
+		free(name);
+	}
+	buf_release(&line);
+}
+
+static void print_summary(const struct app *app, const struct job_settings *job,
+			  const struct job_report *r, int64_t took_ms)
+{
+	struct job_mailbox sum = {
+		.new_messages = r->new_messages,
+		.adopted = r->adopted,
+		.flags_changed = r->flags_changed,
+		.removed = r->removed,
+		.kept = r->kept,
+		.held = r->held_messages,
+	};
+	struct buf line = BUF_INIT(4096);
+
+	for (size_t i = 0; i < r->n; i++)
+		if (app->verbose || (job->dry_run && !r->v[i].unchanged))
+			print_mailbox(&r->v[i]);
+	for (size_t i = 0; i < r->n; i++)
+		sum.new_is_bound = sum.new_is_bound || r->v[i].new_is_bound;
+	add_counts(&line, &sum);
+	if (line.n == 0)
+		buf_add_str(&line, "nothing to do");
+	if (r->bytes) {
+		buf_add_str(&line, ", ");
+		report_bytes(&line, r->bytes);
+	}
+	printf("%s: %s%s in %zu mailboxes", job->name, job->dry_run ? "would be: " : "",
+	       buf_str(&line), r->n);
+	if (!job->dry_run)
+		printf(" (%.1f s)", (double)took_ms / 1000);
+	putchar('\n');
+	buf_release(&line);
+}
+
+/* Trouble with one mailbox, on standard error: cron mails it. */
+static void complain_mailbox(const struct app *app, const struct job_settings *job,
+			     const struct job_mailbox *m)
+{
+	char *name = escape_text(bytes_of(m->name), 400);
+
+	if (m->problem)
+		report_line(app, job->name, "%s: %s%s", name, m->skipped ? "skipped: " : "",
+			    m->problem);
+	for (uint64_t i = 0; m->quarantine && i < m->quarantined; i++) {
+		const struct quarantined *q = &m->quarantine[i];
+
+		report_line(app, job->name,
+			    "%s: message with UID %u could not be stored (%u attempts): %s", name,
+			    q->uid, q->attempts, q->reason ? q->reason : "no reason was given");
+	}
+	free(name);
+}
+
+static void complain(const struct app *app, const struct job_settings *job,
+		     const struct job_report *r, const struct err *err, enum exit_status status)
+{
+	for (size_t i = 0; i < r->n; i++)
+		complain_mailbox(app, job, &r->v[i]);
+	if (status != EXIT_DONE || app->verbose || isatty(STDERR_FILENO))
+		for (size_t i = 0; i < r->n_notes && !app->quiet; i++)
+			report_line(app, job->name, "%s", r->notes[i]);
+	if (r->held)
+		report_line(app, job->name,
+			    "%llu messages that are gone at the source were kept: more than "
+			    "max_delete lets go at once. If they shall go: mailcask backup %s "
+			    "--allow-deletes=%llu",
+			    (ull)r->deletes_shown, job->name, (ull)r->deletes_shown);
+	if (err->kind == ERR_NONE)
+		return;
+	if (advice(err->kind))
+		report_line(app, job->name, "%s. %s", err->text, advice(err->kind));
+	else
+		report_line(app, job->name, "%s", err->text);
+}
+
+static json_t *mailbox_event(const struct job_settings *job, const struct job_mailbox *m)
+{
+	json_t *event = json_pack(
+		"{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"event", "mailbox", "job", job->name, "mailbox", m->name, "created", m->created,
+		"skipped", m->skipped, "new", (json_int_t)m->new_messages, "adopted",
+		(json_int_t)m->adopted, "flags_changed", (json_int_t)m->flags_changed, "removed",
+		(json_int_t)m->removed, "kept", (json_int_t)m->kept, "held", (json_int_t)m->held,
+		"waiting", (json_int_t)m->waiting, "quarantined", (json_int_t)m->quarantined,
+		"foreign", (json_int_t)m->foreign, "bytes", (json_int_t)m->bytes);
+	json_t *list = json_array();
+
+	if (m->new_is_bound)
+		json_object_set_new(event, "new_is_upper_bound", json_true());
+	if (m->problem)
+		json_object_set_new(event, "problem", json_string(m->problem));
+	for (uint64_t i = 0; m->quarantine && i < m->quarantined; i++) {
+		const struct quarantined *q = &m->quarantine[i];
+
+		json_array_append_new(list, json_pack("{s:I, s:I, s:s*, s:I}", "uid",
+						      (json_int_t)q->uid, "attempts",
+						      (json_int_t)q->attempts, "reason", q->reason,
+						      "since", (json_int_t)q->since));
+	}
+	json_object_set_new(event, "quarantine", list);
+	return event;
+}
+
+static void print_events(const struct app *app, const struct job_settings *job,
+			 const struct job_report *r, const struct err *err,
+			 enum exit_status status, int64_t took_ms)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (app->verbose || !r->v[i].unchanged || r->v[i].problem || r->v[i].quarantined)
+			report_event(mailbox_event(job, &r->v[i]));
+	for (size_t i = 0; i < r->n_notes; i++)
+		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job->name, "text",
+				       r->notes[i]));
+	if (err->kind != ERR_NONE)
+		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name,
+				       "kind", kind_word(err->kind), "text", err->text));
+	report_event(json_pack(
+		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I}",
+		"event", "summary", "job", job->name, "dry_run", job->dry_run, "exit", (int)status,
+		"mailboxes", (json_int_t)r->n, "mailboxes_unchanged",
+		(json_int_t)r->mailboxes_unchanged, "new", (json_int_t)r->new_messages,
+		"flags_changed", (json_int_t)r->flags_changed, "removed", (json_int_t)r->removed,
+		"kept", (json_int_t)r->kept, "held", (json_int_t)r->held_messages, "guard_tripped",
+		r->held, "incomplete", r->incomplete, "allow_deletes",
+		(json_int_t)r->deletes_shown, "bytes", (json_int_t)r->bytes, "ms",
+		(json_int_t)took_ms));
+}
+
+void report_job(const struct app *app, const struct job_settings *job,
+		const struct job_report *report, const struct err *err, enum exit_status status,
+		int64_t took_ms)
+{
+	bool show = job->dry_run || app->verbose || isatty(STDOUT_FILENO);
+
+	progress_clear();
+	complain(app, job, report, err, status);
+	if (app->json)
+		print_events(app, job, report, err, status, took_ms);
+	else if (show && !app->quiet && err->kind == ERR_NONE)
+		print_summary(app, job, report, took_ms);
+}
