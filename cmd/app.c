@@ -1,0 +1,55 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+#include "cmd/cmd.h"
+#include "cmd/config.h"
+#include "cmd/report.h"
+
+static void on_log(void *ctx, enum log_level level, const char *text)
+{
+	struct app *app = ctx;
+
+	if (level == LOG_TRACE) {
+		if (app->trace)
+			fprintf(app->trace, "%lld.%03lld %s\n", (long long)(clock_ms() / 1000),
+				(long long)(clock_ms() % 1000), text);
+		return;
+	}
+	if (level <= LOG_WARN || (level == LOG_INFO && app->verbose >= 1) || app->verbose >= 2)
+		report_line(app, NULL, "%s", text);
+}
+
+static int open_trace(struct app *app)
+{
+	if (!app->trace_path || app->trace)
+		return 0;
+	/* What is said about mail concerns nobody else: mode 0600. */
+	app->trace = report_private_file(app->trace_path);
+	if (app->trace)
+		return 0;
+	report_line(app, NULL, "%s: %s", app->trace_path, strerror(errno));
+	return -1;
+}
+
+const struct config *app_config(struct app *app)
+{
+	char *path;
+
+	if (app->config)
+		return app->config;
+	if (open_trace(app) < 0)
+		return NULL;
+	log_set(app->trace ? LOG_TRACE : app->verbose >= 2 ? LOG_DEBUG : LOG_INFO, on_log, app);
+	path = config_find(app->config_path);
+	app->config = config_load(path);
+	free(path);
+	for (size_t i = 0; i < app->config->n_problems; i++)
+		report_line(app, NULL, "%s", app->config->problems[i]);
+	if (app->config->n_problems == 0)
+		return app->config;
+	return NULL;
+}

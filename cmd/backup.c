@@ -1,0 +1,75 @@
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/bytes.h"
+
+#include "cmd/cmd.h"
+#include "cmd/jobs.h"
+
+enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_ALLOW_DELETES, OPT_ADOPT, OPT_REBIND };
+
+static const struct cmd_option options[] = {
+	{ "dry-run", 'n', NULL, "Show what would be done and change nothing.", OPT_DRY_RUN },
+	{ "mailbox", 0, "PATTERN", "Only these of the job's mailboxes; may be given again.",
+	  OPT_MAILBOX },
+	{ "allow-deletes", 0, "N", "Let the guard pass up to N deletions in this run.",
+	  OPT_ALLOW_DELETES },
+	{ "adopt", 0, NULL, "Take over a directory that mailcask did not make.", OPT_ADOPT },
+	{ "rebind", 0, NULL, "Let the store belong to another account from now on.", OPT_REBIND },
+	{ NULL, 0, NULL, NULL, 0 },
+};
+
+static int take_option(struct job_options *opts, int option, const char *arg)
+{
+	switch (option) {
+	case OPT_DRY_RUN:
+		opts->dry_run = true;
+		return 0;
+	case OPT_MAILBOX:
+		return jobs_add_pattern(opts, &cmd_backup, arg);
+	case OPT_ALLOW_DELETES:
+		opts->allow_deletes_given = true;
+		if (bytes_to_u64(bytes_of(arg), &opts->allow_deletes))
+			return 0;
+		cmd_usage_error(&cmd_backup, "--allow-deletes needs a number, not '%s'", arg);
+		return -1;
+	case OPT_ADOPT:
+		opts->adopt = true;
+		return 0;
+	case OPT_REBIND:
+		opts->rebind = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int backup_run(struct app *app, int argc, char **argv)
+{
+	struct job_options opts = { 0 };
+	int option, status = EXIT_USAGE;
+	const char *arg;
+
+	while ((option = cmd_next_option(app, &cmd_backup, argc, argv, &arg)) != CMD_OPTIONS_END)
+		if (take_option(&opts, option, arg) < 0)
+			goto out;
+	status = jobs_run(app, &cmd_backup, argv + optind, (size_t)(argc - optind), &opts);
+out:
+	free(opts.only);
+	return status;
+}
+
+const struct cmd cmd_backup = {
+	.name = "backup",
+	.args = "[JOB]...",
+	.summary = "Make the store hold what the account holds.",
+	.details =
+		"Runs the jobs named, or every job of the configuration. A run that was interrupted\n"
+		"goes on where it stopped when it is run again. Messages that are gone at the\n"
+		"account are removed from the store, unless there are suspiciously many of them\n"
+		"(max_delete): then they stay, the exit status is 4, and the number to give to\n"
+		"--allow-deletes is shown.",
+	.options = options,
+	.run = backup_run,
+};

@@ -1,0 +1,132 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/buf.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+#include "cmd/cmd.h"
+#include "cmd/config.h"
+#include "cmd/jobs.h"
+#include "cmd/password.h"
+#include "cmd/report.h"
+
+static void add_list(struct buf *out, const struct config_list *list, const char *none)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (i)
+			buf_add_str(out, ", ");
+		escape_add(out, bytes_of(list->v[i]), 400);
+	}
+	if (list->n == 0)
+		buf_add_str(out, none);
+}
+
+static void add_limits(struct buf *out, const struct config_job *job)
+{
+	const struct guard_limits *g = &job->max_delete;
+
+	if (job->deletions == DELETIONS_KEEP) {
+		buf_add_str(out, "keeps what is gone at the source");
+		return;
+	}
+	buf_addf(out, "removes what is gone at the source, unless it is more than %llu and more than %u%%",
+		 (unsigned long long)g->count, g->percent);
+}
+
+static const char *password_origin(const struct config_account *ac, bool *from_variable)
+{
+	char *variable = password_variable(ac);
+
+	*from_variable = getenv(variable) && *getenv(variable);
+	free(variable);
+	return ac->password_command ? "password_command" :
+	       ac->password_file    ? "password_file" :
+	       ac->password	    ? "password" :
+				      "asked for at the terminal";
+}
+
+static void describe(const struct config_job *job)
+{
+	const struct config_account *ac = job->account;
+	struct buf boxes = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
+	char *path = config_store_path(job->store, ac), *shown = escape_text(bytes_of(path), 4096);
+	char *user = escape_text(bytes_of(ac->user), 400), *host = escape_text(bytes_of(ac->host), 400);
+	bool from_variable;
+	const char *origin = password_origin(ac, &from_variable);
+
+	add_list(&boxes, &job->mailboxes, "all");
+	add_list(&exempt, &job->guard_exempt, "none");
+	add_limits(&limits, job);
+	printf("%s: %s\n", job->head.name, config_choice_word(config_kind_words, job->kind));
+	printf("  from       %s: %s at %s, TLS %s, password: %s\n", job->from, user, host,
+	       config_choice_word(config_tls_words, ac->tls),
+	       from_variable ? "from the environment" : origin);
+	printf("  to         %s: %s (%s, layout %s)\n", job->to, shown,
+	       config_choice_word(config_type_words, job->store->type),
+	       config_choice_word(config_layout_words, job->store->layout));
+	printf("  mailboxes  %s\n", buf_str(&boxes));
+	printf("  deletions  %s; not counted: %s\n", buf_str(&limits), buf_str(&exempt));
+	free(path);
+	free(shown);
+	free(user);
+	free(host);
+	buf_release(&boxes);
+	buf_release(&limits);
+	buf_release(&exempt);
+}
+
+static json_t *list_json(const struct config_list *list)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(out, json_string(list->v[i]));
+	return out;
+}
+
+static void describe_json(const struct config_job *job)
+{
+	char *path = config_store_path(job->store, job->account);
+
+	report_event(json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:i, s:o}", "event",
+		"job", "job", job->head.name, "kind",
+		config_choice_word(config_kind_words, job->kind), "from", job->from, "host",
+		job->account->host, "user", job->account->user, "to", job->to, "type",
+		config_choice_word(config_type_words, job->store->type), "path", path, "mailboxes",
+		list_json(&job->mailboxes), "deletions",
+		config_choice_word(config_deletions_words, job->deletions), "max_delete_count",
+		(json_int_t)job->max_delete.count, "max_delete_percent",
+		(int)job->max_delete.percent, "guard_exempt", list_json(&job->guard_exempt)));
+	free(path);
+}
+
+static int config_check_run(struct app *app, int argc, char **argv)
+{
+	const struct config *cfg;
+
+	if (cmd_no_operands(app, &cmd_config_check, argc, argv) < 0)
+		return EXIT_USAGE;
+	cfg = app_config(app);
+	if (!cfg)
+		return EXIT_USAGE;
+	for (size_t i = 0; i < config_jobs(cfg) && !app->quiet; i++)
+		if (app->json)
+			describe_json(config_job_at(cfg, i));
+		else
+			describe(config_job_at(cfg, i));
+	if (config_jobs(cfg) == 0 && !app->quiet)
+		report_line(app, NULL, "the configuration is sound, but it has no [job NAME]: "
+				       "there is nothing to run");
+	return EXIT_DONE;
+}
+
+const struct cmd cmd_config_check = {
+	.name = "config check",
+	.args = "",
+	.summary = "Check the configuration and say what each job would do.",
+	.details = "Reports every problem with file and line. Connects to nothing; 'plan' also logs in.",
+	.run = config_check_run,
+};

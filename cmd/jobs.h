@@ -1,0 +1,34 @@
+#ifndef CMD_JOBS_H
+#define CMD_JOBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct app;
+struct cmd;
+
+/* What a command line adds to what the configuration says of a job. */
+struct job_options {
+	bool dry_run;
+	bool adopt, rebind;
+	bool allow_deletes_given;
+	uint64_t allow_deletes;
+	const char **only; /* --mailbox */
+	size_t n_only;
+};
+
+/*
+ * Run the jobs named, or all, one after the other; the failure of one does not stop the next.
+ * Returns the exit status of the program.
+ */
+int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
+	     const struct job_options *opts);
+
+/* Add one more --mailbox; -1 after telling the user that it can mean nothing. */
+int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char *pattern);
+
+/* $XDG_STATE_HOME/mailcask or ~/.local/state/mailcask; owned by the caller. */
+char *jobs_state_dir(void);
+
+#endif
