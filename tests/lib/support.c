@@ -29,6 +29,7 @@ extern void _fail(const char *const file, const int line) __attribute__((weak));
 
 static pid_t main_pid;
 static struct name_list tmp_dirs;
+static int janitor = -1; /* tells it what to remove; its end of file is our death */
 static bool try_remove(const char *path);
 
 static void remove_tmp_dirs(void)
@@ -46,6 +47,35 @@ __attribute__((constructor)) static void remember_main(void)
 {
 	main_pid = getpid();
 	atexit(remove_tmp_dirs);
+}
+
+/*
+ * A process that outlives this one by a moment and removes what a crash, a sanitizer's abort
+ * or a signal kept it from removing.
+ */
+static void start_janitor(void)
+{
+	static char paths[1 << 20];
+	size_t n = 0;
+	ssize_t got;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		test_die_sys("pipe");
+	if (fork() > 0) {
+		close(p[0]);
+		janitor = p[1];
+		return;
+	}
+	setsid(); /* Ctrl-C is not for it */
+	dup2(p[0], 0);
+	close_range(1, ~0U, 0);
+	while (n < sizeof(paths) && (got = read(0, paths + n, sizeof(paths) - n)) > 0)
+		n += (size_t)got;
+	for (size_t at = 0; at < n; at += strlen(paths + at) + 1)
+		for (int tries = 0; tries < 100 && !try_remove(paths + at); tries++)
+			poll(NULL, 0, 20); /* servers in there are dying, too */
+	_exit(0);
 }
 
 static _Noreturn void die(void)
@@ -98,6 +128,10 @@ const char *tmp_dir(void)
 
 	if (!mkdtemp(path) || chmod(path, 0755) < 0)
 		test_die_sys("make %s", path);
+	if (janitor < 0)
+		start_janitor();
+	if (write(janitor, path, sizeof(path)) < 0)
+		test_die_sys("tell the janitor of %s", path);
 	name_list_add(&tmp_dirs, path);
 	return tmp_dirs.name[tmp_dirs.n - 1];
 }

@@ -106,31 +106,36 @@ static void test_polling_ends_when_ready_or_at_the_deadline(void **state)
 	assert_true(clock_ms() - start < 4000);
 }
 
-static void test_a_temporary_directory_goes_with_its_process(void **state)
+static bool is_gone(void *path)
 {
-	char path[64] = "";
-	int pipes[2], status;
+	return access(path, F_OK) < 0;
+}
+
+static void test_a_temporary_directory_goes_with_its_process_however_it_ends(void **state)
+{
+	static const char *const how_to_end[] = { "exit", "kill" };
 	struct stat st;
-	pid_t pid;
 
 	(void)state;
 	assert_int_equal(stat(tmp_dir(), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0755);
-	/* The directory of a process of its own: this program, asked to make one and end. */
-	assert_int_equal(pipe(pipes), 0);
-	{
-		const char *argv[] = { "/proc/self/exe", "make-dir", NULL };
-		const struct proc_spawn how = { .out_fd = pipes[1], .err_fd = -1 };
+	for (int i = 0; i < 2; i++) {
+		/* The directory of another process: this program, asked to make one and end. */
+		const char *argv[] = { "/proc/self/exe", how_to_end[i], NULL };
+		char path[64] = "";
+		int pipes[2], status;
+		pid_t pid;
 
-		pid = proc_spawn(argv, &how);
+		assert_int_equal(pipe(pipes), 0);
+		pid = proc_spawn(argv, &(struct proc_spawn){ .out_fd = pipes[1], .err_fd = -1 });
+		close(pipes[1]);
+		assert_true(read(pipes[0], path, sizeof(path) - 1) > 0);
+		close(pipes[0]);
+		assert_true(proc_wait(pid, 5000, &status));
+		assert_int_equal(status, i ? 128 + SIGKILL : 0);
+		assert_int_equal(strncmp(path, "/tmp/", 5), 0);
+		assert_true(test_until(is_gone, path, i ? 5000 : 0));
 	}
-	close(pipes[1]);
-	assert_true(read(pipes[0], path, sizeof(path) - 1) > 0);
-	close(pipes[0]);
-	assert_true(proc_wait(pid, 5000, &status));
-	assert_int_equal(status, 0);
-	assert_int_equal(strncmp(path, "/tmp/", 5), 0);
-	assert_int_equal(access(path, F_OK), -1);
 }
 
 static void test_trees_are_listed_sorted_and_removed(void **state)
@@ -177,6 +182,21 @@ static void test_digests_are_sha256(void **state)
 	free(path);
 }
 
+/* What this program does as the subject of its own test. */
+static int make_directory(const char *end)
+{
+	const char *dir = tmp_dir();
+	char *file = path_join(dir, "f");
+
+	write_file(file, bytes_of("x"));
+	free(file);
+	if (write(1, dir, strlen(dir)) < 0)
+		return 1;
+	if (strcmp(end, "kill") == 0)
+		kill(getpid(), SIGKILL);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,18 +205,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_waiting_has_a_deadline_and_a_group_dies_whole),
 		cmocka_unit_test(test_a_forked_child_ends_by_signal_or_by_itself),
 		cmocka_unit_test(test_polling_ends_when_ready_or_at_the_deadline),
-		cmocka_unit_test(test_a_temporary_directory_goes_with_its_process),
+		cmocka_unit_test(
+			test_a_temporary_directory_goes_with_its_process_however_it_ends),
 		cmocka_unit_test(test_trees_are_listed_sorted_and_removed),
 		cmocka_unit_test(test_digests_are_sha256),
 	};
 
-	if (argc > 1 && strcmp(argv[1], "make-dir") == 0) {
-		const char *dir = tmp_dir();
-		char *file = path_join(dir, "f");
-
-		write_file(file, bytes_of("x"));
-		free(file);
-		return write(1, dir, strlen(dir)) < 0;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return argc > 1 ? make_directory(argv[1])
+			: cmocka_run_group_tests(tests, NULL, NULL);
 }
