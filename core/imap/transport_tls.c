@@ -393,6 +393,7 @@ struct transport *transport_tls_new(struct transport *lower,
 
 	tls->base = (struct transport){ .ops = &tls_ops, .is_private = true };
 	tls->lower = lower;
+	tls->open_wants = TRANSPORT_WRITE; /* the first word is ours */
 	tls->host = xstrdup(set->host);
 	tls->pin = set->pin ? xstrdup(set->pin) : NULL;
 	ERR_clear_error();
