@@ -262,6 +262,9 @@ static bool is_about_the_connection(const struct imap_response *r)
 
 void session_receive(struct imap_session *s, const struct imap_response *r)
 {
+	if ((r->type == IMAP_RESPONSE_STATUS || r->type == IMAP_RESPONSE_TAGGED) &&
+	    r->u.status.code == IMAP_CODE_ALERT)
+		show_alert(s, &r->u.status);
 	if (s->state == IMAP_STATE_GREETING) {
 		session_greeting(s, r);
 		return;
@@ -269,9 +272,6 @@ void session_receive(struct imap_session *s, const struct imap_response *r)
 	/* Mail data cannot be honest before the login (S6). */
 	if (s->state == IMAP_STATE_NOT_AUTHENTICATED && !is_about_the_connection(r))
 		return;
-	if ((r->type == IMAP_RESPONSE_STATUS || r->type == IMAP_RESPONSE_TAGGED) &&
-	    r->u.status.code == IMAP_CODE_ALERT)
-		show_alert(s, &r->u.status);
 	switch (r->type) {
 	case IMAP_RESPONSE_TAGGED:
 		receive_tagged(s, &r->u.status);

@@ -1,0 +1,211 @@
+#include "tests/lib/imap_play.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/base/mem.h"
+#include "core/imap/transport.h"
+#include "tests/lib/support.h"
+
+#define LABELS_MAX 64
+
+struct imap_play {
+	char *script;
+	char *next; /* line not played yet */
+	struct transport *transport;
+	struct buf got; /* of the client, not matched yet */
+	struct {
+		char *label, *tag;
+	} labels[LABELS_MAX];
+	size_t label_count;
+	char *complaint;
+	bool paused;
+};
+
+/* The line at p->next without its line end, or NULL at the end. Terminates it in place. */
+static char *peek_line(struct imap_play *p)
+{
+	for (;;) {
+		char *end = strchr(p->next, '\n');
+
+		if (end)
+			*end = 0;
+		if (*p->next)
+			return p->next;
+		if (!end)
+			return NULL;
+		p->next = end + 1;
+	}
+}
+
+static void take_line(struct imap_play *p, const char *line)
+{
+	p->next += strlen(line) + 1; /* the script has a spare NUL behind its end */
+}
+
+static const char *tag_of(const struct imap_play *p, const char *label, size_t n)
+{
+	for (size_t i = 0; i < p->label_count; i++)
+		if (strlen(p->labels[i].label) == n && memcmp(p->labels[i].label, label, n) == 0)
+			return p->labels[i].tag;
+	return NULL;
+}
+
+/* Add what `<label>` or `<label+>` stands for. False: nothing, it is text. */
+static bool add_tag(const struct imap_play *p, const char *label, size_t n, struct buf *out)
+{
+	bool next = n && label[n - 1] == '+';
+	const char *tag = tag_of(p, label, next ? n - 1 : n);
+
+	if (tag)
+		buf_add_str(out, tag);
+	if (tag && next)
+		out->p[out->n - 1]++; /* tags end in a number; scripts are short */
+	return tag != NULL;
+}
+
+static void send_line(struct imap_play *p, const char *text)
+{
+	struct buf out = BUF_INIT(1 << 24);
+	size_t word = strcspn(text, " ");
+	const char *tag = tag_of(p, text, word);
+
+	if (tag) {
+		buf_add_str(&out, tag);
+		text += word;
+	}
+	while (*text) {
+		const char *close = *text == '<' ? strchr(text, '>') : NULL;
+
+		if (close && add_tag(p, text + 1, (size_t)(close - text - 1), &out))
+			text = close + 1;
+		else
+			buf_add_byte(&out, (uint8_t)*text++);
+	}
+	buf_add_str(&out, "\r\n");
+	transport_memory_feed(p->transport, buf_bytes(&out));
+	buf_release(&out);
+}
+
+static void complain(struct imap_play *p, const char *want, const char *got)
+{
+	if (!p->complaint)
+		p->complaint = xasprintf("expected \"%s\", got \"%s\"", want, got);
+	transport_memory_end(p->transport);
+}
+
+static bool matches(const char *want, const char *got)
+{
+	size_t n = strlen(want);
+
+	if (n >= 3 && strcmp(want + n - 3, "...") == 0)
+		return strncmp(want, got, n - 3) == 0;
+	return strcmp(want, got) == 0;
+}
+
+/* `want` is a script line that begins with C. */
+static void match_line(struct imap_play *p, const char *want, const char *got)
+{
+	size_t label, tag;
+
+	if (want[1] == '=') {
+		if (!matches(want + 3, got))
+			complain(p, want, got);
+		return;
+	}
+	want += 3;
+	label = strcspn(want, " ");
+	tag = strcspn(got, " ");
+	if (!want[label] || !got[tag] || p->label_count == LABELS_MAX ||
+	    !matches(want + label, got + tag)) {
+		complain(p, want, got);
+		return;
+	}
+	p->labels[p->label_count].label = bytes_dup(bytes_from(want, label));
+	p->labels[p->label_count++].tag = bytes_dup(bytes_from(got, tag));
+}
+
+static void play_on(struct imap_play *p)
+{
+	char *line;
+
+	while (!p->paused && !p->complaint && (line = peek_line(p))) {
+		if (line[0] == 'C') {
+			const uint8_t *end = p->got.n ? memchr(p->got.p, '\n', p->got.n) : NULL;
+			char *got;
+
+			if (!end)
+				return;
+			got = bytes_dup(bytes_from(p->got.p, (size_t)(end - p->got.p)));
+			got[strcspn(got, "\r")] = 0;
+			buf_consume(&p->got, (size_t)(end - p->got.p) + 1);
+			take_line(p, line);
+			match_line(p, line, got);
+			free(got);
+			continue;
+		}
+		take_line(p, line);
+		if (strncmp(line, "S: ", 3) == 0)
+			send_line(p, line + 3);
+		else if (strcmp(line, "END") == 0)
+			transport_memory_end(p->transport);
+		else if (strcmp(line, "PAUSE") == 0)
+			p->paused = true;
+		else
+			test_die("imap_play: not a script line: %s", line);
+	}
+}
+
+static void on_written(void *ctx, struct transport *t, struct bytes written)
+{
+	struct imap_play *p = ctx;
+
+	(void)t;
+	buf_add(&p->got, written);
+	play_on(p);
+}
+
+struct imap_play *play_new(const char *script)
+{
+	struct imap_play *p = xcalloc(1, sizeof(*p));
+
+	p->script = xcalloc(1, strlen(script) + 2);
+	strcpy(p->script, script);
+	p->next = p->script;
+	buf_init(&p->got, 1 << 24);
+	p->transport = transport_memory_new(on_written, p);
+	play_on(p);
+	return p;
+}
+
+struct transport *play_transport(struct imap_play *p)
+{
+	return p->transport;
+}
+
+void play_resume(struct imap_play *p)
+{
+	p->paused = false;
+	play_on(p);
+}
+
+void play_finish(struct imap_play *p)
+{
+	char *rest = p->paused ? NULL : peek_line(p);
+	char *why = p->complaint;
+
+	if (!why && rest)
+		why = xasprintf("never reached: %s", rest);
+	if (!why && p->got.n)
+		why = xasprintf("sent, but not expected: %s", buf_str(&p->got));
+	for (size_t i = 0; i < p->label_count; i++) {
+		free(p->labels[i].label);
+		free(p->labels[i].tag);
+	}
+	buf_release(&p->got);
+	free(p->script);
+	free(p);
+	if (why)
+		test_die("imap_play: %s", why);
+}

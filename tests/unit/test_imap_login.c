@@ -1,0 +1,291 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/log.h"
+#include "core/imap/account.h"
+#include "core/imap/commands.h"
+#include "core/imap/loop.h"
+#include "core/imap/transport.h"
+#include "tests/lib/imap_play.h"
+
+#define SECRET "s3cr3t"
+
+static int give_password(void *ctx, struct buf *out, struct err *err)
+{
+	(void)err;
+	buf_add_str(out, ctx);
+	return 0;
+}
+
+static struct imap_account account(char *password)
+{
+	return (struct imap_account){
+		.name = "test",
+		.host = "mail.example",
+		.tls = IMAP_TLS_IMPLICIT,
+		.user = "alice",
+		.password = give_password,
+		.password_ctx = password,
+		.timeout_ms = 2000,
+	};
+}
+
+static void keep_trace(void *ctx, char direction, const char *line)
+{
+	buf_addf(ctx, "%c: %s\n", direction, line);
+}
+
+/* Log in by the script; what imap_session_open() came to, and the trace. */
+static int play(const struct imap_account *a, const char *script, bool is_private, bool is_local,
+		struct buf *trace, struct err *err)
+{
+	struct imap_trace t = { .level = IMAP_TRACE_ALL, .fn = keep_trace, .ctx = trace };
+	struct imap_play *p = play_new(script);
+	struct loop *loop = loop_new(NULL, NULL);
+	struct imap_session *s;
+	int rc;
+
+	transport_memory_claim(play_transport(p), is_private, is_local);
+	s = imap_session_new_on(loop, a, &t, play_transport(p));
+	rc = imap_session_open(s, err);
+	imap_session_free(s);
+	loop_free(loop);
+	play_finish(p);
+	return rc;
+}
+
+static void test_the_way_in_follows_what_the_server_offers(void **state)
+{
+	static const struct {
+		enum imap_auth auth;
+		const char *authzid;
+		const char *script;
+	} cases[] = {
+		{ IMAP_AUTH_AUTO, NULL, /* initial response, capabilities in the answers: one flight */
+		  "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\n"
+		  "C: a AUTHENTICATE PLAIN AGFsaWNlAHMzY3IzdA==\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* continuation; capabilities asked before and after */
+		  "S: * OK hello\n"
+		  "C: a CAPABILITY\n"
+		  "S: * CAPABILITY IMAP4rev1 AUTH=PLAIN\n"
+		  "S: a OK done\n"
+		  "C: b AUTHENTICATE PLAIN\n"
+		  "S: +\n"
+		  "C= AGFsaWNlAHMzY3IzdA==\n"
+		  "S: b OK in\n"
+		  "C: c CAPABILITY\n"
+		  "S: * CAPABILITY IMAP4rev1\n"
+		  "S: c OK done\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* nothing but LOGIN */
+		  "S: * OK [CAPABILITY IMAP4rev1] hello\n"
+		  "C: a LOGIN alice s3cr3t\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_LOGIN, NULL,
+		  "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello\n"
+		  "C: a LOGIN alice s3cr3t\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_AUTO, "bob", /* acting as somebody else */
+		  "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\n"
+		  "C: a AUTHENTICATE PLAIN Ym9iAGFsaWNlAHMzY3IzdA==\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* ID goes first, without waiting */
+		  "S: * OK [CAPABILITY IMAP4rev1 ID] hello\n"
+		  "C: a ID (\"name\" \"mailcask\" ...\n"
+		  "C: b LOGIN alice s3cr3t\n"
+		  "S: * ID NIL\n"
+		  "S: a OK id\n"
+		  "S: b OK [CAPABILITY IMAP4rev1 ID] in\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* capabilities said too early do not count (S7) */
+		  "S: * OK [CAPABILITY IMAP4rev1] hello\n"
+		  "C: a LOGIN alice s3cr3t\n"
+		  "S: * CAPABILITY IMAP4rev1 MOVE\n"
+		  "S: a OK in\n"
+		  "C: b CAPABILITY\n"
+		  "S: * CAPABILITY IMAP4rev1\n"
+		  "S: b OK done\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* no login at all */
+		  "S: * PREAUTH [CAPABILITY IMAP4rev1] hello\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char password[] = SECRET;
+		struct imap_account a = account(password);
+		struct buf trace = BUF_INIT(1 << 20);
+		struct err err = { 0 };
+
+		a.auth = cases[i].auth;
+		a.authzid = cases[i].authzid;
+		if (play(&a, cases[i].script, true, false, &trace, &err) < 0)
+			fail_msg("case %zu: %s", i, err.text);
+		assert_null(strstr(buf_str(&trace), SECRET));
+		assert_null(strstr(buf_str(&trace), "AHMzY3IzdA"));
+		buf_release(&trace);
+	}
+}
+
+static void test_what_ends_a_login_says_what_can_be_done(void **state)
+{
+	static const struct {
+		const char *script;
+		enum err_kind kind;
+		const char *text; /* part of the message */
+	} cases[] = {
+#define HELLO "S: * OK [CAPABILITY IMAP4rev1] hello\nC: a LOGIN alice s3cr3t\n"
+		{ HELLO "S: a NO [AUTHENTICATIONFAILED] wrong\n", ERR_AUTH, "wrong" },
+		{ HELLO "S: a NO no\n", ERR_AUTH, "NO no" },
+		{ HELLO "S: a NO [UNAVAILABLE] later\n", ERR_RETRY, "later" },
+		{ HELLO "S: a NO [INUSE] later\n", ERR_RETRY, "later" },
+		{ HELLO "S: a NO [LIMIT] later\n", ERR_RETRY, "later" },
+		{ HELLO "S: a NO [CONTACTADMIN] call\n", ERR_FATAL, "call" },
+		{ HELLO "S: a BAD what\n", ERR_FATAL, "what" },
+		{ HELLO "S: * BYE going down\nEND\n", ERR_RETRY, "going down" },
+		{ HELLO "END\n", ERR_RETRY, "closed the connection" },
+		{ "S: * BYE too many\nEND\n", ERR_RETRY, "too many" },
+		{ "S: * NO hello\n", ERR_FATAL, "no greeting" },
+		{ "S: * BAD hello\n", ERR_FATAL, "no greeting" },
+		{ "S: HTTP/1.0 400 Bad Request\n", ERR_FATAL, "no greeting" },
+		{ "S: * CAPABILITY IMAP4rev1\n", ERR_FATAL, "no greeting" },
+		{ "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\n", ERR_FATAL, "LOGINDISABLED" },
+		{ HELLO "S: <a+> OK in\n", ERR_FATAL, "not sent" },
+		{ HELLO "S: +\n", ERR_RETRY, "go on" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char password[] = SECRET;
+		struct imap_account a = account(password);
+		struct buf trace = BUF_INIT(1 << 20);
+		struct err err = { 0 };
+
+		assert_int_equal(play(&a, cases[i].script, true, false, &trace, &err), -1);
+		if (err.kind != cases[i].kind || !strstr(err.text, cases[i].text))
+			fail_msg("case %zu: kind %d: %s", i, err.kind, err.text);
+		assert_null(strstr(err.text, SECRET));
+		buf_release(&trace);
+	}
+}
+
+/* A literal that waits for `+` may be refused, but not accepted, before it was sent. */
+static void test_an_answer_ahead_of_the_command_is_not_believed(void **state)
+{
+	static const struct {
+		const char *script;
+		enum err_kind kind;
+	} cases[] = {
+		{ "S: a OK [CAPABILITY IMAP4rev1] in\n", ERR_FATAL },
+		{ "S: a NO wrong\n", ERR_AUTH },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char password[] = "p\xc3\xa4ss";
+		struct imap_account a = account(password);
+		struct buf trace = BUF_INIT(1 << 20), script = BUF_INIT(1 << 20);
+		struct err err = { 0 };
+
+		buf_addf(&script, "S: * OK [CAPABILITY IMAP4rev1] hello\n"
+			 "C: a LOGIN alice {5}\n%s", cases[i].script);
+		assert_int_equal(play(&a, buf_str(&script), true, false, &trace, &err), -1);
+		assert_int_equal(err.kind, cases[i].kind);
+		buf_release(&script);
+		buf_release(&trace);
+	}
+}
+
+/* The password must not be on the wire in any of these: play_finish() would see it. */
+static void test_nothing_secret_goes_out_in_clear_text(void **state)
+{
+	static const struct {
+		enum imap_tls tls;
+		bool is_local;
+		const char *script;
+		const char *text; /* of the error; NULL: allowed */
+	} cases[] = {
+#define HELLO_TLS "S: * OK [CAPABILITY IMAP4rev1 STARTTLS] hello\nC: a STARTTLS\n"
+		{ IMAP_TLS_STARTTLS, true, "S: * OK [CAPABILITY IMAP4rev1] hello\n",
+		  "does not offer STARTTLS" },
+		{ IMAP_TLS_STARTTLS, true, HELLO_TLS "S: a NO not today\n", "refuses STARTTLS" },
+		{ IMAP_TLS_STARTTLS, true, HELLO_TLS "S: a OK go\nS: * CAPABILITY IMAP4rev1 AUTH=PLAIN\n",
+		  "clear text after STARTTLS" },
+		{ IMAP_TLS_STARTTLS, true, "S: * PREAUTH [CAPABILITY IMAP4rev1] welcome\n",
+		  "skips the login" },
+		{ IMAP_TLS_IMPLICIT, false, "S: * OK [CAPABILITY IMAP4rev1] hello\n",
+		  "password in clear text" },
+		{ IMAP_TLS_NONE, false, HELLO "S: a OK [CAPABILITY IMAP4rev1] in\n", NULL },
+		{ IMAP_TLS_NONE, false, "S: * PREAUTH [CAPABILITY IMAP4rev1] in\n", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char password[] = SECRET;
+		struct imap_account a = account(password);
+		struct buf trace = BUF_INIT(1 << 20);
+		struct err err = { 0 };
+		int rc;
+
+		a.tls = cases[i].tls;
+		rc = play(&a, cases[i].script, false, cases[i].is_local, &trace, &err);
+		if (rc != (cases[i].text ? -1 : 0) ||
+		    (rc < 0 && (err.kind != ERR_FATAL || !strstr(err.text, cases[i].text))))
+			fail_msg("case %zu: %s", i, err.text);
+		buf_release(&trace);
+	}
+}
+
+static void count_warnings(void *ctx, enum log_level level, const char *text)
+{
+	if (level == LOG_WARN && strstr(text, "disk \\x1B full"))
+		++*(int *)ctx;
+}
+
+static void test_an_alert_is_shown_once_escaped_and_only_when_it_can_be_believed(void **state)
+{
+	static const char script[] = "S: * OK [ALERT] disk \x1b full\n"
+		"C: a CAPABILITY\n"
+		"S: * OK [ALERT] disk \x1b full\n"
+		"S: * CAPABILITY IMAP4rev1\n"
+		"S: a OK done\n"
+		"C: b LOGIN alice s3cr3t\n"
+		"S: * OK [ALERT] disk \x1b full\n"
+		"S: b OK [CAPABILITY IMAP4rev1] in\n";
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		bool is_private = i;
+		char password[] = SECRET;
+		struct imap_account a = account(password);
+		struct buf trace = BUF_INIT(1 << 20);
+		struct err err = { 0 };
+		int seen = 0;
+
+		a.tls = IMAP_TLS_NONE;
+		log_set(LOG_WARN, count_warnings, &seen);
+		assert_int_equal(play(&a, script, is_private, false, &trace, &err), 0);
+		log_set(LOG_ERROR, NULL, NULL);
+		assert_int_equal(seen, is_private ? 1 : 0);
+		buf_release(&trace);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_way_in_follows_what_the_server_offers),
+		cmocka_unit_test(test_what_ends_a_login_says_what_can_be_done),
+		cmocka_unit_test(test_an_answer_ahead_of_the_command_is_not_believed),
+		cmocka_unit_test(test_nothing_secret_goes_out_in_clear_text),
+		cmocka_unit_test(
+			test_an_alert_is_shown_once_escaped_and_only_when_it_can_be_believed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
