@@ -1,6 +1,7 @@
 #include "core/imap/lexer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
@@ -20,7 +21,7 @@ enum lex_state {
 	LEX_SIZE_END, /* after its '}' */
 	LEX_LITERAL,
 	LEX_CR,
-	LEX_GATHER,         /* TEXT, LINE, and the brackets of an ITEM */
+	LEX_GATHER,         /* TEXT, PLAIN, LINE, and the brackets of an ITEM */
 	LEX_GATHER_LITERAL, /* a literal inside one of these */
 };
 
@@ -33,7 +34,6 @@ struct gather {
 	bool literals; /* a literal may come here */
 	bool code;     /* TEXT: inside the leading [...] */
 	bool overflow; /* the digits of {n} passed u64 */
-	bool cr;       /* a CR that was not stored yet */
 	unsigned depth;
 	uint8_t before; /* the byte before this one, 0 at the start */
 	enum size_state size;
@@ -44,7 +44,8 @@ struct imap_lexer {
 	enum lex_state state;
 	bool line_start; /* nothing of a response since the last line end */
 	bool in_string;  /* a BAD was inside a quoted string: LINE goes on there */
-	bool digits, binary, overflow;
+	bool digits, binary;
+	bool after_literal; /* nothing since the end of one */
 	uint64_t left; /* size of the literal, then what is still to come of it */
 	struct gather g;
 	struct buf token, line;
@@ -126,6 +127,7 @@ static enum verdict give(struct imap_lexer *lx, struct imap_token *tok, enum ima
 {
 	*tok = (struct imap_token){ .type = type, .text = text };
 	lx->state = LEX_BETWEEN;
+	lx->after_literal = false;
 	return DONE;
 }
 
@@ -170,7 +172,7 @@ static enum verdict gather_finish(struct imap_lexer *lx, struct imap_token *tok)
 	struct bytes text = buf_bytes(&lx->line);
 
 	lx->line_start = true;
-	while (text.n > 0 && is_blank(text.p[text.n - 1]))
+	while (text.n > 0 && (is_blank(text.p[text.n - 1]) || text.p[text.n - 1] == '\r'))
 		text.n--;
 	give(lx, tok, IMAP_TOKEN_REST, text);
 	tok->cut = lx->line.overflow;
@@ -195,7 +197,6 @@ static enum verdict gather_literal_begin(struct imap_lexer *lx)
 		buf_add_byte(b, '"');
 	}
 	lx->g.size = SIZE_NONE;
-	lx->g.cr = false;
 	lx->state = LEX_GATHER_LITERAL;
 	if (lx->left == 0)
 		gather_literal_end(lx);
@@ -255,7 +256,7 @@ static bool gather_plain(struct imap_lexer *lx, enum imap_lex_mode mode, uint8_t
 		g->code = g->literals = true;
 	if (g->literals)
 		gather_size(lx, c);
-	if (c == '"' && may_precede_value(g->before) && (mode != IMAP_LEX_TEXT || g->code))
+	if (g->literals && c == '"' && may_precede_value(g->before))
 		g->quote = true;
 	if (c == '(')
 		g->depth++;
@@ -298,16 +299,10 @@ static enum verdict gather(struct imap_lexer *lx, enum imap_lex_mode mode, struc
 		return bad(lx, tok, "line ends inside a section");
 	}
 	if (c == '\r') {
-		if (g->cr)
-			buf_add_byte(b, '\r');
-		g->cr = true;
+		/* Taken off again when the line end or a literal follows. */
+		buf_add_byte(b, c);
 		take(lx, in);
 		return GO;
-	}
-	if (g->cr) {
-		buf_add_byte(b, '\r');
-		g->cr = false;
-		g->size = SIZE_NONE;
 	}
 	if (!g->section && g->before == 0 && is_blank(c)) {
 		take(lx, in);
@@ -374,9 +369,15 @@ static enum verdict advance(struct imap_lexer *lx, struct bytes *in, enum lex_st
 static enum verdict size_begin(struct imap_lexer *lx, struct bytes *in, bool binary)
 {
 	lx->left = 0;
-	lx->digits = lx->overflow = false;
+	lx->digits = false;
 	lx->binary = binary;
 	return advance(lx, in, LEX_SIZE);
+}
+
+static enum verdict blank(struct imap_lexer *lx, struct bytes *in)
+{
+	lx->after_literal = false;
+	return advance(lx, in, LEX_BETWEEN);
 }
 
 static enum verdict between(struct imap_lexer *lx, enum imap_lex_mode mode, struct bytes *in,
@@ -385,13 +386,15 @@ static enum verdict between(struct imap_lexer *lx, enum imap_lex_mode mode, stru
 	uint8_t c = *in->p;
 
 	buf_clear(&lx->token);
-	if (mode == IMAP_LEX_TEXT || mode == IMAP_LEX_LINE) {
+	if (mode == IMAP_LEX_TEXT || mode == IMAP_LEX_PLAIN || mode == IMAP_LEX_LINE) {
 		gather_begin(lx, false, mode == IMAP_LEX_LINE);
 		return GO;
 	}
 	lx->in_string = false;
 	if (mode == IMAP_LEX_FIRST)
 		return first(lx, in, tok);
+	if (mode == IMAP_LEX_WORD && memchr("({\"~)", c, 5))
+		return keep(lx, in, tok, LEX_ATOM);
 	switch (c) {
 	case ',':
 		if (mode != IMAP_LEX_SET)
@@ -399,7 +402,7 @@ static enum verdict between(struct imap_lexer *lx, enum imap_lex_mode mode, stru
 		__attribute__((fallthrough));
 	case ' ':
 	case '\t':
-		return advance(lx, in, LEX_BETWEEN);
+		return blank(lx, in);
 	case '(':
 		return punctuation(lx, in, tok, IMAP_TOKEN_OPEN);
 	case ')':
@@ -437,10 +440,12 @@ static bool ends_atom(enum imap_lex_mode mode, uint8_t c)
 static enum verdict atom(struct imap_lexer *lx, enum imap_lex_mode mode, struct bytes *in,
 			 struct imap_token *tok)
 {
+	bool glued = lx->after_literal;
 	uint8_t c = *in->p;
 
 	if (ends_atom(mode, c)) {
 		give(lx, tok, IMAP_TOKEN_ATOM, buf_bytes(&lx->token));
+		tok->glued = glued;
 		if (c == ',') {
 			take(lx, in);
 			tok->comma = true;
@@ -527,8 +532,8 @@ static enum verdict size_end(struct imap_lexer *lx, struct bytes *in, struct ima
 	give(lx, tok, IMAP_TOKEN_LITERAL, bytes_from(NULL, 0));
 	tok->size = n;
 	tok->binary = lx->binary;
-	if (n > 0)
-		lx->state = LEX_LITERAL;
+	lx->state = n > 0 ? LEX_LITERAL : LEX_BETWEEN;
+	lx->after_literal = true;
 	return DONE;
 }
 

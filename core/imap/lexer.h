@@ -32,11 +32,12 @@ enum imap_step {
  */
 enum imap_lex_mode {
 	IMAP_LEX_FIRST, /* first word of a response: `*`, `+` or a tag; NULs and blank lines go */
-	IMAP_LEX_WORD,  /* any value; a `[` in front gives BRACKET and stays in the stream */
+	IMAP_LEX_WORD,  /* an atom, whatever it begins with; but `[` gives BRACKET and stays */
 	IMAP_LEX_VALUE, /* any value; `[` is an atom byte as any other (flags) */
 	IMAP_LEX_ITEM,  /* FETCH item name: `BODY[HEADER.FIELDS ("X")]<0>` is one atom */
 	IMAP_LEX_SET,   /* as VALUE, but a comma ends an atom and is dropped */
 	IMAP_LEX_TEXT,  /* rest of the line as free text; literals only inside a leading `[...]` */
+	IMAP_LEX_PLAIN, /* rest of the line as free text, no literals at all */
 	IMAP_LEX_LINE,  /* rest of the line as raw data; a literal in it becomes a quoted string */
 };
 
@@ -49,7 +50,7 @@ enum imap_token_type {
 	IMAP_TOKEN_CLOSE,
 	IMAP_TOKEN_BRACKET,
 	IMAP_TOKEN_EOL,  /* CRLF or bare LF */
-	IMAP_TOKEN_REST, /* answer to TEXT and LINE: the bytes up to the line end, which is used up */
+	IMAP_TOKEN_REST, /* answer to TEXT, PLAIN and LINE: the bytes up to the line end, which is used up */
 	IMAP_TOKEN_BAD,  /* not IMAP; `text` says why. Go on with LINE to the line end, see below */
 };
 
@@ -57,9 +58,12 @@ struct imap_token {
 	enum imap_token_type type;
 	struct bytes text; /* borrowed until the next call, and from *in */
 	uint64_t size;
-	bool comma;    /* SET: the atom ended at a comma */
-	bool binary;   /* LITERAL: `~{n}` */
-	bool cut;      /* REST: longer than the ceiling, the tail is missing */
+	bool comma;  /* SET: the atom ended at a comma */
+	bool binary; /* LITERAL: `~{n}` */
+	bool cut;    /* REST: longer than the ceiling, the tail is missing */
+	/* ATOM: came right behind a literal, no blank between, as when the literal is longer than
+	 * its size said. */
+	bool glued;
 };
 
 /* `max_token` is the ceiling of an atom or quoted string, `max_line` that of a REST. */

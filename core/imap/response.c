@@ -116,6 +116,14 @@ static enum parse_verdict on_tag(struct imap_parser *p, const struct imap_token 
 	return PARSE_GO;
 }
 
+static bool take_name(struct imap_parser *p, struct bytes name)
+{
+	uint8_t c = ascii_upper(name.p[0]);
+
+	set_buf(&p->name, name);
+	return c >= 'A' && c <= 'Z';
+}
+
 static enum parse_verdict on_star(struct imap_parser *p, const struct imap_token *tok,
 				  struct imap_response *out)
 {
@@ -139,7 +147,8 @@ static enum parse_verdict on_star(struct imap_parser *p, const struct imap_token
 		p->state = PARSE_NUMBERED;
 		return PARSE_GO;
 	}
-	set_buf(&p->name, tok->text);
+	if (!take_name(p, tok->text))
+		return imap_parse_bad(p, "no name of a response");
 	if (bytes_is_nocase(tok->text, "SEARCH"))
 		imap_parse_search_begin(p, PARSE_SEARCH);
 	else if (bytes_is_nocase(tok->text, "ESEARCH"))
@@ -155,9 +164,8 @@ static enum parse_verdict on_numbered(struct imap_parser *p, const struct imap_t
 				      struct imap_response *out)
 {
 	(void)out;
-	if (tok->type != IMAP_TOKEN_ATOM)
-		return imap_parse_bad(p, "a number and nothing else");
-	set_buf(&p->name, tok->text);
+	if (tok->type != IMAP_TOKEN_ATOM || !take_name(p, tok->text))
+		return imap_parse_bad(p, "a number and no name");
 	if (bytes_is_nocase(tok->text, "FETCH"))
 		imap_parse_fetch_begin(p, false);
 	else if (bytes_is_nocase(tok->text, "UIDFETCH"))
@@ -229,10 +237,10 @@ static const struct {
 	[PARSE_STAR] = { IMAP_LEX_WORD, on_star },
 	[PARSE_NUMBERED] = { IMAP_LEX_WORD, on_numbered },
 	[PARSE_TEXT] = { IMAP_LEX_TEXT, on_text },
-	[PARSE_CONTINUE] = { IMAP_LEX_TEXT, on_continue },
+	[PARSE_CONTINUE] = { IMAP_LEX_PLAIN, on_continue },
 	[PARSE_LINE] = { IMAP_LEX_LINE, imap_parse_line },
 	[PARSE_SKIP_LINE] = { IMAP_LEX_LINE, on_skip },
-	[PARSE_SKIP_TEXT] = { IMAP_LEX_TEXT, on_skip },
+	[PARSE_SKIP_PLAIN] = { IMAP_LEX_PLAIN, on_skip },
 	[PARSE_SEARCH] = { IMAP_LEX_SET, imap_parse_search },
 	[PARSE_SEARCH_EXTRA] = { IMAP_LEX_VALUE, imap_parse_search_extra },
 	[PARSE_ESEARCH] = { IMAP_LEX_VALUE, imap_parse_esearch },
@@ -267,7 +275,7 @@ static enum imap_step resync(struct imap_parser *p, struct imap_response *out, s
 		}
 		/* Outside a response a brace is no literal, and taking it for one would
 		 * swallow the lines after it. */
-		p->state = p->state == PARSE_FIRST || p->tagged ? PARSE_SKIP_TEXT : PARSE_SKIP_LINE;
+		p->state = p->state == PARSE_FIRST || p->tagged ? PARSE_SKIP_PLAIN : PARSE_SKIP_LINE;
 		return IMAP_STEP_MORE;
 	}
 	seen = escape_text(imap_lexer_seen(p->lexer), 256);

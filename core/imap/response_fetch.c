@@ -73,7 +73,7 @@ enum parse_verdict imap_parse_fetch_item(struct imap_parser *p, const struct ima
 		p->state = PARSE_FETCH_END;
 		return PARSE_GO;
 	}
-	if (tok->type != IMAP_TOKEN_ATOM)
+	if (tok->type != IMAP_TOKEN_ATOM || tok->glued)
 		return imap_parse_bad(p, "no FETCH item where one must be");
 	buf_clear(&p->item);
 	buf_add(&p->item, tok->text);
@@ -122,13 +122,13 @@ static bool is_nil(const struct imap_token *tok)
 	return tok->type == IMAP_TOKEN_ATOM && bytes_is_nocase(tok->text, "NIL");
 }
 
-/* No value where one must be: `BODY[])`. Some servers leave it out for a message that is gone. */
+/* `BODY[])`: some servers leave the value out for a message that is gone. */
 static enum parse_verdict value_missing(struct imap_parser *p, struct imap_response *out)
 {
+	if (p->value != VALUE_BODY)
+		return imap_parse_bad(p, "FETCH item without a value");
 	p->state = PARSE_FETCH_END;
-	if (p->value == VALUE_BODY)
-		return body_at_once(p, out, bytes_from(NULL, 0), true);
-	return PARSE_GO;
+	return body_at_once(p, out, bytes_from(NULL, 0), true);
 }
 
 static enum parse_verdict body_value(struct imap_parser *p, const struct imap_token *tok,

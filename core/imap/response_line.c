@@ -219,25 +219,45 @@ static bool read_status_item(struct imap_scan *s, struct imap_mailbox_status *st
 	return true;
 }
 
-/* An unquoted name with blanks ends where the last list begins. */
+/* Where the list that ends the text begins; NULL when none does. */
+static const uint8_t *last_list(struct bytes text)
+{
+	unsigned depth = 0;
+
+	for (const uint8_t *p = text.p + text.n; p > text.p; p--) {
+		if (p[-1] == ')')
+			depth++;
+		else if (p[-1] == '(' && depth > 0 && --depth == 0)
+			return p - 1;
+		if (depth == 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* A name that should have been quoted ends where the last list begins. */
 static bool read_status_name(struct imap_parser *p, struct imap_scan *s, struct bytes text,
 			     struct bytes *name)
 {
+	struct bytes ignored;
 	const uint8_t *open;
-	size_t n;
 
-	if (imap_scan_astring(s, name) && imap_scan_peek(s) == '(')
-		return true;
-	open = memrchr(text.p, '(', text.n);
-	if (!open || open == text.p)
+	if (imap_scan_astring(s, name)) {
+		struct imap_scan rest = *s;
+
+		if (imap_scan_list(&rest, &ignored) && imap_scan_at_end(&rest))
+			return true;
+	}
+	open = last_list(text);
+	if (!open)
 		return false;
-	for (n = (size_t)(open - text.p); n > 0 && text.p[n - 1] == ' ';)
-		n--;
-	*name = bytes_from(text.p, n);
+	*name = bytes_from(text.p, (size_t)(open - text.p));
+	while (name->n > 0 && name->p[name->n - 1] == ' ')
+		name->n--;
 	imap_parse_copy(p, text);
 	*s = imap_scan_init(p->line.p, text.n);
 	s->p += open - text.p;
-	return n > 0;
+	return name->n > 0;
 }
 
 static enum parse_verdict parse_status(struct imap_parser *p, struct bytes text,

@@ -21,7 +21,7 @@
  *	      ├─ "+" ─> CONTINUE                       ─> CONTINUE
  *	      └─ tag ─> TAG ─ OK.. ─> TEXT             ─> TAGGED
  *
- * Whatever goes wrong ends in SKIP_LINE or SKIP_TEXT, which go to the line end and give BAD_LINE
+ * Whatever goes wrong ends in SKIP_LINE or SKIP_PLAIN, which go to the line end and give BAD_LINE
  * (or a malformed TAGGED); after a body was given out it is an error instead, because
  * then nobody knows where the body ended.
  */
@@ -34,7 +34,7 @@ enum parse_state {
 	PARSE_CONTINUE,
 	PARSE_LINE,
 	PARSE_SKIP_LINE,
-	PARSE_SKIP_TEXT,
+	PARSE_SKIP_PLAIN,
 	PARSE_SEARCH,
 	PARSE_SEARCH_EXTRA, /* inside (MODSEQ n) */
 	PARSE_ESEARCH,

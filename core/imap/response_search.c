@@ -40,7 +40,6 @@ static enum parse_verdict finish(struct imap_parser *p, struct imap_response *ou
 				 enum imap_response_type type)
 {
 	uidset_builder_finish(&p->builder, &p->set);
-	p->search.tag = p->search_tag.p ? buf_bytes(&p->search_tag) : bytes_from(NULL, 0);
 	p->search.partial_range = buf_bytes(&p->search_range);
 	out->type = type;
 	out->u.search = p->search;
