@@ -13,7 +13,8 @@ one() { # NAME COMMAND...
 	name=$1
 	shift
 	echo "== $name"
-	"$@" >"$out" 2>&1 </dev/null
+	# A test that hangs is a failure with its output so far, not a run without end.
+	timeout -k 10 "${TEST_TIMEOUT:-900}" "$@" >"$out" 2>&1 </dev/null
 	rc=$?
 	p=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test(s)\.$/\1/p' "$out" | awk '{s+=$1} END {print s+0}')
 	f=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test(s), listed below:$/\1/p' "$out" | awk '{s+=$1} END {print s+0}')
