@@ -181,8 +181,8 @@ static void on_found(void *ctx, const struct imap_response *r)
 /* Some servers answer an extended search with OK and nothing in it. */
 static bool is_incredible(const struct search_call *call, const struct imap_result *r)
 {
-	return call->everything && uidset_is_empty(&call->found) && r->mailbox &&
-	       r->mailbox->exists > 0;
+	return call->outcome == IMAP_DONE_OK && call->everything &&
+	       uidset_is_empty(&call->found) && r->mailbox && r->mailbox->exists > 0;
 }
 
 static void on_search_done(void *ctx, const struct imap_result *r)

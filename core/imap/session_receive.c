@@ -71,6 +71,11 @@ static void finish_command(struct command *c, const struct imap_status *st)
 	if (st->condition != IMAP_OK) {
 		result.outcome = st->condition == IMAP_BAD ? IMAP_DONE_BAD : IMAP_DONE_NO;
 		describe_refusal(&err, c, st);
+	} else if ((c->request.flags & IMAP_REQUEST_IN_MAILBOX) && c->mailbox &&
+		   c->mailbox->failed) {
+		/* OK, but about whatever mailbox the server still had: not an answer to the question. */
+		result.outcome = IMAP_DONE_NO;
+		err_set(&err, ERR_MAILBOX, "%s: the mailbox could not be opened", c->what);
 	}
 	if (c->request.handler.on_done)
 		c->request.handler.on_done(c->request.handler.ctx, &result);

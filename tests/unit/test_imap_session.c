@@ -1,0 +1,556 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/base/err.h"
+#include "core/imap/account.h"
+#include "core/imap/commands.h"
+#include "core/imap/loop.h"
+#include "core/imap/transport.h"
+#include "core/msgset/uidset.h"
+#include "tests/lib/imap_play.h"
+
+/* A session that is logged in already, against a script. What happens is written down in `log`. */
+struct fixture {
+	struct imap_account account;
+	struct imap_play *play;
+	struct loop *loop;
+	struct imap_session *session;
+	struct buf log;
+	struct err err;
+};
+
+static void fixture_open(struct fixture *f, const char *caps, const char *script)
+{
+	struct buf text = BUF_INIT(1 << 20);
+
+	*f = (struct fixture){ .account = { .name = "test", .host = "mail.example",
+					    .tls = IMAP_TLS_NONE, .user = "alice",
+					    .timeout_ms = 2000 } };
+	buf_addf(&text, "S: * PREAUTH [CAPABILITY IMAP4rev1 %s] hello\n%s", caps, script);
+	f->play = play_new(buf_str(&text));
+	buf_release(&text);
+	buf_init(&f->log, 1 << 20);
+	f->loop = loop_new(NULL, NULL);
+	f->session = imap_session_new_on(f->loop, &f->account, NULL, play_transport(f->play));
+	assert_int_equal(imap_session_open(f->session, &f->err), 0);
+}
+
+static void fixture_close(struct fixture *f)
+{
+	imap_session_free(f->session);
+	loop_free(f->loop);
+	buf_release(&f->log);
+	play_finish(f->play);
+}
+
+static void expect_log(struct fixture *f, const char *want)
+{
+	assert_string_equal(buf_str(&f->log), want);
+}
+
+static void log_result(struct fixture *f, const char *what, const struct imap_result *r)
+{
+	static const char *const words[] = { "ok", "no", "bad", "lost" };
+
+	buf_addf(&f->log, "%s %s%s", what, words[r->outcome], r->damaged ? " damaged" : "");
+	if (r->mailbox)
+		buf_addf(&f->log, " %s:%u", r->mailbox->name, r->mailbox->exists);
+	buf_add_str(&f->log, "\n");
+}
+
+static void on_opened(void *ctx, const struct imap_result *r)
+{
+	log_result(ctx, "open", r);
+}
+
+static void on_noop(void *ctx, const struct imap_result *r)
+{
+	log_result(ctx, "noop", r);
+}
+
+static void on_fetched(void *ctx, const struct imap_result *r)
+{
+	log_result(ctx, "fetch", r);
+}
+
+static void on_begin(void *ctx, const struct imap_fetch *m)
+{
+	buf_addf(&((struct fixture *)ctx)->log, "{%s", m->body.nil ? "nil" : "");
+}
+
+static void on_data(void *ctx, struct bytes piece)
+{
+	buf_add(&((struct fixture *)ctx)->log, piece);
+}
+
+static void on_end(void *ctx, const struct imap_fetch *m)
+{
+	(void)m;
+	buf_add_str(&((struct fixture *)ctx)->log, "}");
+}
+
+static void on_message(void *ctx, const struct imap_fetch *m)
+{
+	buf_addf(&((struct fixture *)ctx)->log, " uid %u\n", m->uid);
+}
+
+static void on_drop(void *ctx)
+{
+	buf_add_str(&((struct fixture *)ctx)->log, " dropped\n");
+}
+
+static void examine(struct fixture *f, const char *name)
+{
+	assert_int_equal(imap_select(f->session, bytes_of(name), true, on_opened, f, &f->err), 0);
+}
+
+static void fetch(struct fixture *f, uint32_t lo, uint32_t hi)
+{
+	const struct imap_fetch_sink sink = { on_begin, on_data, on_end, on_message, on_drop,
+					      on_fetched, f };
+	struct uidset set = UIDSET_INIT;
+
+	uidset_add_range(&set, lo, hi);
+	assert_int_equal(imap_fetch(f->session,
+				    &(struct imap_fetch_request){ .uids = &set, .section = "" },
+				    &sink, &f->err), 0);
+	uidset_release(&set);
+}
+
+static void drain(struct fixture *f)
+{
+	if (imap_session_drain(f->session, &f->err) < 0)
+		buf_addf(&f->log, "session: %s\n", f->err.text);
+}
+
+/* --- several mailboxes in one flight --- */
+
+#define FLIGHT "C: a EXAMINE one\n"                              \
+	       "C: b UID FETCH 1:9 (UID BODY.PEEK[])\n"        \
+	       "C: c EXAMINE two\n"                            \
+	       "C: d UID FETCH 1:9 (UID BODY.PEEK[])\n"
+#define FLIGHT_LOG "open ok one:2\n{first} uid 1\nfetch ok one:2\n" \
+		   "open ok two:1\n{other} uid 1\nfetch ok two:1\n"
+
+static void test_data_belongs_to_the_right_one_of_several_mailboxes_in_flight(void **state)
+{
+	static const char *const scripts[] = {
+		/* With [CLOSED]. */
+		FLIGHT "S: * 2 EXISTS\nS: a OK [READ-ONLY] in\n"
+		       "S: * 1 FETCH (UID 1 BODY[] {5}\nS: first)\nS: b OK fetched\n"
+		       "S: * OK [CLOSED] left\nS: * 1 EXISTS\nS: c OK in\n"
+		       "S: * 1 FETCH (UID 1 BODY[] {5}\nS: other)\nS: d OK fetched\n",
+		/* Without. */
+		FLIGHT "S: * 2 EXISTS\nS: a OK in\n"
+		       "S: * 1 FETCH (BODY[] {5}\nS: first UID 1)\nS: b OK fetched\n"
+		       "S: * 1 EXISTS\nS: c OK in\n"
+		       "S: * 1 FETCH (BODY[] {5}\nS: other UID 1)\nS: d OK fetched\n",
+		/* News of the old mailbox between the last answer and [CLOSED]. */
+		FLIGHT "S: * 2 EXISTS\nS: a OK in\n"
+		       "S: * 1 FETCH (UID 1 BODY[] {5}\nS: first)\nS: b OK fetched\n"
+		       "S: * 77 EXISTS\nS: * OK [UIDNEXT 99] old\n"
+		       "S: * OK [CLOSED] left\nS: * 1 EXISTS\nS: c OK in\n"
+		       "S: * 1 FETCH (UID 1 BODY[] {5}\nS: other)\nS: d OK fetched\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		struct fixture f;
+
+		fixture_open(&f, "", scripts[i]);
+		examine(&f, "one");
+		fetch(&f, 1, 9);
+		examine(&f, "two");
+		fetch(&f, 1, 9);
+		drain(&f);
+		expect_log(&f, FLIGHT_LOG);
+		assert_int_equal(imap_session_mailbox(f.session)->uid_next, 0);
+		fixture_close(&f);
+	}
+}
+
+static void test_what_follows_a_mailbox_that_does_not_open_fails_and_reaches_nobody(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	/* The server ignores the failed EXAMINE and answers from the mailbox it had. */
+	fixture_open(&f, "", FLIGHT "S: * 2 EXISTS\nS: a OK in\n"
+				   "S: b OK fetched\n"
+				   "S: c NO [NONEXISTENT] no such\n"
+				   "S: * 1 FETCH (UID 1 BODY[] {5}\nS: wrong)\nS: d OK fetched\n");
+	examine(&f, "one");
+	fetch(&f, 1, 9);
+	examine(&f, "two");
+	fetch(&f, 1, 9);
+	drain(&f);
+	assert_int_equal(imap_session_state(f.session), IMAP_STATE_AUTHENTICATED);
+	fetch(&f, 1, 9); /* not even sent */
+	drain(&f);
+	expect_log(&f, "open ok one:2\nfetch ok one:2\nopen no two:0\nfetch no two:0\n"
+		       "fetch lost damaged two:0\n");
+	fixture_close(&f);
+}
+
+/* --- messages --- */
+
+static void test_a_body_goes_to_its_message_whatever_the_order(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "",
+		     "C: a EXAMINE one\nC: b UID FETCH 5:7 (UID BODY.PEEK[])\n"
+		     "S: * 9 EXISTS\nS: a OK in\n"
+		     "S: * 3 FETCH (UID 7 BODY[] {3}\nS: sev)\n"
+		     "S: * 1 FETCH (FLAGS (\\Seen))\n"               /* news without UID */
+		     "S: * 2 FETCH (FLAGS () UID 3)\n"                /* not asked for */
+		     "S: * 2 FETCH (BODY[] {3}\nS: fiv UID 5)\n"
+		     "S: * 9 FETCH (BODY[] {5}\nS: alien UID 99)\n"   /* known too late */
+		     "S: * 9 FETCH (UID 99 BODY[] {5}\nS: alien)\n" /* known in time */
+		     "S: * 4 FETCH (UID 6 BODY[] NIL)\n"
+		     "S: b OK done\n");
+	examine(&f, "one");
+	fetch(&f, 5, 7);
+	drain(&f);
+	expect_log(&f, "open ok one:9\n{sev} uid 7\n{fiv} uid 5\n{alien} dropped\n{nil} uid 6\n"
+		       "fetch ok one:9\n");
+	assert_true(imap_session_mailbox(f.session)->flags_dirty);
+	fixture_close(&f);
+}
+
+static void test_mailbox_state_follows_what_the_server_says(void **state)
+{
+	const struct imap_mailbox *m;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "CONDSTORE",
+		     "C: a EXAMINE one (CONDSTORE)\nS: * 9 EXISTS\nS: * FLAGS (\\Seen $Junk)\n"
+		     "S: * OK [UIDVALIDITY 3857529045] uids\nS: * OK [UIDNEXT 4392] next\n"
+		     "S: * OK [HIGHESTMODSEQ 715194045007] mod\n"
+		     "S: * OK [PERMANENTFLAGS (\\Seen \\*)] keep\nS: a OK [READ-ONLY] in\n"
+		     "C: b NOOP\nS: * 3 EXPUNGE\nS: * VANISHED 5:6\n"
+		     "S: * VANISHED (EARLIER) 1:4\nS: b OK noop\n");
+	examine(&f, "one");
+	imap_noop(f.session, on_noop, &f);
+	drain(&f);
+	m = imap_session_mailbox(f.session);
+	assert_true(m->open && m->examined && m->read_only && m->exists_known);
+	assert_int_equal(m->exists, 6);
+	assert_int_equal(m->removed, 3);
+	assert_true(m->uid_validity == 3857529045 && m->uid_next == 4392);
+	assert_true(m->highest_modseq == 715194045007);
+	assert_true(m->permanent_known && m->new_keywords && flags_has(&m->flags, bytes_of("$junk")));
+	fixture_close(&f);
+}
+
+/* --- the end, and trouble --- */
+
+static void test_a_lost_connection_ends_every_command_once(void **state)
+{
+	static const struct {
+		const char *script, *log;
+	} cases[] = {
+		{ "S: * BYE going down\nEND\n", "session: mail.example ended the session: going down\n" },
+		{ "END\n", "session: mail.example closed the connection\n" },
+		{ "S: zz\nS: * 1 FETCH (UID 1 BODY[] {100}\nS: half\nEND\n",
+		  "session: mail.example closed the connection\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf script = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20);
+		struct fixture f;
+
+		buf_addf(&script, "C: a EXAMINE one\nC: b UID FETCH 1:9 (UID BODY.PEEK[])\n"
+			 "C: c NOOP\nS: a OK in\n%s", cases[i].script);
+		fixture_open(&f, "", buf_str(&script));
+		examine(&f, "one");
+		fetch(&f, 1, 9);
+		imap_noop(f.session, on_noop, &f);
+		drain(&f);
+		buf_addf(&want, "open ok one:0\n%sfetch lost damaged one:0\nnoop lost damaged\n%s",
+			 i == 2 ? "{half\r\n dropped\n" : "", cases[i].log);
+		expect_log(&f, buf_str(&want));
+		assert_int_equal(imap_session_error(f.session)->kind, ERR_RETRY);
+		imap_noop(f.session, on_noop, &f); /* on a closed session: at once */
+		assert_non_null(strstr(buf_str(&f.log), "noop lost damaged\nsession"));
+		buf_release(&script);
+		buf_release(&want);
+		fixture_close(&f);
+	}
+}
+
+static void test_free_ends_what_is_under_way(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "", "C: a NOOP\nPAUSE\n");
+	imap_noop(f.session, on_noop, &f);
+	assert_int_equal(loop_step(f.loop, INT64_MAX, &f.err), 0);
+	imap_noop(f.session, on_noop, &f);
+	imap_session_free(f.session);
+	f.session = NULL;
+	assert_int_equal(strncmp(buf_str(&f.log), "noop lost", 9), 0);
+	loop_free(f.loop);
+	buf_release(&f.log);
+	play_finish(f.play);
+}
+
+static void test_silence_ends_the_session_but_not_while_paused(void **state)
+{
+	int64_t started;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "", "C: a NOOP\nPAUSE\n");
+	f.account.timeout_ms = 60;
+	imap_noop(f.session, on_noop, &f);
+	assert_int_equal(loop_step(f.loop, INT64_MAX, &f.err), 0);
+	imap_session_pause(f.session, true);
+	started = clock_ms();
+	while (clock_ms() < started + 120)
+		assert_int_equal(loop_step(f.loop, started + 120, &f.err), 0);
+	assert_int_equal(imap_session_pending(f.session), 1);
+	imap_session_pause(f.session, false);
+	drain(&f);
+	assert_non_null(strstr(buf_str(&f.log), "noop lost"));
+	assert_non_null(strstr(buf_str(&f.log), "does not answer"));
+	fixture_close(&f);
+}
+
+static void test_an_unreadable_line_makes_answers_in_flight_damaged(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "", "C: a NOOP\nS: * 5 FETCH (((\nS: a OK done\nC: b NOOP\nS: b OK done\n");
+	imap_noop(f.session, on_noop, &f);
+	drain(&f);
+	imap_noop(f.session, on_noop, &f);
+	drain(&f);
+	expect_log(&f, "noop ok damaged\nnoop ok\n");
+	fixture_close(&f);
+}
+
+static void test_bad_to_a_literal_already_sent_closes_the_connection(void **state)
+{
+	struct imap_encoder e;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "LITERAL+", "C: a CREATE {2+}\nC= \303\244\nS: a BAD what\n");
+	imap_session_encoder(f.session, &e);
+	imap_encode_word(&e, "CREATE");
+	imap_encode_string(&e, bytes_of("\303\244"));
+	assert_int_equal(imap_encoder_finish(&e, &f.err), 0);
+	imap_raw(f.session, &e, &(struct imap_handler){ .on_done = on_noop, .ctx = &f });
+	imap_noop(f.session, on_noop, &f);
+	drain(&f);
+	expect_log(&f, "noop bad\nnoop lost damaged\n"
+		       "session: CREATE: refused with a literal under way\n");
+	fixture_close(&f);
+}
+
+/* --- flow --- */
+
+static void test_commands_in_flight_are_limited(void **state)
+{
+	struct imap_traffic t;
+	struct buf script = BUF_INIT(1 << 20);
+	struct fixture f;
+
+	(void)state;
+	buf_add_str(&script, "C: a EXAMINE one\nS: a OK in\nC: b0 UID FETCH ...\nC: b1 UID FETCH ...\n"
+			     "C: b2 UID FETCH ...\nC: b3 UID FETCH ...\nPAUSE\n");
+	for (int i = 0; i < 4; i++)
+		buf_addf(&script, "S: b%d OK done\nC: c%d UID FETCH ...\nS: c%d OK done\n", i, i, i);
+	fixture_open(&f, "", buf_str(&script));
+	examine(&f, "one");
+	drain(&f);
+	for (int i = 0; i < 8; i++)
+		fetch(&f, 1, 9);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(loop_step(f.loop, clock_ms() + 1, &f.err), 0);
+	play_resume(f.play);
+	drain(&f);
+	t = imap_session_traffic(f.session);
+	assert_int_equal(t.most_data_in_flight, 4);
+	buf_release(&script);
+	fixture_close(&f);
+}
+
+/* A server that stops reading until its own data is taken must find us reading. */
+static void deaf_peer(void *ctx, struct transport *t, struct bytes written)
+{
+	(void)ctx;
+	(void)t;
+	(void)written;
+}
+
+static void test_reading_goes_on_while_writing_is_blocked(void **state)
+{
+	struct imap_account a = { .name = "test", .host = "mail.example", .tls = IMAP_TLS_NONE,
+				  .user = "alice", .timeout_ms = 2000 };
+	struct loop *loop = loop_new(NULL, NULL);
+	struct transport *blocked;
+	struct imap_session *s;
+	struct err err = { 0 };
+
+	(void)state;
+	blocked = transport_memory_new(deaf_peer, NULL);
+	transport_memory_feed(blocked, bytes_of("* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n"));
+	s = imap_session_new_on(loop, &a, NULL, blocked);
+	assert_int_equal(imap_session_open(s, &err), 0);
+	transport_memory_limit(blocked, 1, 0);
+	imap_noop(s, NULL, NULL);
+	transport_memory_feed(blocked, bytes_of("* CAPABILITY IMAP4rev1 MOVE\r\n"));
+	for (int i = 0; i < 20 && !imap_session_has(s, IMAP_CAP_MOVE); i++)
+		assert_int_equal(loop_step(loop, clock_ms() + 1, &err), 0);
+	assert_true(imap_session_has(s, IMAP_CAP_MOVE));
+	assert_int_equal(imap_session_pending(s), 1);
+	imap_session_free(s);
+	loop_free(loop);
+}
+
+static void test_no_more_is_sent_ahead_than_a_server_can_hold(void **state)
+{
+	struct imap_account a = { .name = "test", .host = "mail.example", .tls = IMAP_TLS_NONE,
+				  .user = "alice", .timeout_ms = 2000 };
+	char name[3000];
+	struct err err = { 0 };
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	for (int big = 0; big < 2; big++) {
+		struct loop *loop = loop_new(NULL, NULL);
+		struct transport *t = transport_memory_new(deaf_peer, NULL);
+		struct imap_session *s;
+
+		transport_memory_feed(t, bytes_of("* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n"));
+		s = imap_session_new_on(loop, &a, NULL, t);
+		assert_int_equal(imap_session_open(s, &err), 0);
+		for (int i = 0; i < 40; i++) {
+			if (big)
+				imap_select(s, bytes_of(name), true, NULL, NULL, &err);
+			else
+				imap_noop(s, NULL, NULL);
+		}
+		for (int i = 0; i < 5; i++)
+			assert_int_equal(loop_step(loop, clock_ms() + 1, &err), 0);
+		if (big)
+			assert_true(imap_session_traffic(s).written <= 16384 + 100);
+		else
+			assert_int_equal(imap_session_traffic(s).most_in_flight, 16);
+		imap_session_free(s);
+		loop_free(loop);
+	}
+}
+
+static void on_data_pause(void *ctx, struct bytes piece)
+{
+	struct fixture *f = ctx;
+
+	on_data(ctx, piece);
+	imap_session_pause(f->session, true);
+}
+
+static void test_a_busy_consumer_gets_nothing_until_it_goes_on(void **state)
+{
+	const struct imap_fetch_sink sink = { .body_data = on_data_pause, .message = on_message,
+					      .done = on_fetched };
+	struct imap_fetch_sink mine = sink;
+	struct uidset set = UIDSET_INIT;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "", "C: a EXAMINE one\nC: b UID FETCH 1 (UID BODY.PEEK[])\nS: a OK in\n"
+			    "S: * 1 FETCH (UID 1 BODY[] {5}\nS: hello)\nS: b OK done\n");
+	mine.ctx = &f;
+	uidset_add(&set, 1);
+	examine(&f, "one");
+	assert_int_equal(imap_fetch(f.session, &(struct imap_fetch_request){ .uids = &set,
+			.section = "" }, &mine, &f.err), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(loop_step(f.loop, clock_ms() + 1, &f.err), 0);
+	expect_log(&f, "open ok one:0\nhello");
+	imap_session_pause(f.session, false);
+	drain(&f);
+	expect_log(&f, "open ok one:0\nhello uid 1\nfetch ok one:0\n");
+	uidset_release(&set);
+	fixture_close(&f);
+}
+
+/* --- streaming a message out, with and without waiting --- */
+
+static int stream_bytes(void *ctx, void *p, size_t max, size_t *n, struct err *err)
+{
+	(void)ctx;
+	(void)err;
+	*n = max < 3 ? max : 3; /* odd pieces */
+	memcpy(p, "xyz", *n);
+	return 0;
+}
+
+static void test_a_message_is_streamed_after_its_continuation(void **state)
+{
+	static const struct {
+		const char *caps, *script;
+	} cases[] = {
+		{ "", "C: a APPEND one {8}\nS: + go on\nC= xyzxyzxy\nS: a OK stored\n" },
+		{ "LITERAL+", "C: a APPEND one {8+}\nC= xyzxyzxy\nS: a OK stored\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct imap_encoder e;
+		struct fixture f;
+
+		fixture_open(&f, cases[i].caps, cases[i].script);
+		imap_session_encoder(f.session, &e);
+		imap_encode_word(&e, "APPEND");
+		imap_encode_mailbox(&e, bytes_of("one"));
+		imap_encode_stream(&e, 8, false, false);
+		assert_int_equal(imap_encoder_finish(&e, &f.err), 0);
+		imap_session_submit(f.session, &(struct imap_request){
+			.command = &e, .stream = stream_bytes,
+			.handler = { .on_done = on_noop, .ctx = &f } });
+		drain(&f);
+		expect_log(&f, "noop ok\n");
+		fixture_close(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_data_belongs_to_the_right_one_of_several_mailboxes_in_flight),
+		cmocka_unit_test(
+			test_what_follows_a_mailbox_that_does_not_open_fails_and_reaches_nobody),
+		cmocka_unit_test(test_a_body_goes_to_its_message_whatever_the_order),
+		cmocka_unit_test(test_mailbox_state_follows_what_the_server_says),
+		cmocka_unit_test(test_a_lost_connection_ends_every_command_once),
+		cmocka_unit_test(test_free_ends_what_is_under_way),
+		cmocka_unit_test(test_silence_ends_the_session_but_not_while_paused),
+		cmocka_unit_test(test_an_unreadable_line_makes_answers_in_flight_damaged),
+		cmocka_unit_test(test_bad_to_a_literal_already_sent_closes_the_connection),
+		cmocka_unit_test(test_commands_in_flight_are_limited),
+		cmocka_unit_test(test_reading_goes_on_while_writing_is_blocked),
+		cmocka_unit_test(test_no_more_is_sent_ahead_than_a_server_can_hold),
+		cmocka_unit_test(test_a_busy_consumer_gets_nothing_until_it_goes_on),
+		cmocka_unit_test(test_a_message_is_streamed_after_its_continuation),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
