@@ -121,6 +121,10 @@ install: all
 	install -D -m 755 $B/mailcask $(DESTDIR)$(PREFIX)/bin/mailcask
 	install -D -m 644 cmd/share/mailcask.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailcask.1
 	install -D -m 644 config.example.ini $(DESTDIR)$(PREFIX)/share/doc/mailcask/config.example.ini
+	install -D -m 644 cmd/share/mailcask.cron $(DESTDIR)$(PREFIX)/share/doc/mailcask/mailcask.cron
+	install -D -m 644 cmd/share/mailcask.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailcask
+	install -D -m 644 cmd/share/mailcask@.service $(DESTDIR)$(PREFIX)/lib/systemd/user/mailcask@.service
+	install -D -m 644 cmd/share/mailcask@.timer $(DESTDIR)$(PREFIX)/lib/systemd/user/mailcask@.timer
 
 clean:
 	rm -rf build
