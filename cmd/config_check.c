@@ -17,7 +17,7 @@ static void add_list(struct buf *out, const struct config_list *list, const char
 	for (size_t i = 0; i < list->n; i++) {
 		if (i)
 			buf_add_str(out, ", ");
-		escape_add(out, bytes_of(list->v[i]), 400);
+		buf_add_str(out, list->v[i]); /* the user's own words, free of control characters */
 	}
 	if (list->n == 0)
 		buf_add_str(out, none);

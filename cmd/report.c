@@ -124,7 +124,7 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 
 	if (m->created)
 		buf_add_str(out, "created");
-	buf_addf(&new, "%snew", m->new_is_bound ? "(at most) " : "");
+	buf_addf(&new, "new%s", m->new_is_bound ? " at most" : "");
 	add_count(out, m->new_messages, buf_str(&new));
 	add_count(out, m->adopted, "taken over");
 	add_count(out, m->flags_changed, "with changed flags");
@@ -138,6 +138,7 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 static void print_mailbox(const struct job_mailbox *m)
 {
 	struct buf line = BUF_INIT(16 * 1024);
+	char *name;
 
 	add_counts(&line, m);
 	add_count(&line, m->quarantined, "in quarantine");
@@ -150,13 +151,9 @@ static void print_mailbox(const struct job_mailbox *m)
 		buf_add_str(&line, ", ");
 		report_bytes(&line, m->bytes);
 	}
-	printf("  ");
-	{
-		char *name = escape_text(bytes_of(m->name), 400);
-
-		printf("%-30s %s\n", name, buf_str(&line));
-		free(name);
-	}
+	name = escape_text(bytes_of(m->name), 400);
+	printf("  %-30s %s\n", name, buf_str(&line));
+	free(name);
 	buf_release(&line);
 }
 
@@ -172,6 +169,8 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 		.held = r->held_messages,
 	};
 	struct buf line = BUF_INIT(4096);
+	uint64_t mailboxes = r->n + r->mailboxes_unchanged;
+	bool nothing;
 
 	for (size_t i = 0; i < r->n; i++)
 		if (app->verbose || (job->dry_run && !r->v[i].unchanged))
@@ -179,14 +178,16 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	for (size_t i = 0; i < r->n; i++)
 		sum.new_is_bound = sum.new_is_bound || r->v[i].new_is_bound;
 	add_counts(&line, &sum);
-	if (line.n == 0)
+	nothing = line.n == 0;
+	if (nothing)
 		buf_add_str(&line, "nothing to do");
 	if (r->bytes) {
 		buf_add_str(&line, ", ");
 		report_bytes(&line, r->bytes);
 	}
-	printf("%s: %s%s in %zu mailboxes", job->name, job->dry_run ? "would be: " : "",
-	       buf_str(&line), r->n);
+	printf("%s: %s%s in %llu mailbox%s", job->name,
+	       job->dry_run && !nothing ? "would do: " : "", buf_str(&line), (ull)mailboxes,
+	       mailboxes == 1 ? "" : "es");
 	if (!job->dry_run)
 		printf(" (%.1f s)", (double)took_ms / 1000);
 	putchar('\n');
@@ -278,7 +279,7 @@ static void print_events(const struct app *app, const struct job_settings *job,
 	report_event(json_pack(
 		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I}",
 		"event", "summary", "job", job->name, "dry_run", job->dry_run, "exit", (int)status,
-		"mailboxes", (json_int_t)r->n, "mailboxes_unchanged",
+		"mailboxes", (json_int_t)(r->n + r->mailboxes_unchanged), "mailboxes_unchanged",
 		(json_int_t)r->mailboxes_unchanged, "new", (json_int_t)r->new_messages,
 		"flags_changed", (json_int_t)r->flags_changed, "removed", (json_int_t)r->removed,
 		"kept", (json_int_t)r->kept, "held", (json_int_t)r->held_messages, "guard_tripped",
