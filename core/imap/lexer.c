@@ -43,7 +43,8 @@ struct gather {
 struct imap_lexer {
 	enum lex_state state;
 	bool line_start; /* nothing of a response since the last line end */
-	bool in_string;  /* a BAD was inside a quoted string: LINE goes on there */
+	/* Where a BAD was, so that LINE goes on from there and takes no brace for a literal. */
+	bool in_string, in_atom;
 	bool digits, binary;
 	bool after_literal; /* nothing since the end of one */
 	uint64_t left; /* size of the literal, then what is still to come of it */
@@ -159,7 +160,8 @@ static void gather_begin(struct imap_lexer *lx, bool section, bool literals)
 		return;
 	buf_clear(&lx->line);
 	lx->g.quote = lx->in_string;
-	lx->in_string = false;
+	lx->g.before = lx->in_atom ? 'a' : 0;
+	lx->in_string = lx->in_atom = false;
 }
 
 static struct buf *gather_buf(struct imap_lexer *lx)
@@ -203,7 +205,7 @@ static enum verdict gather_literal_begin(struct imap_lexer *lx)
 	return GO;
 }
 
-static enum verdict gather_literal(struct imap_lexer *lx, struct bytes *in, struct imap_token *tok)
+static enum verdict gather_literal(struct imap_lexer *lx, struct bytes *in)
 {
 	size_t n = in->n < lx->left ? in->n : (size_t)lx->left;
 	struct buf *b = gather_buf(lx);
@@ -215,11 +217,8 @@ static enum verdict gather_literal(struct imap_lexer *lx, struct bytes *in, stru
 	}
 	*in = bytes_skip(*in, n);
 	lx->left -= n;
-	if (lx->left > 0)
-		return GO;
-	if (lx->g.section && b->overflow)
-		return bad(lx, tok, "section too long");
-	gather_literal_end(lx);
+	if (lx->left == 0)
+		gather_literal_end(lx);
 	return GO;
 }
 
@@ -313,12 +312,14 @@ static enum verdict gather(struct imap_lexer *lx, enum imap_lex_mode mode, struc
 	else
 		ends = gather_plain(lx, mode, c);
 	buf_add_byte(b, c);
-	if (g->section && b->overflow)
-		return bad(lx, tok, "section too long");
 	g->before = c ? c : 1;
 	take(lx, in);
-	if (ends)
-		lx->state = LEX_ATOM;
+	if (!ends)
+		return GO;
+	/* Not before its end: giving up inside a {n} would take the literal for lines. */
+	if (b->overflow)
+		return bad(lx, tok, "section too long");
+	lx->state = LEX_ATOM;
 	return GO;
 }
 
@@ -329,6 +330,7 @@ static enum verdict keep(struct imap_lexer *lx, struct bytes *in, struct imap_to
 {
 	if (!buf_add_byte(&lx->token, *in->p)) {
 		lx->in_string = lx->state == LEX_STRING || lx->state == LEX_ESCAPE;
+		lx->in_atom = lx->state == LEX_ATOM;
 		return bad(lx, tok, "token too long");
 	}
 	take(lx, in);
@@ -390,7 +392,7 @@ static enum verdict between(struct imap_lexer *lx, enum imap_lex_mode mode, stru
 		gather_begin(lx, false, mode == IMAP_LEX_LINE);
 		return GO;
 	}
-	lx->in_string = false;
+	lx->in_string = lx->in_atom = false;
 	if (mode == IMAP_LEX_FIRST)
 		return first(lx, in, tok);
 	if (mode == IMAP_LEX_WORD && memchr("({\"~)", c, 5))
@@ -593,7 +595,7 @@ static enum verdict step(struct imap_lexer *lx, enum imap_lex_mode mode, struct 
 	case LEX_GATHER:
 		return gather(lx, mode, in, tok);
 	case LEX_GATHER_LITERAL:
-		return gather_literal(lx, in, tok);
+		return gather_literal(lx, in);
 	}
 	return fatal(lx, "lexer state");
 }
