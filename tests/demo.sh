@@ -35,7 +35,7 @@ server=$!
 exec 3>"$dir/stop"
 eval "$(cat "$dir/vars")"
 "$B/tests/tools/seed" "$SERVER_PORT" alice demo
-echo "Dovecot listens on localhost, port $SERVER_TLS_PORT (TLS). The account alice has nested"
+echo "Dovecot listens on 127.0.0.1, port $SERVER_TLS_PORT (TLS). The account alice has nested"
 echo "mailboxes, names that are not ASCII, flags and keywords, a 20 MB attachment and an empty"
 echo "mailbox."
 
@@ -45,7 +45,7 @@ printf '%s\n' "$SERVER_PASSWORD" >"$dir/password"
 export MAILCASK_CONFIG="$dir/config.ini" XDG_STATE_HOME="$dir/state"
 cat >"$MAILCASK_CONFIG" <<C
 [account alice]
-host = localhost
+host = 127.0.0.1
 port = $SERVER_TLS_PORT
 tls = implicit
 tls_ca_file = $SERVER_CA_FILE

@@ -11,7 +11,7 @@
  */
 struct backup_config {
 	int port;
-	const char *host; /* NULL: localhost */
+	const char *host; /* NULL: 127.0.0.1 */
 	const char *tls;  /* NULL: none */
 	const char *user; /* NULL: alice */
 	const char *password; /* NULL: pw */

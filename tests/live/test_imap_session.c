@@ -50,7 +50,7 @@ static void fixture_init(struct fixture *f, const char *user, enum imap_tls tls)
 		 tls == IMAP_TLS_IMPLICIT ? server->tls_port : server->port);
 	f->account = (struct imap_account){
 		.name = user,
-		.host = "localhost",
+		.host = "127.0.0.1",
 		.port = f->port,
 		.tls = tls,
 		.tls_ca_file = server->ca_file,
