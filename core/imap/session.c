@@ -14,7 +14,7 @@
 
 #define INPUT_SIZE 65536
 /* Reads per turn, so that one fast server does not keep the others waiting. */
-#define READS_PER_TURN 8
+#define READS_PER_TURN 16
 #define COMMAND_MAX 65536
 /* Far above what session_send.c fills in: one command and one piece of a message. */
 #define OUTPUT_MAX ((size_t)1 << 22)

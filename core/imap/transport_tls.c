@@ -23,6 +23,9 @@
 struct tls {
 	struct transport base;
 	struct transport *lower;
+	/* Read ahead: OpenSSL asks for 5 bytes, then for one record, and each would be a system call. */
+	uint8_t *ahead;
+	size_t ahead_at, ahead_end;
 	SSL_CTX *ctx;
 	SSL *ssl;
 	char *host;
@@ -42,16 +45,33 @@ static struct tls *tls_of(struct transport *t)
 	return (struct tls *)t;
 }
 
+#define AHEAD_SIZE 65536
+
 /* --- the BIO over the lower transport --- */
+
+static int take_ahead(struct tls *tls, char *p, size_t max, size_t *n)
+{
+	size_t have = tls->ahead_end - tls->ahead_at;
+
+	*n = have < max ? have : max;
+	memcpy(p, tls->ahead + tls->ahead_at, *n);
+	tls->ahead_at += *n;
+	return 1;
+}
 
 static int bio_read(BIO *bio, char *p, size_t max, size_t *n)
 {
 	struct tls *tls = BIO_get_data(bio);
+	size_t got = 0;
 
 	BIO_clear_retry_flags(bio);
-	switch (transport_read(tls->lower, p, max, n, &tls->lower_err)) {
+	if (tls->ahead_at < tls->ahead_end)
+		return take_ahead(tls, p, max, n);
+	switch (transport_read(tls->lower, tls->ahead, AHEAD_SIZE, &got, &tls->lower_err)) {
 	case TRANSPORT_OK:
-		return 1;
+		tls->ahead_at = 0;
+		tls->ahead_end = got;
+		return take_ahead(tls, p, max, n);
 	case TRANSPORT_AGAIN:
 		BIO_set_retry_read(bio);
 		return 0;
@@ -270,8 +290,10 @@ static bool tls_poll(struct transport *t, unsigned intent, struct pollfd *out)
 		if (intent & TRANSPORT_WRITE)
 			wants |= tls->write_wants;
 	}
+	/* An SSL_read() that could not go on has used up all that was read ahead. */
 	return transport_poll(tls->lower, wants, out) ||
-	       (tls->open && (intent & TRANSPORT_READ) && SSL_pending(tls->ssl) > 0);
+	       (tls->open && (intent & TRANSPORT_READ) &&
+		(SSL_pending(tls->ssl) > 0 || tls->ahead_at < tls->ahead_end));
 }
 
 static void tls_free(struct transport *t)
@@ -285,6 +307,7 @@ static void tls_free(struct transport *t)
 	SSL_free(tls->ssl);
 	SSL_CTX_free(tls->ctx);
 	transport_free(tls->lower);
+	free(tls->ahead);
 	free(tls->host);
 	free(tls->pin);
 	free(tls->refused);
@@ -393,6 +416,7 @@ struct transport *transport_tls_new(struct transport *lower,
 
 	tls->base = (struct transport){ .ops = &tls_ops, .is_private = true };
 	tls->lower = lower;
+	tls->ahead = xmalloc(AHEAD_SIZE);
 	tls->open_wants = TRANSPORT_WRITE; /* the first word is ours */
 	tls->host = xstrdup(set->host);
 	tls->pin = set->pin ? xstrdup(set->pin) : NULL;
