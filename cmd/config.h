@@ -24,7 +24,7 @@ enum config_type {
 	CONFIG_LIST,     /* separated by commas; may be empty; may go on on indented lines */
 	CONFIG_LIMITS,   /* struct guard_limits: `20`, `10%`, `20 and 10%` */
 	CONFIG_PIN,      /* sha256: and the base64 of 32 bytes */
-	CONFIG_NAMES,    /* words separated by commas or blanks, kept as one text */
+	CONFIG_EXTENSIONS, /* names of IMAP extensions, kept as one text */
 	CONFIG_LATER,    /* known, but this version cannot do it: refused */
 };
 

@@ -80,7 +80,7 @@ static const struct config_key account_keys[] = {
 	{ "connections", CONFIG_NUMBER, AT(config_account, connections), .min = 1, .max = 16,
 	  .value = "2", .help = "Connections used at once for fetching." },
 	{ "compress", CONFIG_LATER, .help = "COMPRESS=DEFLATE." },
-	{ "disable_extensions", CONFIG_NAMES, AT(config_account, disable_extensions),
+	{ "disable_extensions", CONFIG_EXTENSIONS, AT(config_account, disable_extensions),
 	  .value = "NAME, ...", .help = "IMAP extensions to act as if the server did not have." },
 	{ "timeout", CONFIG_NUMBER, AT(config_account, timeout), .min = 1, .max = 3600,
 	  .value = "60", .help = "Seconds of silence after which the server counts as gone." },

@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/imap/caps.h"
 #include "core/sync/scope.h"
 
 static const char *const default_exempt[] = { "\\Trash", "\\Junk" };
@@ -71,7 +72,7 @@ void config_section_free(enum config_kind kind, void *section)
 		case CONFIG_COMMAND:
 		case CONFIG_PATH:
 		case CONFIG_PIN:
-		case CONFIG_NAMES:
+		case CONFIG_EXTENSIONS:
 			secret_free(*(char **)member(key, section));
 			break;
 		case CONFIG_LIST:
@@ -190,6 +191,18 @@ static void check_patterns(struct config *cfg, const struct config_key *key,
 			config_problem(cfg, place, "%s: %s", key->name, err.text);
 }
 
+static void check_extensions(struct config *cfg, const struct config_key *key, const char *value,
+			     struct config_place place)
+{
+	struct imap_caps caps;
+	struct err err = { 0 };
+
+	imap_caps_init(&caps);
+	if (imap_caps_disable(&caps, value, &err) < 0)
+		config_problem(cfg, place, "%s: %s", key->name, err.text);
+	imap_caps_release(&caps);
+}
+
 static bool is_pin(const char *value)
 {
 	static const char base64[] =
@@ -274,9 +287,12 @@ void config_set(struct config *cfg, enum config_kind kind, void *section, size_t
 		return;
 	}
 	switch (key->type) {
+	case CONFIG_EXTENSIONS:
+		check_extensions(cfg, key, value, place);
+		set_text(member(key, section), xstrdup(value));
+		break;
 	case CONFIG_TEXT:
 	case CONFIG_COMMAND:
-	case CONFIG_NAMES:
 		set_text(member(key, section), xstrdup(value));
 		break;
 	case CONFIG_PATH:

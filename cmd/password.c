@@ -58,7 +58,7 @@ static int read_line(int fd, struct buf *out, const char *what, struct err *err)
 		ended = ended || nl;
 	}
 	if (out->n > 0 && out->p[out->n - 1] == '\r')
-		out->n--;
+		out->p[--out->n] = '\0';
 	if (out->overflow || memchr(buf_str(out), '\0', out->n))
 		err_set(err, ERR_AUTH, "the first line of %s is no password", what);
 	else if (out->n == 0)

@@ -146,6 +146,11 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		  "main.ini:4: authzid: quotes would be part of the value: leave them out\n" },
 		{ ACCOUNT "authzid = bert # the boss\n" REST,
 		  "main.ini:4: authzid: a comment must stand on a line of its own\n" },
+		{ ACCOUNT "disable_extensions = QRESYNC, MOVEE\n" REST,
+		  "main.ini:4: disable_extensions: no extension named MOVEE is known\n" },
+		{ ACCOUNT REST "mailboxes = \\Sentt\n",
+		  "main.ini:12: mailboxes: '\\\\Sentt' is no special use; known are \\\\All \\\\Archive "
+		  "\\\\Drafts \\\\Flagged \\\\Junk \\\\Sent \\\\Trash\n" },
 		{ ACCOUNT "user = bert\n" REST,
 		  "main.ini:4: 'user' is here a second time; first in line 3\n" },
 		{ ACCOUNT "tls_client_key = k\n" REST,
