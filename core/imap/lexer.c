@@ -290,7 +290,7 @@ static enum verdict gather(struct imap_lexer *lx, enum imap_lex_mode mode, struc
 	}
 	if (c == '\n') {
 		take(lx, in);
-		if (g->size == SIZE_CLOSED && !g->quote)
+		if (g->size == SIZE_CLOSED)
 			return gather_literal_begin(lx);
 		if (!g->section)
 			return gather_finish(lx, tok);

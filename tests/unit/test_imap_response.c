@@ -870,6 +870,35 @@ static void test_what_passes_a_ceiling_is_a_bad_line_and_reading_goes_on(void **
 		}
 }
 
+static void test_lists_are_followed_32_deep_and_no_deeper(void **state)
+{
+	static const struct {
+		const char *before, *after, *want;
+	} cases[] = {
+		{ "* 1 FETCH (X ", " UID 5)\r\n", "FETCH number=1 uid=5\n" },
+		{ "* ESEARCH X ", " COUNT 2\r\n", "ESEARCH count=2\n" },
+		{ "* STATUS a (X ", " UNSEEN 3)\r\n", "MAILBOX name=<a> unseen=3\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		for (size_t depth = 31; depth <= 33; depth++) {
+			struct buf in = BUF_INIT(4096), got = BUF_INIT(4096);
+
+			buf_add_str(&in, cases[i].before);
+			repeat(&in, "(", depth);
+			repeat(&in, ")", depth);
+			buf_add_str(&in, cases[i].after);
+			response_dump_all(&got, "A", buf_bytes(&in), 1);
+			if (depth <= 32)
+				assert_string_equal(buf_str(&got), cases[i].want);
+			else
+				assert_memory_equal(got.p, "BADLINE", 7);
+			buf_release(&in);
+			buf_release(&got);
+		}
+}
+
 static void test_too_many_flags_fail_the_line_only(void **state)
 {
 	struct buf in = BUF_INIT(1 << 20), got = BUF_INIT(1 << 20);
@@ -1063,6 +1092,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_responses_are_skipped_whole),
 		cmocka_unit_test(test_reading_goes_on_after_a_line_that_is_no_response),
 		cmocka_unit_test(test_what_passes_a_ceiling_is_a_bad_line_and_reading_goes_on),
+		cmocka_unit_test(test_lists_are_followed_32_deep_and_no_deeper),
 		cmocka_unit_test(test_too_many_flags_fail_the_line_only),
 		cmocka_unit_test(test_a_set_of_any_length_is_read_in_linear_time),
 		cmocka_unit_test(test_a_body_passes_through_without_being_held),
