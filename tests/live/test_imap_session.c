@@ -14,6 +14,7 @@
 #include "core/imap/account.h"
 #include "core/imap/commands.h"
 #include "core/imap/loop.h"
+#include "core/imap/transport.h"
 #include "core/msgset/uidset.h"
 #include "tests/lib/corpus.h"
 #include "tests/lib/dovecot.h"
@@ -74,6 +75,21 @@ static int fixture_open(struct fixture *f, struct err *err)
 	return imap_session_open(f->session, err);
 }
 
+/* Connect to the address, whatever name the account gives: a bare system resolves no names. */
+static int fixture_open_by_address(struct fixture *f, struct err *err)
+{
+	const struct transport_tls_settings set = { .host = f->account.host,
+						    .ca_file = f->account.tls_ca_file };
+	struct transport *t = transport_tcp_new("127.0.0.1", f->port, 5000, err);
+
+	assert_non_null(t);
+	if (f->account.tls == IMAP_TLS_IMPLICIT)
+		t = transport_tls_new(t, &set, err);
+	assert_non_null(t);
+	f->session = imap_session_new_on(f->loop, &f->account, &f->trace, t);
+	return imap_session_open(f->session, err);
+}
+
 static void fixture_release(struct fixture *f)
 {
 	imap_session_free(f->session);
@@ -109,14 +125,21 @@ static void test_login_works_over_tls_starttls_and_clear_text(void **state)
 	}
 }
 
+static void check_refusal(const struct fixture *f, int rc, const struct err *err,
+			  enum err_kind kind, const char *text)
+{
+	assert_int_equal(rc, -1);
+	if (err->kind != kind || !strstr(err->text, text))
+		fail_msg("kind %d: %s", err->kind, err->text);
+	assert_null(strstr(buf_str(&f->transcript), "AUTHENTICATE"));
+}
+
 static void expect_refusal(struct fixture *f, enum err_kind kind, const char *text)
 {
 	struct err err = { 0 };
+	int rc = fixture_open(f, &err);
 
-	assert_int_equal(fixture_open(f, &err), -1);
-	if (err.kind != kind || !strstr(err.text, text))
-		fail_msg("kind %d: %s", err.kind, err.text);
-	assert_null(strstr(buf_str(&f->transcript), "AUTHENTICATE"));
+	check_refusal(f, rc, &err, kind, text);
 }
 
 static void test_a_wrong_password_is_final(void **state)
@@ -153,14 +176,17 @@ static void test_a_certificate_must_be_trusted_and_for_this_host(void **state)
 
 		server = dovecot_start(&(struct dovecot_opts){ .cert = cases[i].cert });
 		for (int mode = IMAP_TLS_IMPLICIT; mode <= IMAP_TLS_STARTTLS; mode++) {
+			struct err err = { 0 };
 			struct fixture f;
+			int rc;
 
 			fixture_init(&f, "alice", (enum imap_tls)mode);
 			f.account.host = cases[i].host;
+			rc = fixture_open_by_address(&f, &err);
 			if (cases[i].text)
-				expect_refusal(&f, ERR_FATAL, cases[i].text);
-			else
-				OK(fixture_open(&f, &err_));
+				check_refusal(&f, rc, &err, ERR_FATAL, cases[i].text);
+			else if (rc < 0)
+				fail_msg("%s", err.text);
 			fixture_release(&f);
 		}
 		dovecot_stop(server);
