@@ -1,0 +1,279 @@
+#include "backends/maildir/adopt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "backends/maildir/index.h"
+#include "backends/maildir/keywords.h"
+#include "backends/maildir/listing.h"
+#include "backends/maildir/read.h"
+#include "backends/maildir/rows.h"
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/mail/flags.h"
+
+/* A file that is not ours, by its content as on the wire. */
+struct candidate {
+	uint8_t sha256[SHA256_SIZE];
+	uint64_t size;
+	enum row_form form;
+	size_t name; /* in names */
+	bool taken;
+};
+
+struct foreign {
+	struct candidate *v; /* by content, then name */
+	size_t n, cap;
+	struct buf names;
+};
+
+void foreign_free(struct foreign *f)
+{
+	if (!f)
+		return;
+	free(f->v);
+	buf_release(&f->names);
+	free(f);
+}
+
+static int hash_piece(void *ctx, struct bytes piece, struct err *err)
+{
+	(void)err;
+	EVP_DigestUpdate(ctx, piece.p, piece.n);
+	return 0;
+}
+
+static int hash_file(int fd, struct bytes base, struct candidate *out, struct err *err)
+{
+	EVP_MD_CTX *sha = EVP_MD_CTX_new();
+	int ret = read_form(fd, base, &out->form, &out->size, err);
+
+	EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
+	if (ret == 0)
+		ret = read_wire(fd, out->form, hash_piece, sha, err);
+	EVP_DigestFinal_ex(sha, out->sha256, NULL);
+	EVP_MD_CTX_free(sha);
+	return ret;
+}
+
+static int compare_content(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	int c = memcmp(x->sha256, y->sha256, SHA256_SIZE);
+
+	return c ? c : x->name < y->name ? -1 : x->name > y->name;
+}
+
+/* Names in a listing that belong to rows, by base: those are not foreign. */
+static int mark_ours(struct box *box, const struct listing *l, bool *ours, struct err *err)
+{
+	struct maildir *m = maildir_of(box);
+	sqlite3_stmt *st = index_stmt(m, ST_MESSAGES_FROM);
+	struct row row;
+	int got;
+
+	index_bind(st, "ii", box->id, (int64_t)1);
+	while ((got = index_step(m, st, err)) > 0) {
+		const struct listed *e;
+
+		index_row(st, &row);
+		e = listing_find(l, row.base, m->key);
+		if (e)
+			ours[e - l->v] = true;
+	}
+	return got;
+}
+
+static int gather(struct box *box, const struct listing *l, const bool *ours,
+		  struct foreign *f, struct err *err)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = listing_name(l, &l->v[i]);
+		struct candidate c = { .name = f->names.n };
+		int dir = ours[i] ? -1 : box_dir_fd(box, l->v[i].dir);
+		int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		if (store_check_stop(&maildir_of(box)->st, err) < 0) {
+			close(fd);
+			return -1;
+		}
+		/* A file that cannot be read pairs with nothing. */
+		if (hash_file(fd, file_name_split(bytes_of(name)).base, &c, err) == 0) {
+			buf_add(&f->names, bytes_from(name, strlen(name) + 1));
+			f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
+			f->v[f->n++] = c;
+		}
+		close(fd);
+	}
+	if (f->n > 0)
+		qsort(f->v, f->n, sizeof(*f->v), compare_content);
+	return 0;
+}
+
+static int load_foreign(struct box *box, struct err *err)
+{
+	struct foreign *f = xcalloc(1, sizeof(*f));
+	struct listing *l = NULL;
+	bool *ours = NULL;
+	int ret = -1;
+
+	buf_init(&f->names, SIZE_MAX / 4);
+	if (listing_make(box, &l, err) < 0)
+		goto out;
+	ours = xcalloc(l->n + 1, sizeof(*ours));
+	if (mark_ours(box, l, ours, err) == 0 && gather(box, l, ours, f, err) == 0)
+		ret = 0;
+out:
+	free(ours);
+	listing_free(l);
+	if (ret < 0)
+		foreign_free(f);
+	else
+		box->foreign = f;
+	return ret;
+}
+
+static struct candidate *find_candidate(struct foreign *f, const struct incoming *in)
+{
+	size_t lo = 0, hi = f->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (memcmp(f->v[mid].sha256, in->sha256.p, SHA256_SIZE) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < f->n && memcmp(f->v[lo].sha256, in->sha256.p, SHA256_SIZE) == 0; lo++)
+		if (!f->v[lo].taken && f->v[lo].size == in->size)
+			return &f->v[lo];
+	return NULL;
+}
+
+/* Rows below `placed_to` have their file in cur, so a row made for one must be given a place there. */
+static int take_foreign(struct box *box, const struct incoming *in, uint32_t *uid,
+			struct err *err)
+{
+	char letters[ALL_LETTERS_MAX], name[NAME_MAX + 1];
+	struct buf keywords = BUF_INIT(SIZE_MAX / 4);
+	struct candidate *c;
+	struct file_name was;
+	struct place at;
+	int found, cur, ret = -1;
+
+	if (!box->foreign && load_foreign(box, err) < 0)
+		return -1;
+	c = find_candidate(box->foreign, in);
+	if (!c)
+		return 0;
+	c->taken = true;
+	was = file_name_split(bytes_of((const char *)box->foreign->names.p + c->name));
+	found = box_find_file(box, 0, was.base, was.letters, &at, err);
+	if (found <= 0)
+		return found; /* gone meanwhile */
+	was.letters = file_name_split(bytes_of(at.name)).letters;
+	keywords_to_letters(box, in->flags, was.letters, letters);
+	if (!file_name_make(was.base, bytes_of(letters), name))
+		return 0;
+	cur = box_dir_fd(box, DIR_CUR);
+	if (cur < 0 || renameat(at.dir, at.name, cur, name) < 0)
+		return box_sys(box, err, "take a file over");
+	box->sync_cur = true;
+	box->sync_new |= at.which == DIR_NEW;
+	box->extra_known = false; /* it is ours now: compare again before trusting */
+	flags_keywords_text(in->flags, &keywords);
+	struct row row = { .source_uid = in->source_uid, .base = was.base,
+			   .letters = bytes_of(letters), .size = in->size, .form = c->form,
+			   .date = in->date, .bits = in->flags->bits,
+			   .keywords = buf_bytes(&keywords), .sha256 = in->sha256 };
+
+	if (row_insert(box, &row, err) == 0)
+		ret = 1;
+	*uid = row.uid;
+	buf_release(&keywords);
+	return ret;
+}
+
+static int take_row(struct box *box, const struct row *row, const struct incoming *in,
+		    struct err *err)
+{
+	struct maildir *m = maildir_of(box);
+	sqlite3_stmt *st = index_stmt(m, ST_MESSAGE_TAKE);
+	char letters[ALL_LETTERS_MAX];
+	struct buf keywords = BUF_INIT(SIZE_MAX / 4);
+	int ret;
+
+	keywords_to_letters(box, in->flags, row->letters, letters);
+	if (row_place_letters(box, row, letters, err) < 0 || index_begin(m, err) < 0)
+		return -1;
+	flags_keywords_text(in->flags, &keywords);
+	index_bind(st, "ibbibii", (int64_t)in->source_uid, bytes_of(letters), in->date,
+		   (int64_t)in->flags->bits, buf_bytes(&keywords), box->id, (int64_t)row->uid);
+	if (in->source_uid == 0)
+		sqlite3_bind_null(st, 1);
+	ret = index_run(m, st, err);
+	buf_release(&keywords);
+	if (ret < 0)
+		return -1;
+	box_touch(box);
+	box_unexpect(box, row->base, row->letters);
+	box_expect(box, row->base, bytes_of(letters));
+	box->kept--;
+	box->held -= row->held;
+	box->stored += in->source_uid != 0;
+	if (in->source_uid > box->max_source)
+		box->max_source = in->source_uid;
+	return 1;
+}
+
+static int take_kept(struct box *box, const struct incoming *in, uint32_t *uid,
+		     struct err *err)
+{
+	struct maildir *m = maildir_of(box);
+	struct row_copy c = { .bytes = BUF_INIT(SIZE_MAX / 4) };
+	int got = 0;
+
+	while (box->kept > 0) {
+		sqlite3_stmt *st = index_stmt(m, ST_MESSAGE_KEPT_BY_CONTENT);
+		struct place at;
+		struct row row;
+
+		index_bind(st, "ibi", box->id, in->sha256, (int64_t)in->size);
+		got = index_step(m, st, err);
+		if (got <= 0)
+			break;
+		index_row(st, &row);
+		row_copy(&c, &row);
+		index_done(st);
+		got = box_find_file(box, c.row.uid, c.row.base, c.row.letters, &at, err);
+		if (got > 0) {
+			*uid = c.row.uid;
+			got = take_row(box, &c.row, in, err);
+			break;
+		}
+		/* A kept row without its file holds nothing. */
+		if (got < 0 || row_delete(box, &c.row, err) < 0) {
+			got = -1;
+			break;
+		}
+	}
+	buf_release(&c.bytes);
+	return got;
+}
+
+int adopt(struct box *box, const struct incoming *in, uint32_t *uid, struct err *err)
+{
+	int got = take_kept(box, in, uid, err);
+
+	if (got == 0 && box->mb.store->cfg->adopt)
+		got = take_foreign(box, in, uid, err);
+	return got;
+}

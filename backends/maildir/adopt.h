@@ -1,0 +1,23 @@
+#ifndef BACKENDS_MAILDIR_ADOPT_H
+#define BACKENDS_MAILDIR_ADOPT_H
+
+#include "backends/maildir/box.h"
+
+/*
+ * Pairing an incoming message with an equal one that is here already: a kept one or, with
+ * cfg->adopt, a file that somebody else put here. One to one.
+ */
+struct foreign;
+void foreign_free(struct foreign *f); /* NULL is allowed */
+
+struct incoming {
+	uint32_t source_uid;
+	const struct flags *flags;
+	struct bytes date; /* as text */
+	struct bytes sha256;
+	uint64_t size;
+};
+/* 1 taken over (*uid is set), 0 there is none, -1 with *err set. */
+int adopt(struct box *box, const struct incoming *in, uint32_t *uid, struct err *err);
+
+#endif

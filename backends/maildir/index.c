@@ -1,0 +1,638 @@
+#include "backends/maildir/index.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "backends/maildir/box.h"
+#include "core/base/err.h"
+#include "core/base/mem.h"
+
+#define MESSAGE_COLUMNS                                                                    \
+	"uid, source_uid, base, letters, size, form, state, date, flags, keywords, sha256, held"
+#define BOX_COLUMNS                                                                        \
+	"attributes, agreed, source_uidvalidity, source_uidnext, source_messages,"         \
+	" source_highestmodseq, known_count, uidvalidity, next_uid, placing_from,"         \
+	" max_source, stored, held, kept, pending, digest, extra, extra_known, stamp"
+
+static const char *const statements[ST_COUNT] = {
+	[ST_MESSAGE_INSERT] = "INSERT INTO messages (mailbox, " MESSAGE_COLUMNS
+			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0)",
+	[ST_MESSAGE_BY_UID] =
+		"SELECT " MESSAGE_COLUMNS " FROM messages WHERE mailbox = ? AND uid = ?",
+	[ST_MESSAGE_BY_SOURCE] = "SELECT " MESSAGE_COLUMNS
+				 " FROM messages WHERE mailbox = ? AND source_uid = ?",
+	[ST_MESSAGES_FROM] = "SELECT " MESSAGE_COLUMNS
+			     " FROM messages WHERE mailbox = ? AND uid >= ? ORDER BY uid",
+	[ST_MESSAGE_KEPT_BY_CONTENT] =
+		"SELECT " MESSAGE_COLUMNS
+		" FROM messages WHERE mailbox = ? AND state = 1 AND sha256 = ? AND size = ?"
+		" ORDER BY uid LIMIT 1",
+	[ST_MESSAGE_SET_FLAGS] = "UPDATE messages SET letters = ?, flags = ?, keywords = ?"
+				 " WHERE mailbox = ? AND uid = ?",
+	[ST_MESSAGE_SET_STATE] = "UPDATE messages SET state = ?, held = ?, source_uid = NULL"
+				 " WHERE mailbox = ? AND uid = ?",
+	[ST_MESSAGE_TAKE] =
+		"UPDATE messages SET state = 0, held = 0, source_uid = ?, letters = ?,"
+		" date = ?, flags = ?, keywords = ? WHERE mailbox = ? AND uid = ?",
+	[ST_MESSAGE_DELETE] = "DELETE FROM messages WHERE mailbox = ? AND uid = ?",
+	[ST_REMOVAL_INSERT] =
+		"INSERT INTO removals (directory, base, letters) VALUES (?,?,?)",
+	[ST_REMOVALS] = "SELECT id, directory, base, letters FROM removals WHERE id > ?"
+			" ORDER BY id",
+	[ST_REMOVALS_DONE] = "DELETE FROM removals WHERE id <= ?",
+	[ST_REMOVALS_MOVE] = "UPDATE removals SET directory = ? WHERE directory = ?",
+	[ST_BOX_INSERT] = "INSERT INTO mailboxes (name, wire, delimiter, utf8, directory, "
+			  BOX_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[ST_BOX_UPDATE] = "UPDATE mailboxes SET (" BOX_COLUMNS
+			  ") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?",
+	[ST_BOX_KNOWN] = "SELECT known FROM mailboxes WHERE id = ?",
+	[ST_BOX_SET_KNOWN] = "UPDATE mailboxes SET known = ? WHERE id = ?",
+	[ST_BOX_RENAME] = "UPDATE mailboxes SET name = ?, wire = ?, delimiter = ?, utf8 = ?,"
+			  " directory = ?, moved_from = ? WHERE id = ?",
+	[ST_BOX_DELETE] = "DELETE FROM mailboxes WHERE id = ?",
+	[ST_HELD] = "SELECT uid FROM messages WHERE mailbox = ? AND state = 1 AND held = 1"
+		    " ORDER BY uid",
+	[ST_QUARANTINE] = "SELECT uid, size, reason, since, attempts, accepted"
+			  " FROM quarantine WHERE mailbox = ? ORDER BY uid",
+	[ST_QUARANTINE_INSERT] = "INSERT OR REPLACE INTO quarantine (mailbox, uid, size,"
+				 " reason, since, attempts, accepted) VALUES (?,?,?,?,?,?,?)",
+	[ST_QUARANTINE_DELETE] = "DELETE FROM quarantine WHERE mailbox = ?",
+	[ST_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
+};
+
+static const char schema[] =
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+	"CREATE TABLE mailboxes ("
+	" id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, wire BLOB,"
+	" delimiter INTEGER NOT NULL, utf8 INTEGER NOT NULL,"
+	" directory TEXT NOT NULL UNIQUE, moved_from TEXT, attributes INTEGER NOT NULL,"
+	" agreed INTEGER NOT NULL, source_uidvalidity INTEGER NOT NULL,"
+	" source_uidnext INTEGER NOT NULL, source_messages INTEGER NOT NULL,"
+	" source_highestmodseq INTEGER NOT NULL, known TEXT, known_count INTEGER NOT NULL,"
+	" uidvalidity INTEGER NOT NULL, next_uid INTEGER NOT NULL,"
+	" placing_from INTEGER NOT NULL, max_source INTEGER NOT NULL,"
+	" stored INTEGER NOT NULL, held INTEGER NOT NULL, kept INTEGER NOT NULL,"
+	" pending INTEGER NOT NULL, digest INTEGER NOT NULL, extra INTEGER NOT NULL,"
+	" extra_known INTEGER NOT NULL, stamp BLOB NOT NULL);"
+	"CREATE TABLE messages ("
+	" mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, source_uid INTEGER,"
+	" base BLOB NOT NULL, letters BLOB NOT NULL, size INTEGER NOT NULL,"
+	" form INTEGER NOT NULL, state INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0,"
+	" date BLOB NOT NULL, flags INTEGER NOT NULL, keywords BLOB NOT NULL, sha256 BLOB,"
+	" PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;"
+	"CREATE INDEX messages_source ON messages (mailbox, source_uid)"
+	" WHERE source_uid IS NOT NULL;"
+	"CREATE INDEX messages_kept ON messages (mailbox, sha256) WHERE state = 1;"
+	"CREATE INDEX messages_content ON messages (substr(sha256, 1, 8));"
+	"CREATE TABLE removals (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" directory TEXT NOT NULL, base BLOB NOT NULL, letters BLOB NOT NULL);"
+	"CREATE TABLE quarantine ("
+	" mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, size INTEGER NOT NULL,"
+	" reason TEXT NOT NULL, since INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+	" accepted INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;"
+	"PRAGMA user_version = 1;";
+
+int index_fail(struct maildir *m, struct err *err)
+{
+	return err_set(err, ERR_FATAL, "%s/" INDEX_FILE ": %s", m->path,
+		       m->db ? sqlite3_errmsg(m->db) : "cannot be opened");
+}
+
+int index_exec(struct maildir *m, const char *sql, struct err *err)
+{
+	return sqlite3_exec(m->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
+								       : index_fail(m, err);
+}
+
+sqlite3_stmt *index_stmt(struct maildir *m, enum statement which)
+{
+	sqlite3_stmt **st = &m->stmt[which];
+
+	if (!*st &&
+	    sqlite3_prepare_v3(m->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, st,
+			       NULL) != SQLITE_OK)
+		return NULL; /* binding and stepping NULL is an error that index_step() reports */
+	return *st;
+}
+
+void index_bind(sqlite3_stmt *st, const char *types, ...)
+{
+	va_list ap;
+	int at = 1;
+
+	va_start(ap, types);
+	for (; *types; types++, at++) {
+		if (*types == 'i') {
+			sqlite3_bind_int64(st, at, va_arg(ap, int64_t));
+		} else if (*types == 's') {
+			sqlite3_bind_text(st, at, va_arg(ap, const char *), -1, SQLITE_STATIC);
+		} else if (*types == 'n') {
+			sqlite3_bind_null(st, at);
+		} else {
+			struct bytes b = va_arg(ap, struct bytes);
+			const void *p = b.p ? (const void *)b.p : "";
+
+			if (*types == 'b')
+				sqlite3_bind_blob64(st, at, p, b.n, SQLITE_STATIC);
+			else
+				sqlite3_bind_text64(st, at, p, b.n, SQLITE_STATIC, SQLITE_UTF8);
+		}
+	}
+	va_end(ap);
+}
+
+void index_done(sqlite3_stmt *st)
+{
+	sqlite3_reset(st);
+}
+
+int index_step(struct maildir *m, sqlite3_stmt *st, struct err *err)
+{
+	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	if (rc == SQLITE_DONE) {
+		sqlite3_reset(st);
+		return 0;
+	}
+	index_fail(m, err);
+	if (st)
+		sqlite3_reset(st);
+	return -1;
+}
+
+int index_run(struct maildir *m, sqlite3_stmt *st, struct err *err)
+{
+	int got;
+
+	while ((got = index_step(m, st, err)) > 0)
+		;
+	return got;
+}
+
+struct bytes index_text(sqlite3_stmt *st, int column)
+{
+	const void *p = sqlite3_column_blob(st, column);
+
+	return bytes_from(p, (size_t)sqlite3_column_bytes(st, column));
+}
+
+void index_row(sqlite3_stmt *st, struct row *out)
+{
+	*out = (struct row){
+		.uid = (uint32_t)sqlite3_column_int64(st, 0),
+		.source_uid = (uint32_t)sqlite3_column_int64(st, 1),
+		.base = index_text(st, 2),
+		.letters = index_text(st, 3),
+		.size = (uint64_t)sqlite3_column_int64(st, 4),
+		.form = (enum row_form)sqlite3_column_int(st, 5),
+		.state = (enum row_state)sqlite3_column_int(st, 6),
+		.date = index_text(st, 7),
+		.bits = (unsigned)sqlite3_column_int(st, 8),
+		.keywords = index_text(st, 9),
+		.sha256 = index_text(st, 10),
+		.held = sqlite3_column_int(st, 11) != 0,
+	};
+}
+
+bool index_is_broken(const struct maildir *m, struct err *err)
+{
+	if (m->broken)
+		err_set(err, ERR_FATAL, "%s: writing it failed before; open it again", m->path);
+	return m->broken;
+}
+
+int index_begin(struct maildir *m, struct err *err)
+{
+	if (index_is_broken(m, err))
+		return -1;
+	if (m->in_tx)
+		return 0;
+	if (index_exec(m, "BEGIN IMMEDIATE", err) < 0)
+		return -1;
+	m->in_tx = true;
+	return 0;
+}
+
+/* -1 when there is none. */
+static int64_t file_size_of(const char *path)
+{
+	struct stat sb;
+
+	return lstat(path, &sb) < 0 ? -1 : (int64_t)sb.st_size;
+}
+
+static bool file_is_link(const char *path)
+{
+	struct stat sb;
+
+	return lstat(path, &sb) == 0 && S_ISLNK(sb.st_mode);
+}
+
+/* Whether WAL's shared memory works: not where other machines see the same file. */
+static bool is_remote(const char *path)
+{
+	static const unsigned long remote[] = {
+		0x6969,     /* NFS */
+		0xff534d42, /* CIFS */
+		0xfe534d42, /* SMB2 */
+		0x517b,     /* SMB */
+		0x65735546, /* FUSE: sshfs and others */
+		0x01021997, /* 9p */
+	};
+	struct statfs fs;
+
+	if (statfs(path, &fs) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
+		if (((unsigned long)fs.f_type & 0xffffffff) == remote[i])
+			return true;
+	return false;
+}
+
+/* 0 when the file is one of ours that we understand. *kind tells an empty or foreign one. */
+static int check_schema(sqlite3 *db, const char *path, enum index_kind *kind, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int version = 0, ret = -1;
+
+	*kind = INDEX_NONE;
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW) {
+		err_set(err, ERR_FATAL, "%s: %s", path, sqlite3_errmsg(db));
+		goto out;
+	}
+	version = sqlite3_column_int(st, 0);
+	if (version > INDEX_SCHEMA) {
+		err_set(err, ERR_FATAL,
+			"%s was written by a newer version of mailcask (format %d, this one knows %d)",
+			path, version, INDEX_SCHEMA);
+		goto out;
+	}
+	if (version > 0)
+		*kind = INDEX_OURS;
+	ret = 0;
+out:
+	sqlite3_finalize(st);
+	return ret;
+}
+
+static void take_meta(struct store_identity *out, const char *key, sqlite3_stmt *st)
+{
+	struct bytes value = index_text(st, 1);
+
+	if (strcmp(key, "uuid") == 0) {
+		snprintf(out->uuid, sizeof(out->uuid), "%.*s", (int)value.n,
+			 value.n ? (const char *)value.p : "");
+	} else if (strcmp(key, "account") == 0) {
+		free(out->account);
+		out->account = bytes_dup(value);
+	} else if (strcmp(key, "generation") == 0) {
+		out->generation = (uint64_t)sqlite3_column_int64(st, 1);
+	}
+}
+
+static int read_meta(sqlite3 *db, const char *path, struct store_identity *out, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(db, "SELECT key, value FROM meta", -1, &st, NULL);
+
+	while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		take_meta(out, (const char *)sqlite3_column_text(st, 0), st);
+		rc = SQLITE_OK;
+	}
+	sqlite3_finalize(st);
+	if (rc != SQLITE_DONE)
+		return err_set(err, ERR_FATAL, "%s: %s", path, sqlite3_errmsg(db));
+	return 0;
+}
+
+/* Without a write-ahead log there is nothing but the file: read it and touch nothing. */
+static char *read_only_uri(const char *path)
+{
+	struct buf uri = BUF_INIT(SIZE_MAX / 4);
+	char *wal = xasprintf("%s-wal", path);
+	bool pending = file_size_of(wal) > 0;
+
+	buf_add_str(&uri, "file:");
+	for (const char *p = path; *p; p++) {
+		if (strchr("?#%", *p))
+			buf_addf(&uri, "%%%02X", (unsigned)(uint8_t)*p);
+		else
+			buf_add_byte(&uri, (uint8_t)*p);
+	}
+	if (!pending)
+		buf_add_str(&uri, "?immutable=1");
+	free(wal);
+	return buf_take(&uri);
+}
+
+int index_identify(const char *path, enum index_kind *kind, struct store_identity *out,
+		   struct err *err)
+{
+	char *uri = read_only_uri(path);
+	sqlite3 *db = NULL;
+	int ret = -1;
+
+	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) !=
+	    SQLITE_OK) {
+		err_set(err, ERR_FATAL, "%s: %s", path, db ? sqlite3_errmsg(db) : "no memory");
+		goto out;
+	}
+	sqlite3_busy_timeout(db, 5000);
+	ret = check_schema(db, path, kind, err);
+	if (ret == 0 && *kind == INDEX_OURS)
+		ret = read_meta(db, path, out, err);
+out:
+	sqlite3_close(db);
+	free(uri);
+	return ret;
+}
+
+static int open_file(struct maildir *m, const char *path, bool create, struct err *err)
+{
+	bool write = m->mode == STORE_WRITE;
+	char *uri = read_only_uri(path);
+	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	int rc;
+
+	/* A reader may meet a log that a writer is making, so only a directory it cannot write is `immutable`. */
+	rc = sqlite3_open_v2(path, &m->db, flags | (create ? SQLITE_OPEN_CREATE : 0), NULL);
+	if (!write && (rc != SQLITE_OK || sqlite3_exec(m->db, "PRAGMA user_version", NULL, NULL,
+						       NULL) != SQLITE_OK)) {
+		sqlite3_close(m->db);
+		m->db = NULL;
+		rc = sqlite3_open_v2(uri, &m->db, flags | SQLITE_OPEN_URI, NULL);
+	}
+	free(uri);
+	return rc == SQLITE_OK ? 0 : index_fail(m, err);
+}
+
+/* The index of a store that is read but whose new files are to be numbered: a private copy. */
+static int copy_to_memory(struct maildir *m, struct err *err)
+{
+	sqlite3 *from = m->db;
+	sqlite3_backup *copy;
+	int rc;
+
+	m->db = NULL;
+	if (sqlite3_open_v2("", &m->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+	    SQLITE_OK)
+		rc = SQLITE_CANTOPEN;
+	else if (!from)
+		return 0;
+	else if (!(copy = sqlite3_backup_init(m->db, "main", from, "main")))
+		rc = sqlite3_errcode(m->db);
+	else {
+		sqlite3_backup_step(copy, -1);
+		rc = sqlite3_backup_finish(copy);
+	}
+	sqlite3_close(from);
+	return rc == SQLITE_OK ? 0 : index_fail(m, err);
+}
+
+static int make_schema(struct maildir *m, struct err *err)
+{
+	struct bytes layout = bytes_of(layout_text(m->layout));
+
+	if (index_begin(m, err) < 0 || index_exec(m, schema, err) < 0 ||
+	    index_set_meta(m, "uuid", bytes_of(m->uuid), err) < 0 ||
+	    index_set_meta(m, "layout", layout, err) < 0 ||
+	    index_set_meta(m, "layout_version", bytes_of("1"), err) < 0)
+		return -1;
+	m->in_tx = false;
+	return index_exec(m, "COMMIT", err);
+}
+
+static int set_modes(struct maildir *m, struct err *err)
+{
+	if (m->mode == STORE_READ || m->memory)
+		return index_exec(m, "PRAGMA cache_size = -4000", err);
+	if (index_exec(m, is_remote(m->path) ? "PRAGMA journal_mode = TRUNCATE"
+					     : "PRAGMA journal_mode = WAL",
+		       err) < 0)
+		return -1;
+	return index_exec(m,
+			  "PRAGMA synchronous = FULL;"
+			  "PRAGMA wal_autocheckpoint = 4000;"
+			  "PRAGMA cache_size = -4000;",
+			  err);
+}
+
+static int check_layout(struct maildir *m, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	struct bytes value = { 0 };
+	int ret = 0;
+
+	if (sqlite3_prepare_v2(m->db, "SELECT value FROM meta WHERE key = 'layout'", -1, &st,
+			       NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		value = index_text(st, 0);
+	if (!bytes_is(value, layout_text(m->layout)))
+		ret = err_set(err, ERR_CONFIG, "%s: its layout is \"%.*s\", not \"%s\"", m->path,
+			      (int)value.n, value.n ? (const char *)value.p : "",
+			      layout_text(m->layout));
+	sqlite3_finalize(st);
+	return ret;
+}
+
+int index_open(struct maildir *m, bool create, struct err *err)
+{
+	char *path = xasprintf("%s/" INDEX_FILE, m->path);
+	enum index_kind kind = INDEX_NONE;
+	int ret = -1;
+
+	m->stmt = xcalloc(ST_COUNT, sizeof(*m->stmt));
+	if (file_is_link(path)) {
+		err_set(err, ERR_FATAL, "%s is a symbolic link", path);
+		goto out;
+	}
+	if (m->memory && file_size_of(path) < 0) {
+		if (copy_to_memory(m, err) < 0)
+			goto out;
+	} else if (open_file(m, path, create, err) < 0 ||
+		   (m->memory && copy_to_memory(m, err) < 0)) {
+		goto out;
+	}
+	sqlite3_busy_timeout(m->db, 5000);
+	if (set_modes(m, err) < 0 || check_schema(m->db, path, &kind, err) < 0)
+		goto out;
+	if (kind == INDEX_OURS)
+		ret = check_layout(m, err);
+	else
+		ret = make_schema(m, err);
+out:
+	free(path);
+	return ret;
+}
+
+void index_close(struct maildir *m)
+{
+	for (size_t i = 0; m->stmt && i < ST_COUNT; i++)
+		sqlite3_finalize(m->stmt[i]);
+	free(m->stmt);
+	m->stmt = NULL;
+	sqlite3_close(m->db);
+	m->db = NULL;
+}
+
+void index_name_bytes(const struct mailbox_name *name, struct buf *out)
+{
+	for (size_t i = 0; i < name->count; i++)
+		buf_add(out, bytes_from(name->components[i], strlen(name->components[i]) + 1));
+}
+
+static int take_name(struct mailbox_name *out, struct bytes name, struct bytes wire,
+		     uint8_t delimiter, bool utf8, struct err *err)
+{
+	const char **parts = NULL;
+	size_t n = 0, cap = 0;
+	int ret = 0;
+
+	if (wire.p || wire.n) {
+		mailbox_name_from_wire(out, wire, delimiter, utf8);
+		return 0;
+	}
+	for (size_t at = 0; at < name.n; n++) {
+		parts = xgrow(parts, n, &cap, sizeof(*parts));
+		parts[n] = (const char *)name.p + at;
+		at += strnlen(parts[n], name.n - at) + 1;
+	}
+	if (name.n == 0 || name.p[name.n - 1] != '\0')
+		ret = err_set(err, ERR_FATAL, INDEX_FILE " is damaged: a mailbox has no name");
+	else
+		ret = mailbox_name_from_components(out, parts, n, err);
+	free(parts);
+	return ret;
+}
+
+static void take_box_columns(struct box *box, sqlite3_stmt *st, int at)
+{
+	struct bytes stamp;
+
+	box->attributes = (unsigned)sqlite3_column_int(st, at++);
+	box->token.known = sqlite3_column_int(st, at++) != 0;
+	box->token.uidvalidity = (uint32_t)sqlite3_column_int64(st, at++);
+	box->token.uidnext = (uint32_t)sqlite3_column_int64(st, at++);
+	box->token.messages = (uint32_t)sqlite3_column_int64(st, at++);
+	box->token.highestmodseq = (uint64_t)sqlite3_column_int64(st, at++);
+	box->known = (uint64_t)sqlite3_column_int64(st, at++);
+	box->uidvalidity = (uint32_t)sqlite3_column_int64(st, at++);
+	box->next_uid = (uint32_t)sqlite3_column_int64(st, at++);
+	box->placing_from = (uint32_t)sqlite3_column_int64(st, at++);
+	box->max_source = (uint32_t)sqlite3_column_int64(st, at++);
+	box->stored = (uint64_t)sqlite3_column_int64(st, at++);
+	box->held = (uint64_t)sqlite3_column_int64(st, at++);
+	box->kept = (uint64_t)sqlite3_column_int64(st, at++);
+	box->pending = (uint64_t)sqlite3_column_int64(st, at++);
+	box->digest = (uint64_t)sqlite3_column_int64(st, at++);
+	box->extra = (uint64_t)sqlite3_column_int64(st, at++);
+	box->extra_known = sqlite3_column_int(st, at++) != 0;
+	stamp = index_text(st, at);
+	if (stamp.n == sizeof(box->stamp))
+		memcpy(&box->stamp, stamp.p, stamp.n);
+	box->placed_to = box->placing_from;
+}
+
+int index_load(struct maildir *m, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int got = -1;
+
+	if (sqlite3_prepare_v2(m->db,
+			       "SELECT id, name, wire, delimiter, utf8, directory, moved_from,"
+			       BOX_COLUMNS " FROM mailboxes",
+			       -1, &st, NULL) != SQLITE_OK)
+		return index_fail(m, err);
+	while ((got = index_step(m, st, err)) > 0) {
+		struct box *box = box_new(m);
+
+		box->id = sqlite3_column_int64(st, 0);
+		box->dir = bytes_dup(index_text(st, 5));
+		if (sqlite3_column_type(st, 6) != SQLITE_NULL)
+			box->moved_from = bytes_dup(index_text(st, 6));
+		take_box_columns(box, st, 7);
+		if (take_name(&box->mb.name, index_text(st, 1), index_text(st, 2),
+			      (uint8_t)sqlite3_column_int(st, 3),
+			      sqlite3_column_int(st, 4) != 0, err) < 0) {
+			box_free(m, box);
+			got = -1;
+			break;
+		}
+		box_insert(m, box);
+	}
+	sqlite3_finalize(st);
+	return got;
+}
+
+static void bind_box(sqlite3_stmt *st, int at, const struct box *box)
+{
+	const int64_t values[] = {
+		box->attributes, box->token.known, box->token.uidvalidity, box->token.uidnext,
+		box->token.messages, (int64_t)box->token.highestmodseq, (int64_t)box->known,
+		box->uidvalidity, box->next_uid, box->placing_from, box->max_source,
+		(int64_t)box->stored, (int64_t)box->held, (int64_t)box->kept,
+		(int64_t)box->pending, (int64_t)box->digest, (int64_t)box->extra,
+		box->extra_known,
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		sqlite3_bind_int64(st, at++, values[i]);
+	sqlite3_bind_blob(st, at, &box->stamp, sizeof(box->stamp), SQLITE_STATIC);
+}
+
+int index_save_box(struct maildir *m, struct box *box, struct err *err)
+{
+	sqlite3_stmt *st = index_stmt(m, ST_BOX_UPDATE);
+
+	bind_box(st, 1, box);
+	sqlite3_bind_int64(st, 20, box->id);
+	if (index_run(m, st, err) < 0)
+		return -1;
+	box->dirty = false;
+	return 0;
+}
+
+void index_bind_name(sqlite3_stmt *st, const struct mailbox_name *name, struct bytes text)
+{
+	sqlite3_bind_blob64(st, 1, text.p, text.n, SQLITE_STATIC);
+	if (name->wire.p)
+		sqlite3_bind_blob64(st, 2, name->wire.p, name->wire.n, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, 2);
+	sqlite3_bind_int64(st, 3, name->delimiter);
+	sqlite3_bind_int64(st, 4, name->utf8);
+}
+
+int index_insert_box(struct maildir *m, struct box *box, struct err *err)
+{
+	sqlite3_stmt *st = index_stmt(m, ST_BOX_INSERT);
+	const struct mailbox_name *name = &box->mb.name;
+	struct buf text = BUF_INIT(SIZE_MAX / 4);
+	int ret;
+
+	index_name_bytes(name, &text);
+	index_bind_name(st, name, buf_bytes(&text));
+	sqlite3_bind_text(st, 5, box->dir, -1, SQLITE_STATIC);
+	bind_box(st, 6, box);
+	ret = index_run(m, st, err);
+	if (ret == 0)
+		box->id = sqlite3_last_insert_rowid(m->db);
+	buf_release(&text);
+	return ret;
+}
+
+int index_set_meta(struct maildir *m, const char *key, struct bytes value, struct err *err)
+{
+	sqlite3_stmt *st = index_stmt(m, ST_META_SET);
+
+	index_bind(st, "st", key, value);
+	return index_run(m, st, err);
+}

@@ -1,0 +1,84 @@
+#ifndef BACKENDS_MAILDIR_INDEX_H
+#define BACKENDS_MAILDIR_INDEX_H
+
+#include <sqlite3.h>
+
+#include "backends/maildir/internal.h"
+
+/* `mailcask.db`: every query on it stands in index.c or names one of these statements. */
+#define INDEX_FILE "mailcask.db"
+#define INDEX_SCHEMA 1
+
+enum statement {
+	ST_MESSAGE_INSERT,
+	ST_MESSAGE_BY_UID,
+	ST_MESSAGE_BY_SOURCE,
+	ST_MESSAGES_FROM, /* all rows, in ascending order of uid, from one on */
+	ST_MESSAGE_KEPT_BY_CONTENT,
+	ST_MESSAGE_SET_FLAGS,
+	ST_MESSAGE_SET_STATE,
+	ST_MESSAGE_TAKE, /* a kept row becomes live */
+	ST_MESSAGE_DELETE,
+	ST_REMOVAL_INSERT,
+	ST_REMOVALS,
+	ST_REMOVALS_DONE,
+	ST_REMOVALS_MOVE,
+	ST_BOX_INSERT,
+	ST_BOX_UPDATE,
+	ST_BOX_KNOWN,
+	ST_BOX_SET_KNOWN,
+	ST_BOX_RENAME,
+	ST_BOX_DELETE,
+	ST_HELD,
+	ST_QUARANTINE,
+	ST_QUARANTINE_INSERT,
+	ST_QUARANTINE_DELETE,
+	ST_META_SET,
+	ST_COUNT,
+};
+
+/* Ready to be bound. Reset it (index_done) when finished. */
+sqlite3_stmt *index_stmt(struct maildir *m, enum statement which);
+/*
+ * Bind values in order: 'i' int64_t, 'b' struct bytes (blob), 't' struct bytes (text), 's' C string or NULL,
+ * 'n' nothing (NULL). Bytes are borrowed until the statement is reset.
+ */
+void index_bind(sqlite3_stmt *st, const char *types, ...);
+/* Run it to its end, without looking at rows, and reset it. */
+int index_run(struct maildir *m, sqlite3_stmt *st, struct err *err);
+/* 1 a row, 0 no more (it is reset then), -1 (reset too). */
+int index_step(struct maildir *m, sqlite3_stmt *st, struct err *err);
+void index_done(sqlite3_stmt *st);
+int index_fail(struct maildir *m, struct err *err);
+int index_exec(struct maildir *m, const char *sql, struct err *err);
+
+/* The columns of a ST_MESSAGE... query. */
+void index_row(sqlite3_stmt *st, struct row *out);
+struct bytes index_text(sqlite3_stmt *st, int column);
+
+/* True, with *err set, after a commit failed. */
+bool index_is_broken(const struct maildir *m, struct err *err);
+/* Begin the transaction that commit() ends, unless it is open. */
+int index_begin(struct maildir *m, struct err *err);
+
+/* What the file at `path` (not opened for writing, nothing created) says of itself. */
+enum index_kind { INDEX_NONE, INDEX_OURS };
+int index_identify(const char *path, enum index_kind *kind, struct store_identity *out,
+		   struct err *err);
+/*
+ * Open, making it when `create`. With m->memory the index lives in a temporary file of SQLite's and
+ * starts as a copy of the one in the store, if there is one.
+ */
+int index_open(struct maildir *m, bool create, struct err *err);
+void index_close(struct maildir *m);
+/* Every mailbox, into m->box. */
+int index_load(struct maildir *m, struct err *err);
+int index_save_box(struct maildir *m, struct box *box, struct err *err);
+int index_insert_box(struct maildir *m, struct box *box, struct err *err);
+/* The first four parameters of ST_BOX_INSERT and ST_BOX_RENAME; `text` is of index_name_bytes(). */
+void index_bind_name(sqlite3_stmt *st, const struct mailbox_name *name, struct bytes text);
+/* The columns that hold a name: components, each ended by NUL. */
+void index_name_bytes(const struct mailbox_name *name, struct buf *out);
+int index_set_meta(struct maildir *m, const char *key, struct bytes value, struct err *err);
+
+#endif

@@ -1,0 +1,21 @@
+#ifndef BACKENDS_MAILDIR_READ_H
+#define BACKENDS_MAILDIR_READ_H
+
+#include "backends/maildir/box.h"
+
+/*
+ * A file as the bytes it had on the wire. Without help from the index: a file that holds a CRLF, or
+ * has `,X` in its base name, is exact; in any other a CR goes before each LF.
+ */
+typedef int piece_fn(void *ctx, struct bytes piece, struct err *err);
+
+/* FORM_UNKNOWN is found out from `base` and the content. *size is as on the wire. */
+int read_form(int fd, struct bytes base, enum row_form *form, uint64_t *size, struct err *err);
+/* From the start of the file to its end, in pieces. `fn`'s -1 ends it. */
+int read_wire(int fd, enum row_form form, piece_fn *fn, void *ctx, struct err *err);
+
+int maildir_fetch(struct store *st, struct want *want, size_t n,
+		  const struct message_sink *sink, outcome_fn *report, void *ctx,
+		  struct err *err);
+
+#endif

@@ -1,0 +1,82 @@
+#ifndef TESTS_LIB_CONFORMANCE_H
+#define TESTS_LIB_CONFORMANCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/sync/store.h"
+
+/*
+ * What every test of a store needs: open it again and again as a new run would, put messages in, read all of
+ * it back. Failures of what should work fail the test with the error's text.
+ */
+struct store_under_test {
+	const char *name;
+	const struct store_ops *ops;
+	const char *layout;
+};
+
+/* One store in a temporary directory. */
+struct bench {
+	const struct store_under_test *sut;
+	char *path;
+	struct store_config cfg;
+	struct store *st; /* NULL while closed */
+};
+
+void bench_init(struct bench *b, const struct store_under_test *sut);
+void bench_open(struct bench *b); /* for writing, made when missing */
+void bench_open_as(struct bench *b, enum store_mode mode);
+void bench_close(struct bench *b);
+/* close() and open() as a new run would. */
+void bench_reopen(struct bench *b);
+void bench_release(struct bench *b);
+
+void must(int ret, const struct err *err);
+struct mailbox *bench_mailbox(struct bench *b, const char *name); /* made when missing */
+struct mailbox *bench_find(struct bench *b, const char *name);    /* must be there */
+void bench_commit(struct bench *b);
+
+struct put {
+	struct bytes body;
+	const char *flags; /* as flags_add_list() takes them; NULL: none */
+	const char *date;  /* NULL: a fixed one */
+	size_t piece;      /* bytes per write(); 0: all at once */
+};
+#define PUT_DATE "17-Jul-1996 02:44:25 -0700"
+enum outcome bench_put(struct mailbox *mb, uint32_t source_uid, const struct put *put,
+		       uint32_t *new_uid);
+/* A small message of its own content. */
+enum outcome bench_put_text(struct mailbox *mb, uint32_t source_uid, const char *text);
+
+/* What fetch() gave of one message. */
+struct got {
+	uint32_t uid;
+	struct buf body, flags, date;
+	bool complete;
+	enum outcome what;
+};
+struct gots {
+	struct got *v;
+	size_t n, cap;
+	size_t unknown; /* UIDs reported as not existing */
+	bool complete;
+};
+void bench_fetch(struct mailbox *mb, const struct uidset *set, bool exact, struct gots *out);
+void bench_fetch_all(struct mailbox *mb, struct gots *out);
+void gots_release(struct gots *g);
+
+/* `out` is initialised here. */
+void bench_changes(struct mailbox *mb, struct changes *out);
+/* The flags of an entry as text, in `out`. */
+const char *bench_flags(const struct changes *c, uint32_t id, struct buf *out);
+const struct mailbox_info *bench_info(struct bench *b, const char *name,
+				      struct mailbox_list *list);
+struct uidset set_of(const char *text);
+/* How many live messages, over all of the store. */
+size_t bench_live(struct bench *b);
+
+#endif
