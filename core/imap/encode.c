@@ -321,7 +321,7 @@ void imap_encode_flags(struct imap_encoder *e, const struct flags *flags)
 		return;
 	if (flags_format_imap(flags, &text) > 0 || text.overflow ||
 	    !all_bytes(buf_bytes(&text), is_flag_list_byte)) {
-		err_set(&e->err, ERR_MESSAGE, "a keyword of the message cannot be sent to the server");
+		err_set(&e->err, ERR_MESSAGE, "a keyword of the message cannot be sent");
 	} else {
 		buf_add_byte(&e->wire, '(');
 		buf_add(&e->wire, buf_bytes(&text));

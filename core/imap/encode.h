@@ -57,7 +57,7 @@ struct imap_encoder {
 	struct err err;
 };
 
-/* `max` is the ceiling of the command's bytes, streams not counted (section 2 of the line limits). */
+/* `max` is the ceiling of the command's bytes, streams not counted: servers have line limits. */
 void imap_encoder_init(struct imap_encoder *e, enum imap_literals literals, size_t max);
 /* Wipes, since there may be a secret in it. */
 void imap_encoder_release(struct imap_encoder *e);

@@ -50,7 +50,7 @@ enum imap_token_type {
 	IMAP_TOKEN_CLOSE,
 	IMAP_TOKEN_BRACKET,
 	IMAP_TOKEN_EOL,  /* CRLF or bare LF */
-	IMAP_TOKEN_REST, /* answer to TEXT, PLAIN and LINE: the bytes up to the line end, which is used up */
+	IMAP_TOKEN_REST, /* answer to TEXT, PLAIN, LINE: what stands before the line end */
 	IMAP_TOKEN_BAD,  /* not IMAP; `text` says why. Go on with LINE to the line end, see below */
 };
 
@@ -72,8 +72,8 @@ void imap_lexer_free(struct imap_lexer *lx); /* NULL is allowed */
 
 /*
  * Take bytes from *in, moving it forward over what was used. Returns ERROR only for a literal
- * whose size cannot be known. After BAD the reader either asks for LINE, which skips to
- * the end of the line past literals, or, if `imap_lexer_at_line_start` is already true, goes on with FIRST.
+ * whose size cannot be known. After BAD the reader either asks for LINE, which skips to the end
+ * of the line past literals, or goes on with FIRST if imap_lexer_at_line_start() is true already.
  */
 enum imap_step imap_lexer_next(struct imap_lexer *lx, enum imap_lex_mode mode, struct bytes *in,
 			       struct imap_token *tok, struct err *err);
@@ -83,7 +83,8 @@ bool imap_lexer_at_line_start(const struct imap_lexer *lx);
 
 /*
  * The beginning of the current line (or of the one just ended), at most 256 bytes, without
- * the contents of literals and the line end: for messages about what could not be read. Not escaped.
+ * the contents of literals and the line end: for messages about what could not be read. Not
+ * escaped.
  */
 struct bytes imap_lexer_seen(const struct imap_lexer *lx);
 

@@ -275,7 +275,8 @@ static enum imap_step resync(struct imap_parser *p, struct imap_response *out, s
 		}
 		/* Outside a response a brace is no literal, and taking it for one would
 		 * swallow the lines after it. */
-		p->state = p->state == PARSE_FIRST || p->tagged ? PARSE_SKIP_PLAIN : PARSE_SKIP_LINE;
+		p->state = p->state == PARSE_FIRST || p->tagged ? PARSE_SKIP_PLAIN
+								: PARSE_SKIP_LINE;
 		return IMAP_STEP_MORE;
 	}
 	seen = escape_text(imap_lexer_seen(p->lexer), 256);

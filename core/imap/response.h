@@ -98,7 +98,7 @@ enum imap_code {
 	IMAP_CODE_INUSE,
 	IMAP_CODE_LIMIT,
 	IMAP_CODE_MAILBOXID,    /* args: the id, without parentheses */
-	IMAP_CODE_MESSAGELIMIT, /* number, and uid: the last one that was dealt with, 0 = not said */
+	IMAP_CODE_MESSAGELIMIT, /* number; uid: the last that was dealt with, 0 = not said */
 	IMAP_CODE_MODIFIED,     /* set */
 	IMAP_CODE_NOMODSEQ,
 	IMAP_CODE_NONEXISTENT,
@@ -178,7 +178,7 @@ struct imap_list {
 	struct bytes name;     /* as on the wire, not decoded; never empty for a mailbox */
 	struct bytes old_name; /* OLDNAME; p is NULL when absent */
 	struct bytes child_info; /* CHILDINFO's list, without parentheses; p is NULL when absent */
-	/* The name was not a legal one (unquoted blanks or controls): the rest of the line was taken. */
+	/* The name was not legal (unquoted blanks or controls): the rest of the line was taken. */
 	bool dubious;
 };
 

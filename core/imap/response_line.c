@@ -332,7 +332,8 @@ static enum parse_verdict parse_named(struct imap_parser *p, const struct imap_t
 	}
 	/* A line cut at the ceiling does not end as these must end. */
 	if (bytes_is_nocase(name, "LIST") || bytes_is_nocase(name, "LSUB"))
-		return tok->cut ? imap_parse_bad(p, "LIST too long") : parse_list(p, tok->text, out);
+		return tok->cut ? imap_parse_bad(p, "LIST too long")
+				: parse_list(p, tok->text, out);
 	if (bytes_is_nocase(name, "STATUS"))
 		return tok->cut ? imap_parse_bad(p, "STATUS too long")
 				: parse_status(p, tok->text, out);

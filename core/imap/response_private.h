@@ -16,7 +16,7 @@
  *	FIRST ─ "*" ─> STAR ─ OK.. ─> TEXT             ─> STATUS
  *	               │  ├─ 5 ─> NUMBERED ─ FETCH ─> FETCH_*  ─> BODY_*..., FETCH
  *	               │  │            └─ EXISTS.. ─> LINE     ─> EXISTS...
- *	               │  ├─ SEARCH, ESEARCH, VANISHED ─> their own states, since sets may be large
+ *	               │  ├─ SEARCH, ESEARCH, VANISHED ─> their own states: large sets
  *	               │  └─ anything else ─> LINE             ─> LIST, FLAGS, ..., OTHER
  *	      ├─ "+" ─> CONTINUE                       ─> CONTINUE
  *	      └─ tag ─> TAG ─ OK.. ─> TEXT             ─> TAGGED

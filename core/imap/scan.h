@@ -30,7 +30,7 @@ bool imap_scan_astring(struct imap_scan *s, struct bytes *out);
 /* As astring, but an unquoted NIL leaves out->p NULL. */
 bool imap_scan_nstring(struct imap_scan *s, struct bytes *out);
 bool imap_scan_u64(struct imap_scan *s, uint64_t *out);
-/* What stands between the next pair of parentheses, nested ones and quoted strings included, as sent. */
+/* What stands between the next pair of parentheses, as sent; at most 32 deep. */
 bool imap_scan_list(struct imap_scan *s, struct bytes *out);
 /* Pass over one value of any kind, at most 32 lists deep. */
 bool imap_scan_skip(struct imap_scan *s);
@@ -43,8 +43,8 @@ struct imap_namespace {
 	struct bytes prefix; /* as on the wire, borrowed from the text */
 };
 /*
- * Read the text of `* NAMESPACE` in place. At most `max` are stored, *n says how many. False when it
- * is not one; what came before the fault is stored all the same.
+ * Read the text of `* NAMESPACE` in place. At most `max` are stored, *n says how many. False when
+ * it is not one; what came before the fault is stored all the same.
  */
 bool imap_scan_namespaces(struct imap_scan *s, struct imap_namespace *out, size_t max, size_t *n);
 

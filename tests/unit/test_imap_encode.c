@@ -15,7 +15,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BYTES(text) { .p = (const uint8_t *)(text), .n = sizeof(text) - 1 }
 
-/* The finished command: `+` where an answer is awaited, <n> for a stream, [[...]] around secrets. */
+/* The finished command: `+` where it waits, <n> for a stream, [[...]] around secrets. */
 static void show(struct imap_encoder *e, struct buf *out)
 {
 	for (size_t i = 0; i < imap_encoder_count(e); i++) {
