@@ -22,7 +22,7 @@ struct proc_opts {
 struct proc_result {
 	int status;
 	struct buf out, err; /* use buf_str() */
-	long max_rss_kb;     /* largest resident memory of the program */
+	long max_rss_kb; /* largest resident memory, its last 10 ms perhaps left out */
 };
 
 /* Run to the end, collecting what it prints. `argv` is NULL-terminated. `opts` may be NULL. */

@@ -54,6 +54,25 @@ static void test_much_output_on_both_sides_does_not_block(void **state)
 	free(big);
 }
 
+static void test_memory_is_the_programs_own(void **state)
+{
+	size_t n = (size_t)100 << 20;
+	char *big = xmalloc(n);
+	struct proc_result res;
+
+	(void)state;
+	memset(big, 1, n); /* a fork of this has all of it */
+	proc_runl(&res, NULL, "cat", NULL); /* waits for its stdin to close */
+	assert_in_range(res.max_rss_kb, 1, 50 << 10);
+	proc_result_release(&res);
+	free(big);
+	proc_runl(&res, NULL, "sh", "-c", "a=$(head -c 60000000 /dev/zero | tr '\\0' x); echo ${#a}",
+		  NULL);
+	assert_string_equal(buf_str(&res.out), "60000000\n");
+	assert_true(res.max_rss_kb > 50 << 10);
+	proc_result_release(&res);
+}
+
 static void test_waiting_has_a_deadline_and_a_group_dies_whole(void **state)
 {
 	static const char *const argv[] = { "sh", "-c", "sleep 100 & sleep 100", NULL };
@@ -202,6 +221,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_program_gives_status_output_and_errors),
 		cmocka_unit_test(test_much_output_on_both_sides_does_not_block),
+		cmocka_unit_test(test_memory_is_the_programs_own),
 		cmocka_unit_test(test_waiting_has_a_deadline_and_a_group_dies_whole),
 		cmocka_unit_test(test_a_forked_child_ends_by_signal_or_by_itself),
 		cmocka_unit_test(test_polling_ends_when_ready_or_at_the_deadline),
