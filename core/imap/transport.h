@@ -34,7 +34,6 @@ enum transport_io {
 enum { TRANSPORT_READ = 1 << 0, TRANSPORT_WRITE = 1 << 1 };
 
 struct transport_ops {
-	const char *name;
 	/* Go on with connecting or shaking hands until TRANSPORT_OK. Called again after every wait. */
 	enum transport_io (*open)(struct transport *t, struct err *err);
 	/* Read 1 to `max` bytes into `p`; *n is how many. */
@@ -116,8 +115,6 @@ struct transport_tls_settings {
 struct transport *transport_tls_new(struct transport *lower,
 				    const struct transport_tls_settings *set, struct err *err);
 
-/* What `pin` would have to be for the peer of an open TLS transport. Owned by the caller. */
-char *transport_tls_peer_pin(struct transport *tls);
 
 /*
  * A stream whose other end is the test itself. `peer` is called with everything that is written and

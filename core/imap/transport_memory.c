@@ -81,7 +81,6 @@ static void memory_free(struct transport *t)
 }
 
 static const struct transport_ops memory_ops = {
-	.name = "memory",
 	.open = memory_open,
 	.read = memory_read,
 	.write = memory_write,

@@ -195,7 +195,6 @@ static void tcp_free(struct transport *t)
 }
 
 static const struct transport_ops tcp_ops = {
-	.name = "tcp",
 	.open = tcp_open,
 	.read = tcp_read,
 	.write = tcp_write,

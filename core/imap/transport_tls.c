@@ -316,7 +316,6 @@ static void tls_free(struct transport *t)
 }
 
 static const struct transport_ops tls_ops = {
-	.name = "tls",
 	.open = tls_open,
 	.read = tls_read,
 	.write = tls_write,
@@ -371,7 +370,7 @@ static int set_peer(struct tls *tls, const char *host, struct err *err)
 	} else {
 		X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 		ok = X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
-		     SSL_set_tlsext_host_name(tls->ssl, host) == 1;
+		     SSL_set_tlsext_host_name(tls->ssl, tls->host) == 1;
 	}
 	return ok == 1 ? 0 : err_set(err, ERR_CONFIG, "host %s: %s", host, openssl_reason());
 }
@@ -431,9 +430,4 @@ struct transport *transport_tls_new(struct transport *lower,
 		return NULL;
 	}
 	return &tls->base;
-}
-
-char *transport_tls_peer_pin(struct transport *t)
-{
-	return tls_of(t)->peer_pin ? xstrdup(tls_of(t)->peer_pin) : NULL;
 }

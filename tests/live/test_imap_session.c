@@ -231,6 +231,45 @@ static void test_the_pin_that_a_refusal_names_is_accepted_and_no_other(void **st
 	server = usual;
 }
 
+static void test_a_client_certificate_is_shown_when_there_is_one(void **state)
+{
+	const struct dovecot_opts opts = { .extra = "ssl_verify_client_cert = yes\n"
+						    "ssl_require_crl = no\n"
+						    "auth_ssl_require_client_cert = yes\n" };
+	struct dovecot *usual = server;
+	struct buf extra = BUF_INIT(4096);
+	struct dovecot_opts with_ca = opts;
+	char *dir = xstrdup(usual->ca_file);
+	char *cert, *key;
+	struct err err = { 0 };
+	struct fixture f;
+
+	(void)state;
+	*strrchr(dir, '/') = 0;
+	cert = path_join(dir, "good.pem"); /* signed by the CA: as good for a client */
+	key = path_join(dir, "srv.key");
+	buf_addf(&extra, "%sssl_ca = <%s\n", opts.extra, usual->ca_file);
+	with_ca.extra = buf_str(&extra);
+	server = dovecot_start(&with_ca);
+
+	fixture_init(&f, "alice", IMAP_TLS_IMPLICIT);
+	assert_int_equal(fixture_open(&f, &err), -1);
+	fixture_release(&f);
+
+	fixture_init(&f, "alice", IMAP_TLS_IMPLICIT);
+	f.account.tls_client_cert = cert;
+	f.account.tls_client_key = key;
+	OK(fixture_open(&f, &err_));
+	fixture_release(&f);
+
+	dovecot_stop(server);
+	server = usual;
+	buf_release(&extra);
+	free(cert);
+	free(key);
+	free(dir);
+}
+
 static void test_nobody_there_is_a_reason_to_try_again(void **state)
 {
 	struct fixture f;
@@ -469,6 +508,7 @@ int main(void)
 		cmocka_unit_test(test_a_wrong_password_is_final),
 		cmocka_unit_test(test_a_certificate_must_be_trusted_and_for_this_host),
 		cmocka_unit_test(test_the_pin_that_a_refusal_names_is_accepted_and_no_other),
+		cmocka_unit_test(test_a_client_certificate_is_shown_when_there_is_one),
 		cmocka_unit_test(test_nobody_there_is_a_reason_to_try_again),
 		cmocka_unit_test(test_a_mute_server_does_not_hold_us),
 		cmocka_unit_test(test_the_stop_flag_ends_waiting),
