@@ -72,7 +72,6 @@ static void keep_byte(struct imap_trace *t, uint8_t c)
 		t->tail_held--;
 	}
 	t->tail[t->tail_held++] = c;
-	t->line_size++;
 }
 
 static void end_line(struct imap_trace *t)
@@ -88,7 +87,7 @@ static void end_line(struct imap_trace *t)
 			t->held--;
 		return;
 	}
-	if (line.n && t->line_size == t->held && line.p[line.n - 1] == '\r')
+	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
 	if (t->level == IMAP_TRACE_ALL || status)
 		imap_trace_line(t, 'S', line);
@@ -116,5 +115,5 @@ void imap_trace_received(struct imap_trace *t, struct bytes data)
 void imap_trace_reset(struct imap_trace *t)
 {
 	t->held = t->tail_held = 0;
-	t->line_size = t->skip = 0;
+	t->skip = 0;
 }

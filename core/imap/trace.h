@@ -31,7 +31,6 @@ struct imap_trace {
 	uint32_t held;      /* of them in `line` */
 	uint8_t tail[24];   /* the last bytes of the line, where a literal is announced */
 	uint32_t tail_held;
-	uint64_t line_size; /* since the line began or the last literal ended */
 	uint64_t skip;      /* bytes of a literal still to come */
 };
 
