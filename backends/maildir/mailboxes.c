@@ -93,7 +93,9 @@ int maildir_create(struct store *st, const struct mailbox_name *name, unsigned a
 		box = new_box(m, name, choose_dir(m, name));
 		box->attributes = attributes;
 		box->extra_known = is_fresh(box);
-		if (selectable && box_make_dirs(box, err) < 0) {
+		/* Directories without a row: a run was stopped before it committed them. */
+		if (selectable && (box_make_dirs(box, err) < 0 ||
+				   (!box->extra_known && maildir_clean_tmp(box, err) < 0))) {
 			box_free(m, box);
 			return -1;
 		}

@@ -327,13 +327,17 @@ static int remove_litter(void *ctx, enum box_dir dir, struct bytes name)
 	return 0;
 }
 
-static int clean_tmp(struct maildir *m, struct err *err)
+int maildir_clean_tmp(struct box *box, struct err *err)
+{
+	return box_each_file(box, DIR_TMP, remove_litter, box, err);
+}
+
+static int clean_all(struct maildir *m, struct err *err)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		struct box *box = m->box[i];
 
-		if (!(box->attributes & MAILBOX_NOSELECT) &&
-		    box_each_file(box, DIR_TMP, remove_litter, box, err) < 0)
+		if (!(box->attributes & MAILBOX_NOSELECT) && maildir_clean_tmp(box, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -348,5 +352,5 @@ int maildir_settle(struct maildir *m, struct err *err)
 		if (write_transaction(m, err) < 0)
 			return -1;
 	}
-	return m->unclean ? clean_tmp(m, err) : 0;
+	return m->unclean ? clean_all(m, err) : 0;
 }
