@@ -43,6 +43,7 @@ struct imap_account {
 	void *password_ctx;
 	int64_t timeout_ms;             /* for connecting, and for silence while waiting; 0: 60 s */
 	const char *disable_extensions; /* "QRESYNC, MOVE": as if not advertised */
+	unsigned connections; /* at most so many sessions at once, by those who use several; 0: 4 */
 };
 
 #endif
