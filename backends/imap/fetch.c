@@ -1,0 +1,678 @@
+#include <stdlib.h>
+
+#include "core/base/mem.h"
+
+#include "backends/imap/fetch_private.h"
+
+/*
+ * What to ask next, and what became of what was asked. The way of a message:
+ *
+ *   todo --> chunk --> settled                         delivered, as nearly all are
+ *             |  \-- answered OK, but not about it --> missing --> (presence) --> singles
+ *             |  \-- refused as a whole -------------> redo, halved until one is left
+ *             \----- line lost ----------------------> todo; after three times: isolated
+ *
+ * singles and isolated end settled, as delivered, unknown or refused.
+ *
+ * How the commands are cut: sizes are not known in advance, and asking for them would cost a pass over
+ * all messages. A chunk takes CHUNK_BYTES by the mean size seen so far, and a mailbox is cut at
+ * all only while the number of commands stays below one for each mailbox plus one for each
+ * COMMAND_BYTES to be expected.
+ */
+#define CHUNK_BYTES ((uint64_t)16 << 20)
+#define COMMAND_BYTES ((uint64_t)8 << 20)
+/* While no size is known: */
+#define FIRST_CHUNK 2048
+#define FIRST_CHUNK_LEAST 128
+#define LEAST_SIZE 1024 /* what a message is at least expected to have */
+
+#define SHARED_DEPTH 2      /* chunks ahead per connection in a mailbox that others work on, too */
+#define SINGLES_MAX 64      /* more than these are asked again in chunks first */
+#define REFUSALS_MAX 40     /* in a row: this mailbox gives nothing today */
+#define CUTS_MAX 3
+#define MESSAGES_PER_CONNECTION 2000
+#define BYTES_PER_CONNECTION ((uint64_t)32 << 20)
+
+/* --- the fate of messages --- */
+
+void box_settle(struct fetch_box *b, struct chunk *k, uint32_t uid, enum outcome what,
+		const struct err *why)
+{
+	struct fetch *f = b->fetch;
+
+	uidset_add(k ? &k->got : &b->settled, uid);
+	if (what == OUTCOME_DONE) {
+		b->delivered++;
+		b->refusals = 0;
+		f->messages++;
+		f->expected -= f->expected > 0;
+	}
+	f->job.progress++;
+	/* A message that is not there is news only to who knew that it was. */
+	if (what != OUTCOME_UID_UNKNOWN || b->want->exact)
+		f->report(f->ctx, b->want->tag, uid, what, 0, why);
+}
+
+static void box_end(struct fetch_box *b)
+{
+	if (b->over)
+		return;
+	b->over = true;
+	b->fetch->rests -= !uidset_is_empty(&b->todo);
+	b->fetch->left--;
+	b->fetch->job.progress++;
+}
+
+static void box_fail(struct fetch_box *b, const struct err *err)
+{
+	if (b->over)
+		return;
+	b->want->err = *err;
+	if (b->want->err.kind == ERR_MISSING || b->want->err.kind == ERR_MESSAGE)
+		b->want->err.kind = ERR_MAILBOX;
+	box_end(b);
+}
+
+static void todo_add(struct fetch_box *b, const struct uidset *set)
+{
+	if (uidset_is_empty(set))
+		return;
+	b->fetch->rests += uidset_is_empty(&b->todo);
+	uidset_union(&b->todo, &b->todo, set);
+}
+
+static void todo_subtract(struct fetch_box *b, const struct uidset *set)
+{
+	bool was = !uidset_is_empty(&b->todo);
+
+	uidset_subtract(&b->todo, &b->todo, set);
+	b->fetch->rests -= was && uidset_is_empty(&b->todo);
+}
+
+static void redo_add(struct fetch_box *b, struct uidset *set)
+{
+	b->redo = xgrow(b->redo, b->n_redo, &b->cap_redo, sizeof(*b->redo));
+	uidset_init(&b->redo[b->n_redo]);
+	uidset_swap(&b->redo[b->n_redo++], set);
+}
+
+/* --- what is next for a mailbox --- */
+
+enum step { STEP_NONE, STEP_REDO, STEP_TODO, STEP_SINGLE, STEP_SEARCH, STEP_CROSS_CHECK,
+	    STEP_PRESENCE, STEP_ISOLATED, STEP_END };
+
+/* Nothing came between LIST and EXAMINE or left since, and all that is there was settled. */
+static bool count_proves_all(const struct fetch_box *b)
+{
+	return b->examined && !b->doubtful && b->exists_known &&
+	       (uint64_t)b->uid_next == (uint64_t)uidset_max(b->want->set) + 1 &&
+	       uidset_count(&b->settled) == b->exists;
+}
+
+static enum step step_to_members(const struct fetch_box *b)
+{
+	return b->search_failed ? STEP_CROSS_CHECK : STEP_SEARCH;
+}
+
+static enum step box_next(const struct fetch_box *b)
+{
+	if (b->over)
+		return STEP_NONE;
+	if (b->n_redo)
+		return STEP_REDO;
+	if (b->search_first && !b->members_known)
+		return b->under_way ? STEP_NONE : step_to_members(b);
+	if (!uidset_is_empty(&b->todo))
+		return STEP_TODO;
+	if (!uidset_is_empty(&b->singles))
+		return STEP_SINGLE;
+	if (b->under_way)
+		return STEP_NONE;
+	if (!b->members_known && !count_proves_all(b))
+		return step_to_members(b);
+	if (!uidset_is_empty(&b->missing))
+		return STEP_PRESENCE;
+	return uidset_is_empty(&b->isolated) ? STEP_END : STEP_ISOLATED;
+}
+
+static void box_check_end(struct fetch_box *b)
+{
+	if (box_next(b) != STEP_END)
+		return;
+	b->want->complete = true;
+	box_end(b);
+}
+
+/* --- EXAMINE --- */
+
+struct opening {
+	struct fetch_box *box;
+	struct connection *conn;
+};
+
+static void take_numbers(struct fetch_box *b, const struct imap_mailbox *m)
+{
+	if (b->examined && (b->exists != m->exists || b->uid_next != m->uid_next))
+		b->doubtful = true;
+	if (b->examined)
+		return;
+	b->examined = true;
+	b->exists = m->exists;
+	b->exists_known = m->exists_known;
+	b->uid_next = m->uid_next ? m->uid_next : b->mb->token.uidnext;
+}
+
+static void on_opened(void *ctx, const struct imap_result *r)
+{
+	struct opening *o = ctx;
+	struct fetch_box *b = o->box;
+	const struct token *told = &b->mb->token;
+	struct err err;
+
+	if (r->outcome == IMAP_DONE_LOST) {
+		o->conn->lost_head = true; /* whatever comes next was not begun */
+	} else if (r->outcome != IMAP_DONE_OK) {
+		if (o->conn->opened == b->mb)
+			o->conn->opened = NULL;
+		box_fail(b, r->err);
+	} else if (told->known && told->uidvalidity != r->mailbox->uid_validity &&
+		   r->mailbox->uid_validity) {
+		err_set(&err, ERR_MAILBOX, "the server changed its UIDVALIDITY from %u to %u "
+			"meanwhile; the next run looks again", told->uidvalidity,
+			r->mailbox->uid_validity);
+		box_fail(b, &err);
+	} else {
+		take_numbers(b, r->mailbox);
+	}
+	free(o);
+}
+
+static int open_box(struct fetch_box *b, struct connection *c, struct err *err)
+{
+	struct opening *o;
+
+	if (c->opened == b->mb)
+		return 0;
+	o = xcalloc(1, sizeof(*o));
+	*o = (struct opening){ .box = b, .conn = c };
+	c->opened = b->mb;
+	if (imap_select(c->session, buf_bytes(&b->mb->wire), true, on_opened, o, err) == 0)
+		return 0;
+	c->opened = NULL;
+	free(o);
+	return -1;
+}
+
+/* --- cutting --- */
+
+static uint64_t mean_size(const struct fetch *f)
+{
+	return f->messages >= 16 ? f->bytes / f->messages + 1 : 0;
+}
+
+/* How many messages of the mailbox were not asked for yet, as far as that can be told. */
+static uint64_t box_rest(const struct fetch_box *b)
+{
+	uint64_t members = uidset_count(&b->todo), had = b->delivered;
+
+	if (b->members_known || !b->want->expect)
+		return members;
+	return b->want->expect > had && b->want->expect - had < members ? b->want->expect - had
+									: members;
+}
+
+/* One more command than mailboxes need, without having sent too many in the end? */
+static bool may_cut(const struct fetch *f)
+{
+	uint64_t mean = mean_size(f);
+	uint64_t bytes = f->bytes + f->expected * (mean ? mean / 2 : LEAST_SIZE);
+	uint64_t allowed = f->n + (bytes ? (bytes + COMMAND_BYTES - 1) / COMMAND_BYTES : 1);
+
+	return f->commands + f->rests + 1 <= allowed;
+}
+
+/* How many members of `todo` the next chunk takes. */
+static uint64_t chunk_members(const struct fetch_box *b)
+{
+	uint64_t members = uidset_count(&b->todo), rest = box_rest(b), mean = mean_size(b->fetch);
+	uint64_t take = mean ? CHUNK_BYTES / mean + 1 : rest / 2;
+
+	if (!mean && take > FIRST_CHUNK)
+		take = FIRST_CHUNK;
+	if ((!mean && take < FIRST_CHUNK_LEAST) || rest <= take + take / 2 ||
+	    !may_cut(b->fetch))
+		return members;
+	/* Where only an upper bound of the set is known, its members are spread over it. */
+	take = take * members / rest;
+	return take ? take : 1;
+}
+
+/* Move the first `n` members of `todo` to `out`, fewer where the command would get too long. */
+static void take_members(struct fetch_box *b, uint64_t n, size_t budget, struct uidset *out)
+{
+	struct uidset_split split = { .budget = budget };
+	struct uidset first = UIDSET_INIT;
+
+	uidset_add_range(&first, uidset_min(&b->todo),
+			 n < uidset_count(&b->todo) ? uidset_select(&b->todo, (uint32_t)n)
+						    : uidset_max(&b->todo));
+	uidset_intersect(&first, &first, &b->todo);
+	split.set = &first;
+	uidset_split_next(&split, out);
+	todo_subtract(b, out);
+	uidset_release(&first);
+}
+
+static void take_first(struct uidset *from, struct uidset *out)
+{
+	uint32_t uid = uidset_min(from);
+
+	uidset_remove(from, uid);
+	uidset_add(out, uid);
+}
+
+/* --- asking --- */
+
+static struct chunk *chunk_for(struct fetch_box *b, struct connection *c, enum step step)
+{
+	struct chunk *k = xcalloc(1, sizeof(*k));
+
+	k->box = b;
+	k->conn = c;
+	switch (step) {
+	case STEP_REDO:
+		uidset_swap(&k->asked, &b->redo[--b->n_redo]);
+		break;
+	case STEP_TODO:
+		take_members(b, chunk_members(b), imap_session_set_budget(c->session), &k->asked);
+		break;
+	case STEP_SINGLE:
+		k->kind = CHUNK_SINGLE;
+		take_first(&b->singles, &k->asked);
+		break;
+	case STEP_ISOLATED:
+		k->kind = CHUNK_ISOLATED;
+		take_first(&b->isolated, &k->asked);
+		break;
+	case STEP_PRESENCE:
+		k->kind = CHUNK_PRESENCE;
+		uidset_copy(&k->asked, &b->missing);
+		break;
+	default:
+		k->kind = step == STEP_SEARCH ? CHUNK_SEARCH : CHUNK_PRESENCE;
+		uidset_copy(&k->asked, b->want->set);
+		break;
+	}
+	return k;
+}
+
+static void box_ask(struct fetch_box *b, struct connection *c, enum step step)
+{
+	struct chunk *k;
+	struct err err;
+
+	if (open_box(b, c, &err) < 0) {
+		box_fail(b, &err);
+		return;
+	}
+	k = chunk_for(b, c, step);
+	b->fetch->commands += k->kind == CHUNK_BODIES;
+	b->under_way++;
+	c->load++;
+	c->alone = k->kind == CHUNK_ISOLATED;
+	if (chunk_submit(k, &err) < 0) {
+		b->under_way--;
+		c->load--;
+		c->alone = false;
+		box_fail(b, &err);
+	}
+}
+
+/* --- what came of it --- */
+
+static bool is_gone_code(const struct imap_result *r)
+{
+	return r->status && r->status->code == IMAP_CODE_EXPUNGEISSUED;
+}
+
+/* The line was lost while this message was coming: after the third time it goes last, alone. */
+static void note_cut(struct fetch_box *b, uint32_t uid)
+{
+	struct cut *c = NULL;
+	struct uidset one = UIDSET_INIT;
+
+	for (size_t i = 0; i < b->n_cuts; i++)
+		if (b->cuts[i].uid == uid)
+			c = &b->cuts[i];
+	if (!c) {
+		b->cuts = xgrow(b->cuts, b->n_cuts, &b->cap_cuts, sizeof(*b->cuts));
+		c = &b->cuts[b->n_cuts++];
+		*c = (struct cut){ .uid = uid };
+	}
+	if (++c->times < CUTS_MAX)
+		return;
+	uidset_add(&one, uid);
+	todo_subtract(b, &one);
+	uidset_remove(&b->singles, uid);
+	uidset_add(&b->isolated, uid);
+	uidset_release(&one);
+	b->fetch->job.progress++;
+}
+
+static void chunk_lost(struct fetch_box *b, struct chunk *k, const struct uidset *rest,
+		       const struct imap_result *r)
+{
+	bool was_head = !k->conn->lost_head;
+	struct err err;
+
+	k->conn->lost_head = true;
+	switch (k->kind) {
+	case CHUNK_ISOLATED:
+		if (!was_head || uidset_is_empty(rest))
+			break;
+		err_set(&err, ERR_MESSAGE, "the connection is lost whenever it is fetched: %s",
+			r->err->text);
+		box_settle(b, NULL, uidset_min(rest), OUTCOME_REFUSED, &err);
+		return;
+	case CHUNK_SINGLE:
+		uidset_union(&b->singles, &b->singles, rest);
+		break;
+	case CHUNK_BODIES:
+		b->fetch->commands--;
+		todo_add(b, rest);
+		/* It is the members that are needed to find the one that breaks the line. */
+		if (was_head && !k->cut_uid && uidset_is_empty(&k->got) && !b->members_known)
+			b->search_first = true;
+		break;
+	default:
+		return;
+	}
+	if (k->kind == CHUNK_ISOLATED)
+		uidset_union(&b->isolated, &b->isolated, rest);
+	else if (was_head && !uidset_is_empty(rest) && (k->cut_uid || b->members_known))
+		note_cut(b, k->cut_uid ? k->cut_uid : uidset_min(rest));
+}
+
+static void settle_single(struct fetch_box *b, uint32_t uid, const struct imap_result *r)
+{
+	struct err err;
+
+	if (is_gone_code(r)) {
+		box_settle(b, NULL, uid, OUTCOME_UID_UNKNOWN, NULL);
+	} else if (r->outcome != IMAP_DONE_OK) {
+		err = *r->err;
+		err.kind = ERR_MESSAGE;
+		box_settle(b, NULL, uid, OUTCOME_REFUSED, &err);
+	} else if (uidset_has(&b->present, uid)) {
+		err_set(&err, ERR_MESSAGE, "the server lists it, says OK, and gives no content");
+		box_settle(b, NULL, uid, OUTCOME_REFUSED, &err);
+	} else {
+		box_settle(b, NULL, uid, OUTCOME_UID_UNKNOWN, NULL);
+	}
+}
+
+/* Refused as a whole: halve it, to find out which message it is about. */
+static void bisect(struct fetch_box *b, struct uidset *rest)
+{
+	struct uidset low = UIDSET_INIT;
+	uint32_t middle = uidset_select(rest, (uint32_t)(uidset_count(rest) / 2));
+
+	uidset_add_range(&low, 1, middle);
+	uidset_intersect(&low, &low, rest);
+	uidset_subtract(rest, rest, &low);
+	redo_add(b, rest);
+	redo_add(b, &low);
+}
+
+static void chunk_refused(struct fetch_box *b, struct uidset *rest, const struct imap_result *r)
+{
+	if (++b->refusals > REFUSALS_MAX)
+		box_fail(b, r->err);
+	else if (!b->members_known)
+		b->doubtful = true; /* the search says what to ask again */
+	else if (uidset_count(rest) == 1)
+		settle_single(b, uidset_min(rest), r);
+	else if (!uidset_is_empty(rest))
+		bisect(b, rest);
+}
+
+static void bodies_done(struct fetch_box *b, struct uidset *rest, const struct imap_result *r)
+{
+	if (r->outcome != IMAP_DONE_OK && !is_gone_code(r))
+		chunk_refused(b, rest, r);
+	else if (b->members_known)
+		uidset_union(&b->missing, &b->missing, rest);
+}
+
+/* The members are known now, and these were not had yet: left out of an answer, or not asked for. */
+static void take_members_to_ask(struct fetch_box *b, const struct uidset *rest)
+{
+	bool asked_all = uidset_is_empty(&b->todo);
+
+	todo_subtract(b, b->want->set);
+	if (asked_all && uidset_count(rest) <= SINGLES_MAX)
+		uidset_union(&b->missing, &b->missing, rest);
+	else
+		todo_add(b, rest);
+}
+
+/* After PRESENCE: the members when nothing else told them, else who deserves to be asked for singly. */
+static void presence_done(struct fetch_box *b, const struct chunk *k, const struct imap_result *r)
+{
+	if (r->outcome != IMAP_DONE_OK && !is_gone_code(r)) /* not known, so nothing is gone */
+		uidset_union(&b->present, &b->present, &k->asked);
+	if (b->members_known) {
+		uidset_union(&b->singles, &b->singles, &b->missing);
+		uidset_clear(&b->missing);
+	} else if (r->outcome != IMAP_DONE_OK) {
+		box_fail(b, r->err);
+	} else {
+		struct err err;
+
+		struct uidset rest = UIDSET_INIT;
+		bool none = uidset_is_empty(&b->present) && uidset_is_empty(&b->settled);
+
+		b->members_known = true;
+		uidset_intersect(&rest, &b->present, b->want->set);
+		uidset_subtract(&rest, &rest, &b->settled);
+		take_members_to_ask(b, &rest);
+		uidset_release(&rest);
+		if (!none)
+			return;
+		err_set(&err, ERR_MAILBOX, "the server says there are %u messages and shows none",
+			b->exists);
+		box_fail(b, &err);
+	}
+}
+
+static void chunk_leaves(struct fetch_box *b, struct chunk *k)
+{
+	k->conn->load--;
+	k->conn->alone = false;
+	b->under_way--;
+	uidset_union(&b->settled, &b->settled, &k->got);
+}
+
+void box_chunk_done(struct fetch_box *b, struct chunk *k, const struct imap_result *r)
+{
+	struct uidset rest = UIDSET_INIT;
+
+	chunk_leaves(b, k);
+	uidset_subtract(&rest, &k->asked, &b->settled);
+	if (b->over || b->fetch->failed)
+		;
+	else if (r->outcome == IMAP_DONE_LOST)
+		chunk_lost(b, k, &rest, r);
+	else if (k->kind == CHUNK_PRESENCE)
+		presence_done(b, k, r);
+	else if (k->kind == CHUNK_BODIES)
+		bodies_done(b, &rest, r);
+	else if (!uidset_is_empty(&rest))
+		settle_single(b, uidset_min(&rest), r);
+	uidset_release(&rest);
+	box_check_end(b);
+}
+
+void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
+	       const struct imap_result *r)
+{
+	struct uidset rest = UIDSET_INIT;
+	struct err err;
+
+	chunk_leaves(b, k);
+	if (b->over || b->fetch->failed || r->outcome == IMAP_DONE_LOST)
+		return;
+	if (!found || r->damaged) {
+		if (!found)
+			err = *r->err;
+		else
+			err_set(&err, ERR_MAILBOX, "the server's list of messages is unreadable");
+		box_fail(b, &err);
+		return;
+	}
+	b->fetch->job.progress++;
+	if (uidset_is_empty(found) && (b->exists || !b->exists_known)) {
+		b->search_failed = true; /* some servers find nothing, and say OK */
+		return;
+	}
+	b->members_known = true;
+	uidset_intersect(&rest, found, b->want->set);
+	uidset_subtract(&rest, &rest, &b->settled);
+	take_members_to_ask(b, &rest);
+	uidset_release(&rest);
+	box_check_end(b);
+}
+
+/* --- for the pool --- */
+
+static bool can_go_on(const struct fetch_box *b, const struct connection *c, enum step *step)
+{
+	*step = box_next(b);
+	if (*step == STEP_NONE || *step == STEP_END)
+		return false;
+	if (*step == STEP_ISOLATED)
+		return c->load == 0;
+	/* Leave some to the others. */
+	return *step != STEP_TODO || c->load < SHARED_DEPTH || !b->under_way;
+}
+
+/* The mailbox that is open, else one nobody works on, else a share of any. */
+static bool fetch_feed(void *ctx, struct connection *c)
+{
+	struct fetch *f = ctx;
+	struct fetch_box *best = NULL;
+	enum step step = STEP_NONE, best_step = STEP_NONE;
+
+	for (size_t i = 0; i < f->n; i++) {
+		struct fetch_box *b = &f->box[i];
+
+		if (!can_go_on(b, c, &step))
+			continue;
+		if (c->opened == b->mb) {
+			best = b;
+			best_step = step;
+			break;
+		}
+		if (!best || (best->under_way && !b->under_way)) {
+			best = b;
+			best_step = step;
+		}
+	}
+	if (!best)
+		return false;
+	box_ask(best, c, best_step);
+	return true;
+}
+
+static bool fetch_done(void *ctx)
+{
+	const struct fetch *f = ctx;
+
+	return f->failed || f->left == 0;
+}
+
+static size_t fetch_wants(void *ctx)
+{
+	const struct fetch *f = ctx;
+	uint64_t by_count = f->expected / MESSAGES_PER_CONNECTION;
+	uint64_t by_bytes = f->expected * mean_size(f) / BYTES_PER_CONNECTION;
+
+	return 1 + (size_t)(by_count > by_bytes ? by_count : by_bytes);
+}
+
+static void box_init(struct fetch_box *b, struct fetch *f, struct want *want)
+{
+	*b = (struct fetch_box){ .fetch = f, .want = want, .members_known = want->exact,
+				 .mb = (struct imap_mailbox_handle *)want->mailbox };
+	want->complete = false;
+	want->err = (struct err){ .kind = ERR_NONE };
+	f->left++;
+	f->expected += want->expect;
+	todo_add(b, want->set);
+	if (uidset_is_empty(want->set)) {
+		want->complete = true;
+		box_end(b);
+	}
+}
+
+/* What was known to be there and did not come. */
+static void report_unanswered(struct fetch_box *b, const struct err *why)
+{
+	struct uidset rest = UIDSET_INIT;
+	struct uidset_iter it;
+	struct err never;
+	uint32_t uid;
+
+	if (b->want->complete)
+		return;
+	if (b->want->err.kind == ERR_NONE)
+		b->want->err = *why;
+	if (b->want->exact)
+		uidset_subtract(&rest, b->want->set, &b->settled);
+	if (uidset_iter_init(&it, &rest, NULL, NULL, &never) == 0)
+		while (uidset_iter_next(&it, &uid))
+			b->fetch->report(b->fetch->ctx, b->want->tag, uid, OUTCOME_NO_ANSWER, 0,
+					 &b->want->err);
+	uidset_release(&rest);
+}
+
+static void box_release(struct fetch_box *b)
+{
+	uidset_release(&b->todo);
+	while (b->n_redo)
+		uidset_release(&b->redo[--b->n_redo]);
+	free(b->redo);
+	uidset_release(&b->missing);
+	uidset_release(&b->singles);
+	uidset_release(&b->isolated);
+	uidset_release(&b->present);
+	uidset_release(&b->settled);
+	free(b->cuts);
+}
+
+int imap_store_fetch(struct store *base, struct want *want, size_t n, const struct message_sink *sink,
+		     outcome_fn *report, void *ctx, struct err *err)
+{
+	struct fetch f = { .st = imap_of(base), .n = n, .sink = sink, .report = report, .ctx = ctx };
+	int ret;
+
+	f.job = (struct pool_job){ .feed = fetch_feed, .done = fetch_done, .wants = fetch_wants,
+				   .ctx = &f };
+	f.box = xcalloc(n, sizeof(*f.box));
+	for (size_t i = 0; i < n; i++)
+		box_init(&f.box[i], &f, &want[i]);
+	ret = pool_run(f.st, &f.job, err);
+	if (f.failed) {
+		*err = f.fatal;
+		ret = -1;
+	}
+	/* Of what is under way nothing may call back here any more. */
+	f.failed = true;
+	pool_drop_busy(f.st);
+	for (size_t i = 0; i < n; i++) {
+		report_unanswered(&f.box[i], err);
+		box_release(&f.box[i]);
+	}
+	free(f.box);
+	return ret;
+}

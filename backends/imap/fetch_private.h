@@ -1,0 +1,106 @@
+#ifndef BACKENDS_IMAP_FETCH_PRIVATE_H
+#define BACKENDS_IMAP_FETCH_PRIVATE_H
+
+#include "core/base/buf.h"
+#include "core/imap/commands.h"
+#include "core/msgset/uidset.h"
+
+#include "backends/imap/private.h"
+
+/*
+ * One fetch(): its mailboxes, and the commands ("chunks") that are under way for them. A UID
+ * is, at any moment, in exactly one of: a set of its box that is still to be asked, a chunk, `settled`,
+ * or known not to matter.
+ */
+enum chunk_kind {
+	CHUNK_BODIES,
+	CHUNK_SINGLE,   /* BODIES of one message that gave trouble */
+	CHUNK_ISOLATED, /* SINGLE on a line of its own, since the line was lost on it before */
+	CHUNK_PRESENCE, /* which of them does the server know? */
+	CHUNK_SEARCH,   /* which are there? */
+};
+
+struct cut {
+	uint32_t uid;
+	unsigned times;
+};
+
+struct fetch_box {
+	struct fetch *fetch;
+	struct want *want;
+	struct imap_mailbox_handle *mb;
+	bool over;
+	bool members_known; /* `want->set` was exact, or a search told the members */
+	bool doubtful;      /* not to be judged by the count alone */
+	bool examined;
+	bool search_first;  /* before anything else is asked */
+	bool search_failed; /* it found nothing, which cannot be */
+	uint32_t exists, uid_next; /* of the first EXAMINE */
+	bool exists_known;
+	struct uidset todo;     /* to be asked in chunks */
+	struct uidset *redo;    /* pieces of what was refused as a whole */
+	size_t n_redo, cap_redo;
+	struct uidset missing;  /* left out of an answer that said OK */
+	struct uidset singles;  /* to be asked one by one */
+	struct uidset isolated; /* the same, with nothing else on the line */
+	struct uidset present;  /* the server says it knows them */
+	struct uidset settled;  /* reported, or found not to exist */
+	uint64_t delivered;
+	unsigned refusals;      /* in a row */
+	unsigned under_way;     /* chunks */
+	struct cut *cuts;
+	size_t n_cuts, cap_cuts;
+};
+
+struct fetch {
+	struct imap_store *st;
+	struct fetch_box *box;
+	size_t n, left;
+	const struct message_sink *sink;
+	outcome_fn *report;
+	void *ctx;
+	struct pool_job job;
+	bool failed; /* the sink cannot go on: `fatal` */
+	struct err fatal;
+	unsigned commands;         /* for bodies, in all */
+	size_t rests;              /* boxes with something in `todo` */
+	uint64_t bytes, messages;  /* received */
+	uint64_t expected;         /* messages still to come, as far as known */
+};
+
+enum passage {
+	PASSAGE_NONE,  /* between messages, or this one is not for us */
+	PASSAGE_HELD,  /* its UID is not known yet: kept in `held` */
+	PASSAGE_OPEN,  /* into the sink */
+};
+
+struct chunk {
+	struct fetch_box *box;
+	struct connection *conn;
+	enum chunk_kind kind;
+	struct uidset asked;
+	struct uidset got; /* settled by this chunk; ascending, so that adding is cheap */
+	enum passage passage;
+	uint32_t uid;
+	void *handle;
+	struct buf held;
+	uint32_t cut_uid; /* whose body was coming when the line was lost */
+};
+
+/* --- fetch_chunk.c --- */
+
+/* Submit on k->conn, whose mailbox is open or opening. Takes `k` over, also on -1. */
+int chunk_submit(struct chunk *k, struct err *err);
+
+/* --- fetch.c --- */
+
+/* The fate of one message. `k` may be NULL. */
+void box_settle(struct fetch_box *b, struct chunk *k, uint32_t uid, enum outcome what,
+		const struct err *why);
+/* A chunk ended; `k` is freed by the caller afterwards. */
+void box_chunk_done(struct fetch_box *b, struct chunk *k, const struct imap_result *r);
+/* The same for CHUNK_SEARCH. */
+void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
+	       const struct imap_result *r);
+
+#endif

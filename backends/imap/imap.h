@@ -1,0 +1,21 @@
+#ifndef BACKENDS_IMAP_IMAP_H
+#define BACKENDS_IMAP_IMAP_H
+
+#include "core/sync/store.h"
+
+struct imap_account;
+
+/*
+ * The store "imap": an account on a server, read through core/imap. store_config.settings is a
+ * struct imap_account; `connections` of it are opened as the work asks for them, fewer when
+ * the server does not grant more. Mailboxes are only ever opened with EXAMINE.
+ */
+extern const struct store_ops imap_store;
+
+/*
+ * Whose mail it is, for store_config.account: "user@host", the host in lower case. The user is the
+ * one acted for (authzid) where there is one. Owned by the caller.
+ */
+char *imap_fingerprint(const struct imap_account *account);
+
+#endif
