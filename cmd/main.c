@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
 	struct app app = { .stop = &stop_requested };
 	int status;
 
+	setlocale(LC_CTYPE, ""); /* only for how wide characters are on the terminal */
 	catch_signals();
 	status = run(&app, argc, argv);
 	config_free(app.config);

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "core/base/buf.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/utf8.h"
 #include "core/sync/job.h"
 
 #include "cmd/cmd.h"
@@ -120,19 +122,34 @@ static void add_count(struct buf *out, uint64_t n, const char *what)
 /* "12 new, 3 flag changes" of one mailbox or of all; empty when nothing happened. */
 static void add_counts(struct buf *out, const struct job_mailbox *m)
 {
-	struct buf new = BUF_INIT(64);
-
 	if (m->created)
 		buf_add_str(out, "created");
-	buf_addf(&new, "new%s", m->new_is_bound ? " at most" : "");
-	add_count(out, m->new_messages, buf_str(&new));
+	if (m->new_messages)
+		buf_addf(out, "%s%s%llu new", out->n ? ", " : "", m->new_is_bound ? "at most " : "",
+			 (ull)m->new_messages);
 	add_count(out, m->adopted, "taken over");
 	add_count(out, m->flags_changed, "with changed flags");
 	add_count(out, m->removed, "removed");
 	add_count(out, m->kept, "kept though gone at the source");
 	add_count(out, m->held, "held back by the guard");
 	add_count(out, m->waiting, "deletions waiting for the next run");
-	buf_release(&new);
+}
+
+/* Columns on a terminal; what the locale does not know counts as one. */
+static int columns(const char *text)
+{
+	struct bytes left = bytes_of(text);
+	int n = 0;
+
+	while (left.n > 0) {
+		uint32_t c;
+		size_t used = utf8_decode(left, &c);
+		int width = used ? wcwidth((wchar_t)c) : 1;
+
+		n += width < 0 ? 1 : width;
+		left = bytes_skip(left, used ? used : 1);
+	}
+	return n;
 }
 
 static void print_mailbox(const struct job_mailbox *m)
@@ -152,9 +169,17 @@ static void print_mailbox(const struct job_mailbox *m)
 		report_bytes(&line, m->bytes);
 	}
 	name = escape_text(bytes_of(m->name), 400);
-	printf("  %-30s %s\n", name, buf_str(&line));
+	printf("  %s%*s  %s\n", name, columns(name) < 30 ? 30 - columns(name) : 0, "", buf_str(&line));
 	free(name);
 	buf_release(&line);
+}
+
+/* Worth a line even where nobody asked for one about every mailbox. */
+static bool something_happened(const struct job_mailbox *m)
+{
+	return m->created || m->skipped || m->problem || m->new_messages || m->adopted ||
+	       m->flags_changed || m->removed || m->kept || m->held || m->waiting ||
+	       m->quarantined || m->foreign;
 }
 
 static void print_summary(const struct app *app, const struct job_settings *job,
@@ -173,7 +198,7 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	bool nothing;
 
 	for (size_t i = 0; i < r->n; i++)
-		if (app->verbose || (job->dry_run && !r->v[i].unchanged))
+		if (app->verbose || (job->dry_run && something_happened(&r->v[i])))
 			print_mailbox(&r->v[i]);
 	for (size_t i = 0; i < r->n; i++)
 		sum.new_is_bound = sum.new_is_bound || r->v[i].new_is_bound;
@@ -196,11 +221,12 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 
 /* Trouble with one mailbox, on standard error: cron mails it. */
 static void complain_mailbox(const struct app *app, const struct job_settings *job,
-			     const struct job_mailbox *m)
+			     const struct job_mailbox *m, const struct err *err)
 {
 	char *name = escape_text(bytes_of(m->name), 400);
 
-	if (m->problem)
+	/* What ended the whole job is told once, not again for every mailbox it cut short. */
+	if (m->problem && strcmp(m->problem, err->text) != 0)
 		report_line(app, job->name, "%s: %s%s", name, m->skipped ? "skipped: " : "",
 			    m->problem);
 	for (uint64_t i = 0; m->quarantine && i < m->quarantined; i++) {
@@ -216,8 +242,10 @@ static void complain_mailbox(const struct app *app, const struct job_settings *j
 static void complain(const struct app *app, const struct job_settings *job,
 		     const struct job_report *r, const struct err *err, enum exit_status status)
 {
+	size_t length;
+
 	for (size_t i = 0; i < r->n; i++)
-		complain_mailbox(app, job, &r->v[i]);
+		complain_mailbox(app, job, &r->v[i], err);
 	if (status != EXIT_DONE || app->verbose || isatty(STDERR_FILENO))
 		for (size_t i = 0; i < r->n_notes && !app->quiet; i++)
 			report_line(app, job->name, "%s", r->notes[i]);
@@ -229,8 +257,10 @@ static void complain(const struct app *app, const struct job_settings *job,
 			    (ull)r->deletes_shown, job->name, (ull)r->deletes_shown);
 	if (err->kind == ERR_NONE)
 		return;
+	length = strlen(err->text);
 	if (advice(err->kind))
-		report_line(app, job->name, "%s. %s", err->text, advice(err->kind));
+		report_line(app, job->name, "%s%s %s", err->text,
+			    length && err->text[length - 1] == '.' ? "" : ".", advice(err->kind));
 	else
 		report_line(app, job->name, "%s", err->text);
 }
@@ -268,7 +298,7 @@ static void print_events(const struct app *app, const struct job_settings *job,
 			 enum exit_status status, int64_t took_ms)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (app->verbose || !r->v[i].unchanged || r->v[i].problem || r->v[i].quarantined)
+		if (app->verbose || something_happened(&r->v[i]))
 			report_event(mailbox_event(job, &r->v[i]));
 	for (size_t i = 0; i < r->n_notes; i++)
 		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job->name, "text",
