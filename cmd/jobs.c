@@ -1,0 +1,188 @@
+#include "cmd/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/imap/imap.h"
+#include "backends/maildir/maildir.h"
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/imap/account.h"
+#include "core/sync/job.h"
+#include "core/sync/scope.h"
+
+#include "cmd/cmd.h"
+#include "cmd/config.h"
+#include "cmd/password.h"
+#include "cmd/progress.h"
+#include "cmd/report.h"
+
+/* All that job_settings points to for one run. */
+struct prepared {
+	struct job_settings set;
+	struct imap_account imap;
+	struct password_source password;
+	char *port, *path, *fingerprint, *state_dir;
+};
+
+char *jobs_state_dir(void)
+{
+	const char *xdg = getenv("XDG_STATE_HOME");
+	char *home, *dir;
+
+	if (xdg && *xdg == '/')
+		return xasprintf("%s/mailcask", xdg);
+	home = config_path("~", "");
+	dir = xasprintf("%s/.local/state/mailcask", home);
+	free(home);
+	return dir;
+}
+
+int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char *pattern)
+{
+	struct err err = { 0 };
+
+	if (scope_check_pattern(pattern, &err) < 0) {
+		cmd_usage_error(cmd, "--mailbox: %s", err.text);
+		return -1;
+	}
+	opts->only = xrealloc(opts->only, (opts->n_only + 1) * sizeof(*opts->only));
+	opts->only[opts->n_only++] = pattern;
+	return 0;
+}
+
+static void prepare_account(struct prepared *p, const struct config_account *ac)
+{
+	p->password.account = ac;
+	if (ac->port)
+		p->port = xasprintf("%lld", (long long)ac->port);
+	p->imap = (struct imap_account){
+		.name = ac->head.name,
+		.host = ac->host,
+		.port = p->port,
+		.tls = (enum imap_tls)ac->tls,
+		.tls_ca_file = ac->tls_ca_file,
+		.tls_pin = ac->tls_pin,
+		.tls_client_cert = ac->tls_client_cert,
+		.tls_client_key = ac->tls_client_key,
+		.user = ac->user,
+		.authzid = ac->authzid,
+		.auth = (enum imap_auth)ac->auth,
+		.password = password_get,
+		.password_ctx = &p->password,
+		.timeout_ms = ac->timeout * 1000,
+		.connections = (unsigned)ac->connections,
+		.disable_extensions = ac->disable_extensions,
+	};
+}
+
+static void prepare(struct prepared *p, struct app *app, const struct config_job *job,
+		    const struct job_options *opts)
+{
+	*p = (struct prepared){ 0 };
+	prepare_account(p, job->account);
+	p->fingerprint = imap_fingerprint(&p->imap);
+	p->path = config_store_path(job->store, job->account);
+	p->state_dir = jobs_state_dir();
+	p->set = (struct job_settings){
+		.name = job->head.name,
+		.source = &imap_store,
+		.target = &maildir_store,
+		.source_config = { .name = job->from, .account = p->fingerprint,
+				   .settings = &p->imap },
+		.target_config = { .name = job->to, .path = p->path, .account = p->fingerprint,
+				   .layout = config_choice_word(config_layout_words,
+								job->store->layout) },
+		.state_dir = p->state_dir,
+		.mailboxes = (const char *const *)job->mailboxes.v,
+		.n_mailboxes = job->mailboxes.n,
+		.only = opts->only,
+		.n_only = opts->n_only,
+		.deletions = (enum job_deletions)job->deletions,
+		.max_delete = job->max_delete,
+		.guard_exempt = (const char *const *)job->guard_exempt.v,
+		.n_guard_exempt = job->guard_exempt.n,
+		.dry_run = opts->dry_run,
+		.allow_deletes_given = opts->allow_deletes_given,
+		.allow_deletes = opts->allow_deletes,
+		.adopt = opts->adopt,
+		.rebind = opts->rebind,
+		.stop = app->stop,
+	};
+}
+
+static void prepared_release(struct prepared *p)
+{
+	password_release(&p->password);
+	free(p->port);
+	free(p->path);
+	free(p->fingerprint);
+	free(p->state_dir);
+}
+
+static enum exit_status run_one(struct app *app, const struct config_job *job,
+				const struct job_options *opts)
+{
+	struct job_report report;
+	struct progress progress;
+	struct prepared p;
+	struct err err = { 0 };
+	int64_t started = clock_ms();
+	enum exit_status status;
+	int failed;
+
+	prepare(&p, app, job, opts);
+	job_report_init(&report);
+	progress_begin(&progress, app, job->head.name);
+	p.set.progress = progress_show;
+	p.set.progress_ctx = &progress;
+	failed = job_run(&p.set, &report, &err);
+	progress_end(&progress);
+	if (failed == 0)
+		err = (struct err){ 0 }; /* what was tried on the way and did not matter */
+	status = exit_of_job(failed, &err, &report);
+	report_job(app, &p.set, &report, &err, status, clock_ms() - started);
+	job_report_release(&report);
+	prepared_release(&p);
+	return status;
+}
+
+/* Before anything runs: a name that is wrong must not be found after an hour's work. */
+static int check_names(const struct config *cfg, const struct cmd *cmd, char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *near;
+
+		if (config_section(cfg, CONFIG_JOB, names[i]))
+			continue;
+		near = config_nearest(cfg, CONFIG_JOB, names[i]);
+		return cmd_usage_error(cmd, "there is no [job %s]%s%s%s", names[i],
+				       near ? "; did you mean '" : "", near ? near : "",
+				       near ? "'?" : "");
+	}
+	if (config_jobs(cfg) == 0)
+		return cmd_usage_error(cmd, "the configuration has no [job NAME]");
+	return 0;
+}
+
+int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
+	     const struct job_options *opts)
+{
+	const struct config *cfg = app_config(app);
+	enum exit_status worst = EXIT_DONE;
+
+	if (!cfg)
+		return EXIT_USAGE;
+	if (check_names(cfg, cmd, names, n) != 0)
+		return EXIT_USAGE;
+	for (size_t i = 0; i < (n ? n : config_jobs(cfg)); i++) {
+		const struct config_job *job = n ? config_section(cfg, CONFIG_JOB, names[i]) :
+						   config_job_at(cfg, i);
+
+		if (*app->stop)
+			return EXIT_INTERRUPTED;
+		worst = exit_worse(worst, run_one(app, job, opts));
+	}
+	return (int)worst;
+}

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Usage errors: exit 2 and one line that says what is wrong and where help is. Also what needs
+# neither configuration nor server.
+set -u
+cd "${TOP:-.}" || exit 1
+program=${B:-build}/mailcask
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+rc=0
+export HOME="$tmp" XDG_STATE_HOME="$tmp/state"
+unset MAILCASK_CONFIG XDG_CONFIG_HOME
+
+# expect STATUS "STANDARD ERROR" ARGUMENT...
+expect() {
+	status=$1 want=$2
+	shift 2
+	"$program" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	got=$?
+	if [ $got -ne "$status" ] || [ "$(cat "$tmp/err")" != "$want" ]; then
+		echo "mailcask $*"
+		echo "wanted $status: $want"
+		echo "got $got: $(cat "$tmp/err")"
+		rc=1
+	fi
+}
+
+expect 2 "mailcask: unknown command 'bakup'; did you mean 'backup'? (see 'mailcask help')" bakup
+expect 2 "mailcask: unknown command 'sync' (see 'mailcask help')" sync
+expect 2 "mailcask: 'config' is followed by 'check' (see 'mailcask help')" config
+expect 2 "mailcask: unknown option '--dry-rn'; did you mean '--dry-run'? (see 'mailcask help backup')" backup --dry-rn
+expect 2 "mailcask: unknown option '-z' (see 'mailcask help backup')" backup -z
+expect 2 "mailcask: unknown option '-z' (see 'mailcask help')" -z backup
+expect 2 "mailcask: option '--allow-deletes' needs an argument (see 'mailcask help backup')" backup --allow-deletes
+expect 2 "mailcask: option '-c' needs an argument (see 'mailcask help backup')" backup -c
+expect 2 "mailcask: --allow-deletes needs a number, not '-1' (see 'mailcask help backup')" backup --allow-deletes=-1
+expect 2 "mailcask: option '--json' takes no argument (see 'mailcask help backup')" backup --json=1
+expect 2 "mailcask: --mailbox: empty mailbox pattern (see 'mailcask help backup')" backup --mailbox=
+expect 2 "mailcask: 'version' takes no 'x' (see 'mailcask help version')" version x
+expect 2 "mailcask: there is no help on 'x' (see 'mailcask help')" help x
+expect 2 "mailcask: $tmp/.config/mailcask/config.ini: cannot be read: No such file or directory" backup
+expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mailcask help backup')" \
+	-c config.example.ini backup nighly
+expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mailcask help plan')" \
+	plan -c config.example.ini nighly
+echo >"$tmp/empty.ini"
+expect 2 "mailcask: the configuration has no [job NAME] (see 'mailcask help backup')" -c "$tmp/empty.ini" backup
+expect 2 "" # shows help
+grep -q '^usage: mailcask' "$tmp/out" || { echo "no usage without arguments"; rc=1; }
+for args in help 'help backup' 'backup --help' 'backup -h' '-h' '--version' version '--json version' \
+	'-c config.example.ini config check' 'config check --json -c config.example.ini'; do
+	# shellcheck disable=SC2086 # a list of words
+	expect 0 "" $args
+	[ -s "$tmp/out" ] || { echo "mailcask $args: says nothing"; rc=1; }
+done
+expect 0 "" -q -c config.example.ini config check
+[ ! -s "$tmp/out" ] || { echo "not quiet"; rc=1; }
+
+# What cannot be written is not success.
+"$program" version >/dev/full 2>"$tmp/err"
+[ $? -eq 1 ] || { echo "output to a full disk counts as success"; rc=1; }
+# A server that is down: temporary, told for each job; nothing is made.
+printf '%s\n' '[account a]' 'host = 127.0.0.1' 'port = 1' 'tls = none' 'user = u' 'password = p' \
+	'[store s]' 'type = maildir' "path = $tmp/mail" \
+	'[job one]' 'kind = backup' 'from = a' 'to = s' \
+	'[job two]' 'kind = backup' 'from = a' 'to = s' >"$tmp/down.ini"
+chmod 600 "$tmp/down.ini"
+"$program" -c "$tmp/down.ini" backup >"$tmp/out" 2>"$tmp/err"
+[ $? -eq 75 ] || { echo "a server that is down is not temporary: $(cat "$tmp/err")"; rc=1; }
+[ "$(grep -c '^mailcask: one: ' "$tmp/err")" = 1 ] && [ "$(grep -c '^mailcask: two: ' "$tmp/err")" = 1 ] ||
+	{ echo "not every job was told of: $(cat "$tmp/err")"; rc=1; }
+[ ! -e "$tmp/mail" ] || { echo "a store was made though the server is down"; rc=1; }
+"$program" --json -c "$tmp/down.ini" backup one >"$tmp/out" 2>/dev/null
+grep -q '^{"event":"summary","job":"one".*"exit":75' "$tmp/out" || { echo "no summary event"; rc=1; }
+exit $rc
