@@ -16,7 +16,7 @@ struct pollfd;
 struct loop_member_ops {
 	/*
 	 * Say what to wait for: *out (fd -1: no descriptor), *deadline in clock_ms() time (left
-	 * alone: none). Returns true when there is something to do at once.
+	 * alone: none). Returns true when there is something to do at once. Changes nothing.
 	 */
 	bool (*prepare)(struct loop_member *m, struct pollfd *out, int64_t *deadline);
 	/* The descriptor is ready, the deadline has come, or prepare() said so. */

@@ -274,12 +274,8 @@ static bool session_prepare(struct loop_member *m, struct pollfd *out, int64_t *
 	if (s->state == IMAP_STATE_CONNECTING) {
 		if (s->transport->wake_at && s->transport->wake_at < *deadline)
 			*deadline = s->transport->wake_at;
-	} else {
-		session_fill_output(s);
-		if (s->state == IMAP_STATE_CLOSED)
-			return false;
-		if (s->out.n)
-			intent |= TRANSPORT_WRITE;
+	} else if (s->out.n || session_can_send(s)) {
+		intent |= TRANSPORT_WRITE;
 	}
 	return transport_poll(s->transport, intent, out) || (s->unparsed && !s->paused);
 }

@@ -220,6 +220,10 @@ static void login(struct imap_session *s)
 		fail(s, ERR_FATAL, obstacle);
 		return;
 	}
+	if (!a->password) {
+		fail(s, ERR_CONFIG, "no password is given");
+		return;
+	}
 	buf_init(&password, 65536);
 	if (a->password(a->password_ctx, &password, &err) < 0)
 		session_fail(s, &err);

@@ -111,7 +111,9 @@ void command_list_remove(struct command_list *list, struct command *c);
 void command_free(struct imap_session *s, struct command *c);
 /* As imap_session_submit(), for the session's own commands. */
 void session_submit_own(struct imap_session *s, const struct imap_request *request);
-/* Move what may be sent into the output buffer. */
+/* There is something to put into the output buffer. */
+bool session_can_send(const struct imap_session *s);
+/* Do so, as far as it has room. Handlers of commands that cannot be sent run from here. */
 void session_fill_output(struct imap_session *s);
 void session_answer_continue(struct imap_session *s, struct bytes text);
 bool command_is_sent(const struct imap_session *s, const struct command *c);

@@ -194,27 +194,37 @@ static void start_command(struct imap_session *s, struct command *c)
 		s->state = IMAP_STATE_LOGOUT;
 }
 
+/* The command whose turn it is, if it may go out now (or fail, for want of its mailbox). */
+static struct command *next_command(const struct imap_session *s)
+{
+	struct command *c = s->setup.first ? s->setup.first : s->waiting.first;
+
+	if (!c || (!c->internal && !imap_session_is_ready(s)) || s->bye)
+		return NULL;
+	return (c->mailbox && c->mailbox->failed) || may_send(s, c) ? c : NULL;
+}
+
+bool session_can_send(const struct imap_session *s)
+{
+	return s->state != IMAP_STATE_CLOSED && !s->await_continue && !s->starting_tls &&
+	       (s->sending || next_command(s));
+}
+
 /* Take the next command that may go out now. False: none. */
 static bool start_next(struct imap_session *s)
 {
-	bool ready = imap_session_is_ready(s);
-	struct command_list *list = s->setup.first ? &s->setup : &s->waiting;
-	struct command *c = list->first;
+	struct command *c = next_command(s);
+	struct err why;
 
-	if (!c || (!c->internal && !ready) || s->bye)
+	if (!c)
 		return false;
+	command_list_remove(c->internal ? &s->setup : &s->waiting, c);
 	if (c->mailbox && c->mailbox->failed) {
-		struct err why;
-
-		command_list_remove(list, c);
 		err_set(&why, ERR_MAILBOX, "%s: the mailbox could not be opened", c->what);
 		session_lose_command(s, c, &why);
-		return true;
+	} else {
+		start_command(s, c);
 	}
-	if (!may_send(s, c))
-		return false;
-	command_list_remove(list, c);
-	start_command(s, c);
 	return true;
 }
 
@@ -267,11 +277,9 @@ static bool queue_chunk(struct imap_session *s)
 
 void session_fill_output(struct imap_session *s)
 {
-	while (s->state != IMAP_STATE_CLOSED && s->out.n < OUTPUT_FILL && !s->await_continue &&
-	       !s->starting_tls) {
+	while (s->out.n < OUTPUT_FILL && session_can_send(s))
 		if (s->sending ? !queue_chunk(s) : !start_next(s))
 			break;
-	}
 }
 
 static void answer_challenge(struct imap_session *s, struct command *c, struct bytes text)

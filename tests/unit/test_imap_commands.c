@@ -377,16 +377,47 @@ static void test_id_and_namespace_are_read(void **state)
 	fixture_close(&f);
 }
 
-static void test_logout_ends_without_error(void **state)
+static void test_subscriptions_are_listed(void **state)
 {
-	struct fixture f;
+	static const struct {
+		const char *caps, *script;
+	} cases[] = {
+		{ "", "C: a LSUB \"\" *\nS: * LSUB () \"/\" b\nS: * LSUB () \"/\" a\nS: a OK done\n" },
+		{ "LIST-EXTENDED", "C: a LIST (SUBSCRIBED) \"\" *\nS: * LIST (\\Subscribed) \"/\" b\n"
+				   "S: * LIST (\\Subscribed) \"/\" a\nS: a OK done\n" },
+	};
 
 	(void)state;
-	fixture_open(&f, "", NULL, "C: a LOGOUT\nS: * BYE bye\nS: a OK done\n");
-	assert_int_equal(imap_logout_wait(f.session, &f.err), 0);
-	assert_int_equal(imap_session_state(f.session), IMAP_STATE_CLOSED);
-	assert_int_equal(imap_session_error(f.session)->kind, ERR_NONE);
-	fixture_close(&f);
+	for (size_t i = 0; i < 2; i++) {
+		struct imap_mailbox_list list;
+		struct fixture f;
+
+		fixture_open(&f, cases[i].caps, NULL, cases[i].script);
+		assert_int_equal(imap_lsub_wait(f.session, &list, &f.err), 0);
+		describe(&list, &f.log);
+		assert_string_equal(buf_str(&f.log), "a* b* complete");
+		imap_mailbox_list_release(&list);
+		fixture_close(&f);
+	}
+}
+
+static void test_logout_ends_without_error(void **state)
+{
+	static const char *const scripts[] = {
+		"C: a LOGOUT\nS: * BYE bye\nS: a OK done\n",
+		"C: a LOGOUT\nS: * BYE bye\nEND\n", /* in a hurry */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f;
+
+		fixture_open(&f, "", NULL, scripts[i]);
+		assert_int_equal(imap_logout_wait(f.session, &f.err), 0);
+		assert_int_equal(imap_session_state(f.session), IMAP_STATE_CLOSED);
+		assert_int_equal(imap_session_error(f.session)->kind, ERR_NONE);
+		fixture_close(&f);
+	}
 }
 
 int main(void)
@@ -400,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_a_long_set_takes_several_commands_and_ends_once),
 		cmocka_unit_test(test_a_mailbox_is_left_without_expunging),
 		cmocka_unit_test(test_id_and_namespace_are_read),
+		cmocka_unit_test(test_subscriptions_are_listed),
 		cmocka_unit_test(test_logout_ends_without_error),
 	};
 

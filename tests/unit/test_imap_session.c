@@ -25,6 +25,12 @@ struct fixture {
 	struct imap_session *session;
 	struct buf log;
 	struct err err;
+	/* One for each fetch(), numbered in the order submitted: the answer must reach the right one. */
+	struct fetcher {
+		struct fixture *f;
+		unsigned number;
+	} fetchers[16];
+	unsigned fetches;
 };
 
 static void fixture_open(struct fixture *f, const char *caps, const char *script)
@@ -78,33 +84,45 @@ static void on_noop(void *ctx, const struct imap_result *r)
 
 static void on_fetched(void *ctx, const struct imap_result *r)
 {
-	log_result(ctx, "fetch", r);
+	struct fetcher *to = ctx;
+
+	log_result(to->f, "fetch", r);
 }
 
 static void on_begin(void *ctx, const struct imap_fetch *m)
 {
-	buf_addf(&((struct fixture *)ctx)->log, "{%s", m->body.nil ? "nil" : "");
+	struct fetcher *to = ctx;
+
+	buf_addf(&to->f->log, "%u{%s", to->number, m->body.nil ? "nil" : "");
 }
 
 static void on_data(void *ctx, struct bytes piece)
 {
-	buf_add(&((struct fixture *)ctx)->log, piece);
+	buf_add(&((struct fetcher *)ctx)->f->log, piece);
 }
 
 static void on_end(void *ctx, const struct imap_fetch *m)
 {
 	(void)m;
-	buf_add_str(&((struct fixture *)ctx)->log, "}");
+	buf_add_str(&((struct fetcher *)ctx)->f->log, "}");
 }
 
 static void on_message(void *ctx, const struct imap_fetch *m)
 {
-	buf_addf(&((struct fixture *)ctx)->log, " uid %u\n", m->uid);
+	buf_addf(&((struct fetcher *)ctx)->f->log, " uid %u\n", m->uid);
 }
 
 static void on_drop(void *ctx)
 {
-	buf_add_str(&((struct fixture *)ctx)->log, " dropped\n");
+	buf_add_str(&((struct fetcher *)ctx)->f->log, " dropped\n");
+}
+
+static struct fetcher *new_fetcher(struct fixture *f)
+{
+	struct fetcher *to = &f->fetchers[f->fetches];
+
+	*to = (struct fetcher){ .f = f, .number = ++f->fetches };
+	return to;
 }
 
 static void examine(struct fixture *f, const char *name)
@@ -115,7 +133,7 @@ static void examine(struct fixture *f, const char *name)
 static void fetch(struct fixture *f, uint32_t lo, uint32_t hi)
 {
 	const struct imap_fetch_sink sink = { on_begin, on_data, on_end, on_message, on_drop,
-					      on_fetched, f };
+					      on_fetched, new_fetcher(f) };
 	struct uidset set = UIDSET_INIT;
 
 	uidset_add_range(&set, lo, hi);
@@ -137,8 +155,8 @@ static void drain(struct fixture *f)
 	       "C: b UID FETCH 1:9 (UID BODY.PEEK[])\n"        \
 	       "C: c EXAMINE two\n"                            \
 	       "C: d UID FETCH 1:9 (UID BODY.PEEK[])\n"
-#define FLIGHT_LOG "open ok one:2\n{first} uid 1\nfetch ok one:2\n" \
-		   "open ok two:1\n{other} uid 1\nfetch ok two:1\n"
+#define FLIGHT_LOG "open ok one:2\n1{first} uid 1\nfetch ok one:2\n" \
+		   "open ok two:1\n2{other} uid 1\nfetch ok two:1\n"
 
 static void test_data_belongs_to_the_right_one_of_several_mailboxes_in_flight(void **state)
 {
@@ -221,7 +239,7 @@ static void test_a_body_goes_to_its_message_whatever_the_order(void **state)
 	examine(&f, "one");
 	fetch(&f, 5, 7);
 	drain(&f);
-	expect_log(&f, "open ok one:9\n{sev} uid 7\n{fiv} uid 5\n{alien} dropped\n{nil} uid 6\n"
+	expect_log(&f, "open ok one:9\n1{sev} uid 7\n1{fiv} uid 5\n1{alien} dropped\n1{nil} uid 6\n"
 		       "fetch ok one:9\n");
 	assert_true(imap_session_mailbox(f.session)->flags_dirty);
 	fixture_close(&f);
@@ -279,7 +297,7 @@ static void test_a_lost_connection_ends_every_command_once(void **state)
 		imap_noop(f.session, on_noop, &f);
 		drain(&f);
 		buf_addf(&want, "open ok one:0\n%sfetch lost damaged one:0\nnoop lost damaged\n%s",
-			 i == 2 ? "{half\r\n dropped\n" : "", cases[i].log);
+			 i == 2 ? "1{half\r\n dropped\n" : "", cases[i].log);
 		expect_log(&f, buf_str(&want));
 		assert_int_equal(imap_session_error(f.session)->kind, ERR_RETRY);
 		imap_noop(f.session, on_noop, &f); /* on a closed session: at once */
@@ -460,10 +478,10 @@ static void test_no_more_is_sent_ahead_than_a_server_can_hold(void **state)
 
 static void on_data_pause(void *ctx, struct bytes piece)
 {
-	struct fixture *f = ctx;
+	struct fetcher *to = ctx;
 
 	on_data(ctx, piece);
-	imap_session_pause(f->session, true);
+	imap_session_pause(to->f->session, true);
 }
 
 static void test_a_busy_consumer_gets_nothing_until_it_goes_on(void **state)
@@ -477,7 +495,7 @@ static void test_a_busy_consumer_gets_nothing_until_it_goes_on(void **state)
 	(void)state;
 	fixture_open(&f, "", "C: a EXAMINE one\nC: b UID FETCH 1 (UID BODY.PEEK[])\nS: a OK in\n"
 			    "S: * 1 FETCH (UID 1 BODY[] {5}\nS: hello)\nS: b OK done\n");
-	mine.ctx = &f;
+	mine.ctx = new_fetcher(&f);
 	uidset_add(&set, 1);
 	examine(&f, "one");
 	assert_int_equal(imap_fetch(f.session, &(struct imap_fetch_request){ .uids = &set,
