@@ -37,8 +37,8 @@ struct imap_account {
 	enum imap_auth auth;
 	/*
 	 * Where the password comes from: asked for when it is about to be sent, once per login; the
-	 * session wipes its copy right after. Appends to `out`; 0, or -1 with *err set. NULL: there is
-	 * none, which only a server that asks for none (PREAUTH) accepts.
+	 * session wipes its copy right after. Appends to `out`; 0, or -1 with *err set. NULL: there
+	 * is none, which only a server that asks for none (PREAUTH) accepts.
 	 */
 	int (*password)(void *ctx, struct buf *out, struct err *err);
 	void *password_ctx;

@@ -75,7 +75,8 @@ static void add_entry(struct lister *l, const struct imap_list *told)
 	}
 	out->entries = xgrow(out->entries, out->n, &out->cap, sizeof(*out->entries));
 	e = &out->entries[out->n++];
-	*e = (struct imap_mailbox_entry){ .attributes = told->attributes, .dubious = told->dubious };
+	*e = (struct imap_mailbox_entry){ .attributes = told->attributes,
+					  .dubious = told->dubious };
 	mailbox_name_init(&e->name);
 	mailbox_name_from_wire(&e->name, told->name, told->delimiter,
 			       imap_session_utf8(l->waiter.session));
@@ -135,7 +136,9 @@ static int compare_entries(const void *a, const void *b)
 
 static int compare_statuses(const void *a, const void *b)
 {
-	return strcmp(((const struct named_status *)a)->wire, ((const struct named_status *)b)->wire);
+	const struct named_status *x = a, *y = b;
+
+	return strcmp(x->wire, y->wire);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -377,7 +380,9 @@ static char *pattern_below(const struct imap_mailbox_entry *e)
 		return NULL;
 	pattern = xasprintf("%.*s%c%%", (int)e->name.wire.n, (const char *)e->name.wire.p,
 			    e->name.delimiter);
-	/* A `*` in a name would list whole trees; `%` lists a few names too many of the same level. */
+	/*
+	 * A `*` in a name would list whole trees; `%` lists a few names too many of the same level.
+	 */
 	for (char *p = pattern; *p; p++)
 		if (*p == '*')
 			*p = '%';
@@ -509,7 +514,9 @@ int imap_lsub_wait(struct imap_session *s, struct imap_mailbox_list *out, struct
 
 	*out = (struct imap_mailbox_list){ 0 };
 	imap_session_encoder(s, &e);
-	/* LSUB may name parents that are not subscribed; LIST (SUBSCRIBED) says what is (RFC 5258). */
+	/*
+	 * LSUB may name parents that are not subscribed; LIST (SUBSCRIBED) says what is (RFC 5258).
+	 */
 	if (imap_session_has(s, IMAP_CAP_LIST_EXTENDED)) {
 		imap_encode_word(&e, "LIST");
 		imap_encode_open(&e);

@@ -81,8 +81,8 @@ static void on_status_done(void *ctx, const struct imap_result *result)
 	status_call_free(call);
 }
 
-int imap_status(struct imap_session *s, struct bytes wire_name, unsigned items, imap_status_fn *done,
-		void *ctx, struct err *err)
+int imap_status(struct imap_session *s, struct bytes wire_name, unsigned items,
+		imap_status_fn *done, void *ctx, struct err *err)
 {
 	struct status_call *call = xcalloc(1, sizeof(*call));
 	char *what = describe("STATUS", wire_name);

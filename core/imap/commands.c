@@ -150,13 +150,14 @@ void imap_noop(struct imap_session *s, imap_done_fn *done, void *ctx)
 void imap_unselect(struct imap_session *s, imap_done_fn *done, void *ctx)
 {
 	const struct imap_mailbox *m = imap_session_submitted(s);
+	const unsigned flags = IMAP_REQUEST_LEAVES | IMAP_REQUEST_IN_MAILBOX;
 	const struct err none = { .kind = ERR_NONE };
 
 	/* CLOSE expunges, unless the mailbox was opened by EXAMINE (RFC 3501, section 6.4.2). */
 	if (m && imap_session_has(s, IMAP_CAP_UNSELECT))
-		submit_word(s, "UNSELECT", IMAP_REQUEST_LEAVES | IMAP_REQUEST_IN_MAILBOX, done, ctx);
+		submit_word(s, "UNSELECT", flags, done, ctx);
 	else if (m && m->examined)
-		submit_word(s, "CLOSE", IMAP_REQUEST_LEAVES | IMAP_REQUEST_IN_MAILBOX, done, ctx);
+		submit_word(s, "CLOSE", flags, done, ctx);
 	else if (done)
 		done(ctx, &(struct imap_result){ .outcome = IMAP_DONE_OK, .err = &none });
 }

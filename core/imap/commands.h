@@ -15,14 +15,15 @@ struct uidset;
 
 /*
  * Typed commands. Two kinds:
- *  - imap_NAME(session, ..., done, ctx) submits and returns; `done` is called from the loop with the typed
- *    answer and the result. Many may be under way.
- *  - imap_NAME_wait(session, ..., err) runs the loop until it is answered, for what is done once. Not from
- *    within a handler. When it is interrupted (ERR_STOPPED) the session is closed.
+ *  - imap_NAME(session, ..., done, ctx) submits and returns; `done` is called from the loop with
+ *    the typed answer and the result. Many may be under way.
+ *  - imap_NAME_wait(session, ..., err) runs the loop until it is answered, for what is done
+ *    once. Not from within a handler. When it is interrupted (ERR_STOPPED) the session is closed.
  * The session must be ready (imap_session_is_ready()). Mailbox names are as on the wire: what LIST
  * gave, or mailbox_name_to_wire(). Every item is sent only if its extension is advertised, so
  * ask for all you would like and look at what came.
- * Those returning int fail (-1, *err) only when the command cannot be encoded; then `done` is not called.
+ * Those returning int fail (-1, *err) only when the command cannot be encoded; then `done` is not
+ * called.
  */
 
 /* --- 0 or -1 with *err set; the caller may look at the session for more --- */
@@ -36,7 +37,10 @@ int imap_logout_wait(struct imap_session *s, struct err *err);
 /* Submits NOOP; `done` may be NULL. */
 typedef void imap_done_fn(void *ctx, const struct imap_result *result);
 void imap_noop(struct imap_session *s, imap_done_fn *done, void *ctx);
-/* Leave the mailbox without expunging: UNSELECT, or what else is safe; nothing is sent if there is no such way. */
+/*
+ * Leave the mailbox without expunging: UNSELECT, or what else is safe; nothing is sent if there is
+ * no such way.
+ */
 void imap_unselect(struct imap_session *s, imap_done_fn *done, void *ctx);
 
 /* What the server says it is; strings owned, NULL where NIL. Released with imap_id_release(). */
@@ -66,7 +70,9 @@ struct imap_mailbox_entry {
 	char *raw_attributes;     /* as sent */
 	char *old_name;           /* wire name before a rename the server tells of; NULL: none */
 	bool dubious;             /* the server's line was not legal: read by guessing */
-	/* Values true where `present` has the bit (enum imap_mailbox_item). 0: STATUS did not work. */
+	/*
+	 * Values true where `present` has the bit (enum imap_mailbox_item). 0: STATUS did not work.
+	 */
 	unsigned present;
 	uint32_t messages, uid_next, uid_validity, unseen;
 	uint64_t highest_modseq, append_limit;
@@ -77,8 +83,8 @@ struct imap_mailbox_list {
 	struct imap_mailbox_entry *entries; /* sorted by name, each once */
 	size_t n, cap;
 	/*
-	 * Every command ended with OK and every line could be read, so a mailbox that is not here is not there.
-	 * Never true when hierarchies deeper than 20 had to be left out.
+	 * Every command ended with OK and every line could be read, so a mailbox that is not here
+	 * is not there. Never true when hierarchies deeper than 20 had to be left out.
 	 */
 	bool complete;
 	unsigned commands; /* how many it took */
@@ -88,15 +94,16 @@ void imap_mailbox_list_release(struct imap_mailbox_list *list);
 
 struct imap_list_options {
 	const char *prefix;    /* wire name prefix of what to list; NULL: everything */
-	unsigned status;       /* enum imap_mailbox_item wanted of each mailbox that can be opened; 0: none */
+	/* enum imap_mailbox_item wanted of each mailbox that can be opened; 0: none */
+	unsigned status;
 	bool subscribed;       /* say which are subscribed */
 	size_t max_mailboxes;  /* more end the session (ERR_FATAL); 0: 100,000 */
 };
 
 /*
- * Every mailbox with its status, in as few round trips as the server can: LIST-EXTENDED with LIST-STATUS in
- * one command; LIST, then STATUS pipelined; level by level where `*` is refused. INBOX is always asked
- * for. -1 only when the session closed or every way was refused.
+ * Every mailbox with its status, in as few round trips as the server can: LIST-EXTENDED with
+ * LIST-STATUS in one command; LIST, then STATUS pipelined; level by level where `*` is refused.
+ * INBOX is always asked for. -1 only when the session closed or every way was refused.
  */
 int imap_list_wait(struct imap_session *s, const struct imap_list_options *options,
 		   struct imap_mailbox_list *out, struct err *err);
@@ -104,27 +111,30 @@ int imap_list_wait(struct imap_session *s, const struct imap_list_options *optio
 int imap_lsub_wait(struct imap_session *s, struct imap_mailbox_list *out, struct err *err);
 
 /*
- * STATUS of one mailbox that is not selected. `status` is NULL when the server said OK without a line for it.
- * result->err->kind is ERR_MISSING when it surely does not exist.
+ * STATUS of one mailbox that is not selected. `status` is NULL when the server said OK without a
+ * line for it. result->err->kind is ERR_MISSING when it surely does not exist.
  */
 typedef void imap_status_fn(void *ctx, const struct imap_mailbox_status *status,
 			    const struct imap_result *result);
-int imap_status(struct imap_session *s, struct bytes wire_name, unsigned items, imap_status_fn *done,
-		void *ctx, struct err *err);
+int imap_status(struct imap_session *s, struct bytes wire_name, unsigned items,
+		imap_status_fn *done, void *ctx, struct err *err);
 
 /*
- * EXAMINE (read_only) or SELECT, with CONDSTORE where advertised. result->mailbox is the state, borrowed
- * until the mailbox is left. Submit what is to be done in it right behind: see IMAP_REQUEST_IN_MAILBOX.
+ * EXAMINE (read_only) or SELECT, with CONDSTORE where advertised. result->mailbox is the state,
+ * borrowed until the mailbox is left. Submit what is to be done in it right behind: see
+ * IMAP_REQUEST_IN_MAILBOX.
  */
 int imap_select(struct imap_session *s, struct bytes wire_name, bool read_only, imap_done_fn *done,
 		void *ctx, struct err *err);
 
 /*
- * UID SEARCH in the mailbox opened by the last imap_select(). `within` (NULL: all; not empty, not open) restricts to UIDs, `criteria` is
- * trusted protocol text such as "ALL", "UNSEEN", "DELETED". Answers as a set; `found` is empty when the
- * server said OK and listed nothing, NULL unless OK. result->damaged: the set may lack members.
+ * UID SEARCH in the mailbox opened by the last imap_select(). `within` (NULL: all; not empty, not
+ * open) restricts to UIDs, `criteria` is trusted protocol text such as "ALL", "UNSEEN", "DELETED".
+ * Answers as a set; `found` is empty when the server said OK and listed nothing, NULL unless OK.
+ * result->damaged: the set may lack members.
  */
-typedef void imap_search_fn(void *ctx, const struct uidset *found, const struct imap_result *result);
+typedef void imap_search_fn(void *ctx, const struct uidset *found,
+			    const struct imap_result *result);
 int imap_search(struct imap_session *s, const char *criteria, const struct uidset *within,
 		imap_search_fn *done, void *ctx, struct err *err);
 
@@ -143,11 +153,12 @@ struct imap_fetch_request {
 };
 
 /*
- * Where the answers go; all may be NULL, `done` excepted. For each message: body_begin, body_data..., body_end
- * (as asked; not at all when the server has no such message) and then `message` with all attributes. The UID
- * may come after the body: before `message`, uid counts only when `present` has it. Bodies of messages
- * that were not asked for are not passed on where the UID is known in time; look at `message` in any case.
- * Answers may come in any order, twice, or not at all.
+ * Where the answers go; all may be NULL, `done` excepted. For each message: body_begin,
+ * body_data..., body_end (as asked; not at all when the server has no such message) and then
+ * `message` with all attributes. The UID may come after the body: before `message`, uid counts only
+ * when `present` has it. Bodies of messages that were not asked for are not passed on where the UID
+ * is known in time; look at `message` in any case. Answers may come in any order, twice, or not at
+ * all.
  */
 struct imap_fetch_sink {
 	void (*body_begin)(void *ctx, const struct imap_fetch *f);
@@ -156,8 +167,8 @@ struct imap_fetch_sink {
 	/* UID is present and was asked for. */
 	void (*message)(void *ctx, const struct imap_fetch *f);
 	/*
-	 * A message whose body began turned out not to be one that was asked for, or to have no UID: forget
-	 * what was gathered since body_begin.
+	 * A message whose body began turned out not to be one that was asked for, or to have no
+	 * UID: forget what was gathered since body_begin.
 	 */
 	void (*drop)(void *ctx);
 	/* Once, after all commands it took: the first result that is not OK, else the last. */
@@ -166,15 +177,16 @@ struct imap_fetch_sink {
 };
 
 /*
- * UID FETCH in the mailbox opened by the last imap_select(). A set too long for one command is spread over
- * several, pipelined; the sink does not notice.
+ * UID FETCH in the mailbox opened by the last imap_select(). A set too long for one command is
+ * spread over several, pipelined; the sink does not notice.
  */
 int imap_fetch(struct imap_session *s, const struct imap_fetch_request *request,
 	       const struct imap_fetch_sink *sink, struct err *err);
 
 /*
- * Any command by name, with arguments already encoded by the caller's encoder; for what has no function here.
- * Untagged responses of all kinds that nobody else claims go to handler.on_response. Nothing else is in flight.
+ * Any command by name, with arguments already encoded by the caller's encoder; for what has no
+ * function here. Untagged responses of all kinds that nobody else claims go to handler.on_response.
+ * Nothing else is in flight.
  */
 void imap_raw(struct imap_session *s, struct imap_encoder *command,
 	      const struct imap_handler *handler);

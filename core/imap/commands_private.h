@@ -15,14 +15,14 @@ struct waiter {
 /* Count one result; for an on_done. */
 void waiter_note(struct waiter *w, const struct imap_result *result);
 /*
- * Finish the encoder and submit; on_response as given, on_done counts into `w`. `ctx` of on_response must begin
- * with the waiter. -1 when it cannot be encoded.
+ * Finish the encoder and submit; on_response as given, on_done counts into `w`. `ctx` of
+ * on_response must begin with the waiter. -1 when it cannot be encoded.
  */
 int waiter_submit(struct waiter *w, struct imap_encoder *e, const struct imap_request *request,
 		  struct err *err);
 /*
- * Run the loop until all are done. 0 when the session still stands, whatever they came to; -1 (the session is
- * closed, *err says why).
+ * Run the loop until all are done. 0 when the session still stands, whatever they came to; -1 (the
+ * session is closed, *err says why).
  */
 int waiter_run(struct waiter *w, struct err *err);
 /* Both, for one command that has to be OK. */

@@ -86,7 +86,8 @@ static int prepare(struct loop *loop, int64_t deadline)
 
 		slot->deadline = INT64_MAX;
 		loop->fds[i] = (struct pollfd){ .fd = -1 };
-		slot->due = slot->member->ops->prepare(slot->member, &loop->fds[i], &slot->deadline);
+		slot->due = slot->member->ops->prepare(slot->member, &loop->fds[i],
+						       &slot->deadline);
 		if (slot->due)
 			wake = now;
 		else if (slot->deadline < wake)

@@ -39,12 +39,14 @@ void loop_add(struct loop *loop, struct loop_member *m);
 /* May be called from within service(), also for another member. */
 void loop_remove(struct loop *loop, struct loop_member *m);
 
-/* Wait once, at most until `deadline`, and serve who is ready. 0, or -1 (ERR_STOPPED, ERR_FATAL). */
+/*
+ * Wait once, at most until `deadline`, and serve who is ready. 0, or -1 (ERR_STOPPED, ERR_FATAL).
+ */
 int loop_step(struct loop *loop, int64_t deadline, struct err *err);
 
 /*
- * Run until `done` says so. -1 (ERR_STOPPED) leaves everything as it is: calling again goes on. Not to
- * be called from within service().
+ * Run until `done` says so. -1 (ERR_STOPPED) leaves everything as it is: calling again goes on. Not
+ * to be called from within service().
  */
 int loop_run(struct loop *loop, bool (*done)(void *ctx), void *ctx, struct err *err);
 

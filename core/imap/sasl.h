@@ -9,7 +9,9 @@ struct buf;
 struct err;
 struct sasl;
 
-/* The client's side of one SASL exchange (RFC 4422) in the base64 form IMAP uses, through libgsasl. */
+/*
+ * The client's side of one SASL exchange (RFC 4422) in the base64 form IMAP uses, through libgsasl.
+ */
 struct sasl_login {
 	const char *user;
 	const char *authzid;   /* NULL: as `user` */

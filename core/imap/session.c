@@ -242,7 +242,9 @@ static void write_all(struct imap_session *s, int64_t now)
 		case TRANSPORT_AGAIN:
 			return;
 		default:
-			/* What the server said before it closed explains more than a broken pipe. */
+			/*
+			 * What the server said before it closed explains more than a broken pipe.
+			 */
 			while (is_streaming(s) && !s->paused && read_once(s, now))
 				;
 			session_fail(s, &err);
@@ -260,7 +262,9 @@ static bool waits_for_server(const struct imap_session *s)
 
 static int64_t silence_ends(const struct imap_session *s)
 {
-	return waits_for_server(s) && !s->paused ? s->last_activity + session_timeout(s) : INT64_MAX;
+	if (s->paused || !waits_for_server(s))
+		return INT64_MAX;
+	return s->last_activity + session_timeout(s);
 }
 
 static bool session_prepare(struct loop_member *m, struct pollfd *out, int64_t *deadline)
@@ -270,7 +274,8 @@ static bool session_prepare(struct loop_member *m, struct pollfd *out, int64_t *
 
 	*deadline = silence_ends(s);
 	if (!s->transport)
-		return true; /* failed while it was made: said in service(), where handlers may run */
+		/* failed while it was made: said in service(), where handlers may run */
+		return true;
 	if (s->state == IMAP_STATE_CONNECTING) {
 		if (s->transport->wake_at && s->transport->wake_at < *deadline)
 			*deadline = s->transport->wake_at;
@@ -364,7 +369,8 @@ struct imap_session *imap_session_new(struct loop *loop, const struct imap_accou
 			   account->tls == IMAP_TLS_IMPLICIT ? "993" : "143";
 
 	if (!s->error.kind)
-		s->transport = transport_tcp_new(account->host, port, session_timeout(s), &s->error);
+		s->transport = transport_tcp_new(account->host, port, session_timeout(s),
+						 &s->error);
 	if (s->transport && account->tls == IMAP_TLS_IMPLICIT)
 		layer_tls(s);
 	return s;
@@ -484,8 +490,8 @@ void imap_session_encoder(const struct imap_session *s, struct imap_encoder *e)
 size_t imap_session_set_budget(const struct imap_session *s)
 {
 	/*
-	 * Servers take 8,000 bytes a command and more, old ones 1,000 (RFC 2683, section 3.2.1.5; RFC 7162,
-	 * section 4). The rest is room for what stands around the set.
+	 * Servers take 8,000 bytes a command and more, old ones 1,000 (RFC 2683, section 3.2.1.5;
+	 * RFC 7162, section 4). The rest is room for what stands around the set.
 	 */
 	return imap_session_has(s, IMAP_CAP_CONDSTORE) ? 7600 : 700;
 }

@@ -30,7 +30,8 @@ struct transport;
  * is submitted before is kept until then.
  *
  * Invariants
- *  1. Every command that was submitted gets exactly one on_done, at the latest in imap_session_free().
+ *  1. Every command that was submitted gets exactly one on_done, at the latest in
+ *     imap_session_free().
  *  2. Handlers run from within the loop or imap_session_free(). They may submit, pause and close,
  *     on any session of the loop; they must not free a session nor run the loop.
  *  3. Reading goes on while anything waits to be written, so a pipeline cannot deadlock; only
@@ -76,7 +77,8 @@ enum imap_outcome {
 	IMAP_DONE_OK,
 	IMAP_DONE_NO,
 	IMAP_DONE_BAD,
-	IMAP_DONE_LOST, /* the connection ended first, or the command was never sent: nothing is known */
+	/* the connection ended first, or the command was never sent: nothing is known */
+	IMAP_DONE_LOST,
 };
 
 /* How a command ended. Borrowed for the call of on_done. */
@@ -87,8 +89,9 @@ struct imap_result {
 	const struct imap_status *status;   /* the tagged response; NULL when LOST */
 	const struct imap_mailbox *mailbox; /* the one it ran in or opened; NULL: none */
 	/*
-	 * Unless OK: what to pass up, with the server's text. ERR_RETRY for LOST (or what closed the session)
-	 * and for UNAVAILABLE, INUSE, LIMIT, THROTTLED...; ERR_MISSING for NONEXISTENT; else ERR_MAILBOX.
+	 * Unless OK: what to pass up, with the server's text. ERR_RETRY for LOST (or what closed
+	 * the session) and for UNAVAILABLE, INUSE, LIMIT, THROTTLED...; ERR_MISSING for
+	 * NONEXISTENT; else ERR_MAILBOX.
 	 */
 	const struct err *err;
 };
@@ -106,11 +109,13 @@ enum imap_request_flags {
 	IMAP_REQUEST_DATA = 1 << 0,
 	/* Nothing else in flight, before or after. */
 	IMAP_REQUEST_ALONE = 1 << 1,
-	/* SELECT or EXAMINE of `mailbox_name`; what is submitted next with IN_MAILBOX runs in it. */
+	/*
+	 * SELECT or EXAMINE of `mailbox_name`; what is submitted next with IN_MAILBOX runs in it.
+	 */
 	IMAP_REQUEST_OPENS = 1 << 2,
 	/*
-	 * Runs in the mailbox opened by the last OPENS submitted before. When that one fails, so does this,
-	 * without being sent if it was not yet.
+	 * Runs in the mailbox opened by the last OPENS submitted before. When that one fails, so
+	 * does this, without being sent if it was not yet.
 	 */
 	IMAP_REQUEST_IN_MAILBOX = 1 << 3,
 	/* UNSELECT or CLOSE: when OK no mailbox is selected. */
@@ -129,34 +134,38 @@ enum imap_request_flags {
 
 /*
  * One command. Untagged responses have no tag: those listed in `wants` go to the first command in
- * flight, in the order sent, that wants them, belongs to the mailbox they are about, and whose `claims`
- * (if any) says yes. ESEARCH goes by its correlator. All pieces of one FETCH go to the same command.
- * What nobody wants only updates the mailbox state.
+ * flight, in the order sent, that wants them, belongs to the mailbox they are about, and whose
+ * `claims` (if any) says yes. ESEARCH goes by its correlator. All pieces of one FETCH go to the
+ * same command. What nobody wants only updates the mailbox state.
  */
 struct imap_request {
 	struct imap_encoder *command; /* finished; taken over and released by the session */
 	unsigned flags;
 	unsigned wants;
-	const char *wants_other; /* name of the IMAP_RESPONSE_OTHER it wants, e.g. "NAMESPACE"; static */
+	/* name of the IMAP_RESPONSE_OTHER it wants, e.g. "NAMESPACE"; static */
+	const char *wants_other;
 	bool (*claims)(void *ctx, const struct imap_response *r);
 	/*
-	 * For chunks with `stream`: put 1 to `max` bytes of the current one into `p`, *n is how many. -1 with
-	 * *err set ends the session, since the announced size cannot be taken back.
+	 * For chunks with `stream`: put 1 to `max` bytes of the current one into `p`, *n is how
+	 * many. -1 with *err set ends the session, since the announced size cannot be taken
+	 * back.
 	 */
 	int (*stream)(void *ctx, void *p, size_t max, size_t *n, struct err *err);
 	/*
-	 * Answer a `+` that no literal waits for: append a line without CRLF to `answer`, which is treated as
-	 * secret. -1 with *err set sends `*` (cancel) instead. NULL: such a `+` closes the connection.
+	 * Answer a `+` that no literal waits for: append a line without CRLF to `answer`, which is
+	 * treated as secret. -1 with *err set sends `*` (cancel) instead. NULL: such a `+` closes
+	 * the connection.
 	 */
 	int (*on_continue)(void *ctx, struct bytes text, struct buf *answer, struct err *err);
 	struct bytes mailbox_name; /* OPENS; copied */
-	const char *what;          /* for messages, e.g. "EXAMINE Archive/2024"; copied; NULL: the command's name */
+	/* for messages, e.g. "EXAMINE Archive/2024"; copied; NULL: the command's name */
+	const char *what;
 	struct imap_handler handler; /* ctx is that of all the functions above, too */
 };
 
 /*
- * Begin: the connection is made while the loop runs. `account` and `trace` (NULL: off; copied) must stay
- * valid. Never NULL; what fails, the name look-up included, ends in CLOSED. Joins the loop.
+ * Begin: the connection is made while the loop runs. `account` and `trace` (NULL: off; copied) must
+ * stay valid. Never NULL; what fails, the name look-up included, ends in CLOSED. Joins the loop.
  */
 struct imap_session *imap_session_new(struct loop *loop, const struct imap_account *account,
 				      const struct imap_trace *trace);
@@ -168,13 +177,14 @@ struct imap_session *imap_session_new_on(struct loop *loop, const struct imap_ac
 void imap_session_free(struct imap_session *s);
 
 /*
- * Run the loop until the session is AUTHENTICATED (0), or -1 with *err: ERR_AUTH (the server refused
- * the login: do not try again), ERR_RETRY (network, busy), ERR_FATAL (certificate, protocol, settings), ERR_STOPPED.
+ * Run the loop until the session is AUTHENTICATED (0), or -1 with *err: ERR_AUTH (the server
+ * refused the login: do not try again), ERR_RETRY (network, busy), ERR_FATAL (certificate,
+ * protocol, settings), ERR_STOPPED.
  */
 int imap_session_open(struct imap_session *s, struct err *err);
 /*
- * Run the loop until no command of this session is waiting or in flight. 0, or -1: ERR_STOPPED, or why
- * the session closed. What the commands came to their handlers know.
+ * Run the loop until no command of this session is waiting or in flight. 0, or -1: ERR_STOPPED, or
+ * why the session closed. What the commands came to their handlers know.
  */
 int imap_session_drain(struct imap_session *s, struct err *err);
 /* End now, as if the connection was lost; *why is what commands under way are told. */
@@ -190,7 +200,10 @@ static inline bool imap_session_has(const struct imap_session *s, enum imap_cap 
 {
 	return imap_caps_has(imap_session_caps(s), cap);
 }
-/* The mailbox that is selected as far as the server has answered; NULL: none. Borrowed until it is left. */
+/*
+ * The mailbox that is selected as far as the server has answered; NULL: none. Borrowed until it is
+ * left.
+ */
 const struct imap_mailbox *imap_session_mailbox(const struct imap_session *s);
 /* The one that what is submitted now would run in; its state may not be there yet. NULL: none. */
 const struct imap_mailbox *imap_session_submitted(const struct imap_session *s);
@@ -198,24 +211,26 @@ struct loop *imap_session_loop(const struct imap_session *s);
 /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names on the wire are UTF-8. */
 bool imap_session_utf8(const struct imap_session *s);
 
-/* What an encoder for this session is to be given: literals, and a ceiling for the whole command. */
+/*
+ * What an encoder for this session is to be given: literals, and a ceiling for the whole command.
+ */
 enum imap_literals imap_session_literals(const struct imap_session *s);
 void imap_session_encoder(const struct imap_session *s, struct imap_encoder *e);
 /* How long a message set in a command may be, in bytes. */
 size_t imap_session_set_budget(const struct imap_session *s);
 
 /*
- * Queue a command; it is sent when its turn comes, in the order submitted. The session must have been READY
- * when its arguments were encoded, since that depends on the capabilities. On a session that is closed
- * on_done is called at once.
+ * Queue a command; it is sent when its turn comes, in the order submitted. The session must have
+ * been READY when its arguments were encoded, since that depends on the capabilities. On a session
+ * that is closed on_done is called at once.
  */
 void imap_session_submit(struct imap_session *s, const struct imap_request *request);
 /* Commands submitted and not yet done. */
 size_t imap_session_pending(const struct imap_session *s);
 
 /*
- * Stop or go on reading: for a consumer that is busy. May be called from on_response: nothing more is
- * delivered from then on. Time spent paused does not count as silence.
+ * Stop or go on reading: for a consumer that is busy. May be called from on_response: nothing more
+ * is delivered from then on. Time spent paused does not count as silence.
  */
 void imap_session_pause(struct imap_session *s, bool paused);
 

@@ -239,7 +239,8 @@ static void on_starttls(void *ctx, const struct imap_result *r)
 	struct imap_session *s = ctx;
 
 	if (r->outcome == IMAP_DONE_OK)
-		s->starting_tls = true; /* the reader stops here and looks at what is buffered (S1) */
+		/* the reader stops here and looks at what is buffered (S1) */
+		s->starting_tls = true;
 	else if (r->outcome != IMAP_DONE_LOST)
 		fail(s, ERR_FATAL, "the server refuses STARTTLS");
 }
@@ -284,7 +285,10 @@ void session_greeting(struct imap_session *s, const struct imap_response *r)
 		imap_caps_set(&s->caps, st->args, true);
 	if (st->condition == IMAP_PREAUTH && s->account->tls != IMAP_TLS_NONE &&
 	    !s->transport->is_private) {
-		/* Authenticated already, STARTTLS is no longer possible: a way to keep us in the clear (S3). */
+		/*
+		 * Authenticated already, STARTTLS is no longer possible: a way to keep us in the
+		 * clear (S3).
+		 */
 		fail(s, ERR_FATAL, "the server skips the login and with it STARTTLS");
 		return;
 	}

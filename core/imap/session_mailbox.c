@@ -164,7 +164,9 @@ void session_mailbox_data(struct imap_session *s, const struct imap_response *r)
 		count_removed(m, 1);
 		break;
 	case IMAP_RESPONSE_VANISHED:
-		/* EARLIER tells of the time before this session: EXISTS counts those off already. */
+		/*
+		 * EARLIER tells of the time before this session: EXISTS counts those off already.
+		 */
 		if (!r->u.vanished.earlier && !uidset_is_open(r->u.vanished.uids))
 			count_removed(m, uidset_count(r->u.vanished.uids));
 		break;

@@ -73,7 +73,10 @@ static void finish_command(struct command *c, const struct imap_status *st)
 		describe_refusal(&err, c, st);
 	} else if ((c->request.flags & IMAP_REQUEST_IN_MAILBOX) && c->mailbox &&
 		   c->mailbox->failed) {
-		/* OK, but about whatever mailbox the server still had: not an answer to the question. */
+		/*
+		 * OK, but about whatever mailbox the server still had: not an answer to the
+		 * question.
+		 */
 		result.outcome = IMAP_DONE_NO;
 		err_set(&err, ERR_MAILBOX, "%s: the mailbox could not be opened", c->what);
 	}
@@ -124,8 +127,8 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 	struct err err;
 
 	if (!c || !may_answer(s, c, st)) {
-		err_set(&err, ERR_FATAL, "%s answers a command that was not sent%s", s->account->host,
-			c ? " in full" : "");
+		err_set(&err, ERR_FATAL, "%s answers a command that was not sent%s",
+			s->account->host, c ? " in full" : "");
 		session_fail(s, &err);
 		return;
 	}

@@ -249,7 +249,9 @@ static bool queue_stream(struct imap_session *s, struct command *c)
 	return true;
 }
 
-/* Queue the next piece of the command being sent. False: it has to wait for `+`, or the end came. */
+/*
+ * Queue the next piece of the command being sent. False: it has to wait for `+`, or the end came.
+ */
 static bool queue_chunk(struct imap_session *s)
 {
 	struct command *c = s->sending;

@@ -8,8 +8,8 @@
 
 /*
  * What went over the wire, a line at a time, fit to be shown: escaped, lines capped at 1 KiB
- * (S19), contents of literals as their size only, secrets never there in the first place (S18: whoever sends
- * says what is secret, and it is replaced before it gets here).
+ * (S19), contents of literals as their size only, secrets never there in the first place (S18:
+ * whoever sends says what is secret, and it is replaced before it gets here).
  */
 enum imap_trace_level {
 	IMAP_TRACE_OFF,

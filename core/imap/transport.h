@@ -27,19 +27,24 @@ enum transport_io {
 	TRANSPORT_OK,     /* went on: bytes moved, or the stream is open */
 	TRANSPORT_AGAIN,  /* wait, then call again */
 	TRANSPORT_EOF,    /* the peer ended the stream (reads only) */
-	TRANSPORT_FAILED, /* *err is set: ERR_RETRY (network) or ERR_FATAL (certificate, settings) */
+	/* *err is set: ERR_RETRY (network) or ERR_FATAL (certificate, settings) */
+	TRANSPORT_FAILED,
 };
 
 /* What the caller means to do next; bits. */
 enum { TRANSPORT_READ = 1 << 0, TRANSPORT_WRITE = 1 << 1 };
 
 struct transport_ops {
-	/* Go on with connecting or shaking hands until TRANSPORT_OK. Called again after every wait. */
+	/*
+	 * Go on with connecting or shaking hands until TRANSPORT_OK. Called again after every wait.
+	 */
 	enum transport_io (*open)(struct transport *t, struct err *err);
 	/* Read 1 to `max` bytes into `p`; *n is how many. */
-	enum transport_io (*read)(struct transport *t, void *p, size_t max, size_t *n, struct err *err);
+	enum transport_io (*read)(struct transport *t, void *p, size_t max, size_t *n,
+				  struct err *err);
 	/* Write some of `data`; *n is how much was taken. Never raises SIGPIPE. */
-	enum transport_io (*write)(struct transport *t, struct bytes data, size_t *n, struct err *err);
+	enum transport_io (*write)(struct transport *t, struct bytes data, size_t *n,
+				   struct err *err);
 	/* As transport_poll(). */
 	bool (*poll)(struct transport *t, unsigned intent, struct pollfd *out);
 	/* Frees what lies below too. */
@@ -49,7 +54,10 @@ struct transport_ops {
 /* First member of every transport. */
 struct transport {
 	const struct transport_ops *ops;
-	/* While opening: call open() again at this time (clock_ms) even if nothing happened; 0: never. */
+	/*
+	 * While opening: call open() again at this time (clock_ms) even if nothing happened; 0:
+	 * never.
+	 */
 	int64_t wake_at;
 	/* Bytes cannot be read or changed on the way. */
 	bool is_private;
@@ -97,10 +105,12 @@ struct transport *transport_tcp_new(const char *host, const char *port, int64_t 
 /* All strings are borrowed for the call; NULL means not given. */
 struct transport_tls_settings {
 	const char *host;    /* name or IP address: SNI, and what the certificate must be for */
-	const char *ca_file; /* PEM file, or a directory of hashed certificates; NULL: the system's */
+	/* PEM file, or a directory of hashed certificates; NULL: the system's */
+	const char *ca_file;
 	/*
 	 * "sha256:" and the base64 SHA-256 of the server's public key (SPKI). When given it alone
-	 * decides: chain, name and dates of the certificate are not looked at, another key is refused.
+	 * decides: chain, name and dates of the certificate are not looked at, another key is
+	 * refused.
 	 */
 	const char *pin;
 	const char *cert_file; /* client certificate (chain), PEM */

@@ -211,14 +211,18 @@ struct transport *transport_tcp_new(const char *host, const char *port, int64_t 
 	struct tcp *tcp;
 
 	if (rc == EAI_ADDRFAMILY || rc == EAI_NONAME || rc == EAI_NODATA) {
-		/* AI_ADDRCONFIG ignores loopback: without any other network, literal addresses need this. */
+		/*
+		 * AI_ADDRCONFIG ignores loopback: without any other network, literal addresses need
+		 * this.
+		 */
 		const struct addrinfo any = { .ai_socktype = SOCK_STREAM };
 
 		rc = getaddrinfo(host, port, &any, &list);
 	}
 	if (rc) {
 		err_set(err, rc == EAI_NONAME || rc == EAI_NODATA ? ERR_FATAL : ERR_RETRY,
-			"look up %s: %s", host, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+			"look up %s: %s", host,
+			rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
 		return NULL;
 	}
 	tcp = xcalloc(1, sizeof(*tcp));

@@ -23,7 +23,10 @@
 struct tls {
 	struct transport base;
 	struct transport *lower;
-	/* Read ahead: OpenSSL asks for 5 bytes, then for one record, and each would be a system call. */
+	/*
+	 * Read ahead: OpenSSL asks for 5 bytes, then for one record, and each would be a system
+	 * call.
+	 */
 	uint8_t *ahead;
 	size_t ahead_at, ahead_end;
 	SSL_CTX *ctx;
@@ -216,7 +219,10 @@ static enum transport_io tls_result(struct tls *tls, int rc, unsigned *wants, st
 	case SSL_ERROR_ZERO_RETURN:
 		return TRANSPORT_EOF;
 	default:
-		/* An end without close_notify is an end: IMAP itself tells a complete answer from a cut one. */
+		/*
+		 * An end without close_notify is an end: IMAP itself tells a complete answer from a
+		 * cut one.
+		 */
 		if (tls->open && tls->lower_eof && !tls->lower_err.kind)
 			return TRANSPORT_EOF;
 		return tls_failed(tls, err);
@@ -301,7 +307,8 @@ static void tls_free(struct transport *t)
 	struct tls *tls = tls_of(t);
 
 	if (tls->open && !tls->lower_err.kind) {
-		SSL_shutdown(tls->ssl); /* one try at telling the peer; nobody waits for its answer */
+		/* one try at telling the peer; nobody waits for its answer */
+		SSL_shutdown(tls->ssl);
 		ERR_clear_error();
 	}
 	SSL_free(tls->ssl);
@@ -332,7 +339,8 @@ static int load_authorities(struct tls *tls, const char *path, struct err *err)
 		return 0;
 	if (!path) {
 		if (SSL_CTX_set_default_verify_paths(tls->ctx) != 1)
-			return err_set(err, ERR_FATAL, "system's CA certificates: %s", openssl_reason());
+			return err_set(err, ERR_FATAL, "system's CA certificates: %s",
+				       openssl_reason());
 		return 0;
 	}
 	if (stat(path, &st) < 0)

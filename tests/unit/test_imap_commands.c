@@ -102,7 +102,8 @@ static void test_mailboxes_are_found_on_every_rung_of_the_ladder(void **state)
 		  "S: * LIST (\\Subscribed) \"/\" b\nS: a OK done\n"
 		  "C: b STATUS b (MESSAGES UIDNEXT)\nS: * STATUS b (MESSAGES 1)\nS: b OK done\n",
 		  "b*=1 complete" },
-		{ "LIST-EXTENDED LIST-STATUS", "LIST-EXTENDED, LIST-STATUS", /* A3, by the user's wish */
+		/* A3, by the user's wish */
+		{ "LIST-EXTENDED LIST-STATUS", "LIST-EXTENDED, LIST-STATUS",
 		  "C: a LIST \"\" *\nC: b LSUB \"\" *\n"
 		  "S: * LIST () \".\" b\nS: * LIST () \".\" INBOX\nS: a OK done\n"
 		  "S: * LSUB () \".\" inbox\nS: * LSUB () \".\" gone\nS: b OK done\n"
@@ -119,7 +120,8 @@ static void test_mailboxes_are_found_on_every_rung_of_the_ladder(void **state)
 		  "C: h STATUS b (MESSAGES UIDNEXT)\n"
 		  "S: f OK done\nS: g OK done\nS: h OK done\n",
 		  "INBOX a*- a*/x b complete" },
-		{ "LIST-EXTENDED LIST-STATUS", NULL, /* a line that cannot be read may have been a mailbox */
+		/* a line that cannot be read may have been a mailbox */
+		{ "LIST-EXTENDED LIST-STATUS", NULL,
 		  "C: a LIST \"\" * RETURN (SUBSCRIBED CHILDREN STATUS (MESSAGES UIDNEXT))\n"
 		  "S: * LIST () \"/\" b\nS: * STATUS b (MESSAGES 1)\nS: * LIST (((\nS: a OK done\n",
 		  "b=1 partial" },

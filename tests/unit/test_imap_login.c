@@ -68,7 +68,8 @@ static void test_the_way_in_follows_what_the_server_offers(void **state)
 		const char *authzid;
 		const char *script;
 	} cases[] = {
-		{ IMAP_AUTH_AUTO, NULL, /* initial response, capabilities in the answers: one flight */
+		/* initial response, capabilities in the answers: one flight */
+		{ IMAP_AUTH_AUTO, NULL,
 		  "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\n"
 		  "C: a AUTHENTICATE PLAIN AGFsaWNlAHMzY3IzdA==\n"
 		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },

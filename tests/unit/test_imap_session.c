@@ -25,7 +25,10 @@ struct fixture {
 	struct imap_session *session;
 	struct buf log;
 	struct err err;
-	/* One for each fetch(), numbered in the order submitted: the answer must reach the right one. */
+	/*
+	 * One for each fetch(), numbered in the order submitted: the answer must reach the right
+	 * one.
+	 */
 	struct fetcher {
 		struct fixture *f;
 		unsigned number;
