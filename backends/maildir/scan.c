@@ -452,7 +452,8 @@ int maildir_seal(struct maildir *m, struct err *err)
 {
 	const int64_t most = 50000000; /* not worth a longer wait */
 	int64_t wait = seal_wait(m);
-	struct timespec ts = { .tv_nsec = wait };
+	/* The clock that stamps files moves in steps of up to 10 ms. */
+	struct timespec ts = { .tv_nsec = wait + 10000000 };
 
 	if (wait > 0 && wait <= most)
 		nanosleep(&ts, NULL);

@@ -83,7 +83,164 @@ static void test_bytes_come_back_as_they_went_in(void **state)
 	}
 }
 
-static void test_first_landing(void **state)
+static void fill_lines(struct buf *out, size_t size, const char *ending)
+{
+	while (out->n < size) {
+		buf_addf(out, "line %zu of a message that is long enough for pieces", out->n);
+		buf_add_str(out, ending);
+	}
+}
+
+/* Larger than what is gathered in memory, with the line ends turning at the very end. */
+static void test_large_bodies_come_back_as_they_went_in(void **state)
+{
+	static const struct {
+		size_t size, piece;
+		const char *ending, *tail;
+	} cases[] = {
+		{ 1024 * 1024 + 5, 0, "\r\n", "" },
+		{ 1024 * 1024 + 5, 4096, "\r\n", "late\n" },
+		{ 3 * 1024 * 1024, 65536, "\r\n", "late\r\r\n" },
+		{ 3 * 1024 * 1024, 1000, "\n", "no final newline" },
+		{ 5 * 1024 * 1024, 16384, "\r\n", "\r" },
+		{ 2 * 1024 * 1024, 0, "\r", "x" },
+	};
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf body = BUF_INIT(SIZE_MAX / 4);
+		struct uidset one = UIDSET_INIT;
+		struct gots got;
+		uint32_t uid;
+
+		fill_lines(&body, cases[i].size, cases[i].ending);
+		buf_add_str(&body, cases[i].tail);
+		struct put put = { .body = buf_bytes(&body), .piece = cases[i].piece };
+
+		bench_put(mb, (uint32_t)i + 1, &put, &uid);
+		bench_commit(b);
+		uidset_add(&one, uid);
+		bench_fetch(mb, &one, true, &got);
+		assert_int_equal(got.n, 1);
+		assert_true(bytes_equal(buf_bytes(&got.v[0].body), buf_bytes(&body)));
+		gots_release(&got);
+		uidset_release(&one);
+		buf_release(&body);
+	}
+}
+
+/* Every CR and LF pattern of seven bytes across the edge of what is gathered. */
+static void test_line_ends_at_the_edge_of_a_piece_stay(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	const size_t edge = 1024 * 1024;
+
+	for (unsigned pattern = 0; pattern < 81; pattern++) {
+		struct buf body = BUF_INIT(SIZE_MAX / 4);
+		struct uidset one = UIDSET_INIT;
+		struct gots got;
+		uint32_t uid;
+
+		while (body.n < edge - 2)
+			buf_add_byte(&body, 'x');
+		for (unsigned i = 0, p = pattern; i < 4; i++, p /= 3)
+			buf_add_byte(&body, (uint8_t)"\r\ny"[p % 3]);
+		struct put put = { .body = buf_bytes(&body), .piece = edge - 1 };
+
+		bench_put(mb, pattern + 1, &put, &uid);
+		uidset_add(&one, uid);
+		bench_commit(b);
+		bench_fetch(mb, &one, true, &got);
+		if (!bytes_equal(buf_bytes(&got.v[0].body), buf_bytes(&body)))
+			fail_msg("pattern %u changed", pattern);
+		gots_release(&got);
+		uidset_release(&one);
+		buf_release(&body);
+	}
+}
+
+static void test_flags_keywords_and_dates_come_back(void **state)
+{
+	static const struct {
+		const char *flags, *date;
+	} cases[] = {
+		{ "", " 7-Feb-1994 21:52:25 -0800" },
+		{ "\\Seen \\Answered \\Flagged \\Deleted \\Draft", "01-Jan-1970 00:00:00 +0000" },
+		{ "$Forwarded", "not a date" },
+		{ "\\Seen $Label1 NonJunk $Forwarded", "31-Dec-1969 23:59:59 -0000" },
+		{ "\"a b\" \xc3\xa4 \\Foo", "17-Jul-2096 02:44:25 +1400" },
+	};
+	const size_t n = sizeof(cases) / sizeof(cases[0]);
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct buf text = BUF_INIT(4096);
+	struct changes c;
+	struct gots got;
+
+	for (size_t i = 0; i < n; i++) {
+		struct put put = { bytes_of("a\r\n"), cases[i].flags, cases[i].date, 0 };
+
+		bench_put(mb, (uint32_t)i + 1, &put, NULL);
+	}
+	bench_commit(b);
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	bench_changes(mb, &c);
+	bench_fetch_all(mb, &got);
+	assert_int_equal(c.n, n);
+	assert_int_equal(got.n, n);
+	for (size_t i = 0; i < n; i++) {
+		struct flags want = FLAGS_INIT;
+
+		flags_add_list(&want, bytes_of(cases[i].flags));
+		assert_true(flags_equal(flag_table_get(c.flags, c.v[i].flags), &want));
+		assert_int_equal(c.v[i].flags, c.v[i].base_flags);
+		assert_string_equal(buf_str(&got.v[i].date), cases[i].date);
+		buf_clear(&text);
+		flags_format(&want, &text);
+		assert_string_equal(buf_str(&got.v[i].flags), buf_str(&text));
+		flags_release(&want);
+	}
+	gots_release(&got);
+	changes_release(&c);
+	buf_release(&text);
+}
+
+static void test_changed_flags_become_the_base(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct put put = { .body = bytes_of("a\r\n"), .flags = "\\Seen $A" };
+	struct flag_delta delta = { FLAGS_INIT, FLAGS_INIT };
+	struct uidset set = set_of("1:2");
+	struct buf text = BUF_INIT(4096);
+	struct changes c;
+	struct err err = { 0 };
+
+	bench_put(mb, 1, &put, NULL);
+	bench_commit(b);
+	bench_put(mb, 2, &put, NULL); /* not committed yet when its flags change */
+	flags_add_list(&delta.add, bytes_of("\\Flagged $B"));
+	flags_add_list(&delta.remove, bytes_of("\\Seen $A"));
+	must(mailbox_change_flags(mb, &set, &delta, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(bench_flags(&c, c.v[i].flags, &text), "\\Flagged $B");
+		assert_int_equal(c.v[i].flags, c.v[i].base_flags);
+	}
+	changes_release(&c);
+	flags_release(&delta.add);
+	flags_release(&delta.remove);
+	uidset_release(&set);
+	buf_release(&text);
+}
+
+static void test_a_source_uid_is_stored_once(void **state)
 {
 	struct bench *b = bench_of(state);
 	struct mailbox *mb = bench_mailbox(b, "a/b");
@@ -95,20 +252,444 @@ static void test_first_landing(void **state)
 	assert_int_equal(bench_put_text(mb, 7, "x\r\n"), OUTCOME_DONE);
 	assert_int_equal(bench_put_text(mb, 9, "y\r\n"), OUTCOME_DONE);
 	bench_commit(b);
+	assert_int_equal(bench_put_text(mb, 7, "x\r\n"), OUTCOME_DONE);
 	bench_commit(b);
 	bench_reopen(b);
 	info = bench_info(b, "a/b", &list);
 	assert_non_null(info);
 	assert_int_equal(info->stored, 2);
 	assert_false(info->touched);
+	assert_false(info->token.known);
 	mailbox_list_release(&list);
 	bench_changes(bench_find(b, "a/b"), &c);
 	assert_true(c.complete);
 	assert_int_equal(c.n, 2);
 	assert_int_equal(c.v[0].source_uid, 7);
 	assert_int_equal(c.v[1].source_uid, 9);
-	assert_int_equal(c.foreign, 0);
+	assert_int_equal(c.v[0].size, 3);
+	assert_int_equal(c.token.messages, 2);
 	changes_release(&c);
+}
+
+static void test_equal_messages_stay_two(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+
+	assert_int_equal(bench_put_text(mb, 1, "same"), OUTCOME_DONE);
+	assert_int_equal(bench_put_text(mb, 2, "same"), OUTCOME_DONE);
+	bench_commit(b);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 2);
+}
+
+static void test_what_was_not_committed_is_gone(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset set = set_of("1");
+	struct err err = { 0 };
+
+	bench_put_text(mb, 1, "one");
+	bench_commit(b);
+	bench_put_text(mb, 2, "two");
+	must(mailbox_expunge(mb, &set, &err), &err);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 1);
+	uidset_release(&set);
+}
+
+static void test_expunging_twice_is_no_error(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset set = set_of("1,3,7:900");
+	struct err err = { 0 };
+	struct changes c;
+
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		bench_put_text(mb, uid, "x");
+	bench_commit(b);
+	for (int i = 0; i < 2; i++) {
+		must(mailbox_expunge(mb, &set, &err), &err);
+		bench_commit(b);
+	}
+	bench_reopen(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(c.v[0].source_uid, 2);
+	assert_true(uidset_is_empty(&c.missing));
+	changes_release(&c);
+	uidset_release(&set);
+}
+
+static void test_kept_messages_are_taken_over_by_equal_ones(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset set = set_of("1:2"), third = set_of("3");
+	struct put put = { .body = bytes_of("same\r\n"), .flags = "\\Flagged" };
+	struct mailbox_list list;
+	struct base base;
+	struct err err = { 0 };
+	struct changes c;
+
+	bench_put_text(mb, 1, "same\r\n");
+	bench_put_text(mb, 2, "same\r\n");
+	bench_put_text(mb, 3, "other\r\n");
+	bench_commit(b);
+	must(mailbox_keep(mb, &set, true, &err), &err);
+	must(mailbox_keep(mb, &third, false, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	assert_int_equal(bench_live(b), 0);
+	assert_int_equal(bench_info(b, "INBOX", &list)->held, 2);
+	assert_int_equal(list.v[0].stored, 0);
+	mailbox_list_release(&list);
+	base_init(&base);
+	must(mailbox_base(mb, &base, &err), &err);
+	assert_true(uidset_equal(&base.held, &set));
+	base_release(&base);
+	/* One to one: the third equal message finds none left. */
+	assert_int_equal(bench_put(mb, 11, &put, NULL), OUTCOME_ADOPTED);
+	assert_int_equal(bench_put(mb, 12, &put, NULL), OUTCOME_ADOPTED);
+	assert_int_equal(bench_put(mb, 13, &put, NULL), OUTCOME_DONE);
+	bench_commit(b);
+	bench_reopen(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(flag_table_get(c.flags, c.v[i].flags)->bits, FLAG_FLAGGED);
+		assert_int_equal(c.v[i].flags, c.v[i].base_flags);
+	}
+	changes_release(&c);
+	assert_int_equal(bench_info(b, "INBOX", &list)->held, 0);
+	mailbox_list_release(&list);
+	uidset_release(&set);
+	uidset_release(&third);
+}
+
+static void test_a_moved_message_is_not_lost(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *from = bench_mailbox(b, "a"), *to = bench_mailbox(b, "b");
+	struct uidset all = set_of("1:3"), none = set_of("9");
+	struct removal r[2] = { { .mailbox = from, .set = &all }, { .mailbox = to, .set = &none } };
+	struct err err = { 0 };
+
+	bench_put_text(from, 1, "moved");
+	bench_put_text(from, 2, "deleted");
+	bench_put_text(from, 3, "deleted");
+	bench_put_text(to, 1, "moved");
+	bench_commit(b);
+	must(store_count_lost(b->st, r, 2, &err), &err);
+	assert_int_equal(r[0].lost, 2);
+	assert_int_equal(r[1].lost, 0);
+	uidset_add(&none, 1); /* and now the other copy goes as well */
+	must(store_count_lost(b->st, r, 2, &err), &err);
+	assert_int_equal(r[0].lost, 3);
+	assert_int_equal(r[1].lost, 1);
+	uidset_release(&all);
+	uidset_release(&none);
+}
+
+static void test_the_base_is_remembered(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	char reason[] = "server says \"no\"";
+	struct quarantined q[2] = { { .uid = 5, .size = 10, .reason = reason, .since = 77,
+				      .attempts = 2 },
+				    { .uid = 8, .reason = reason, .accepted = true } };
+	struct base set = { .token = { true, 3, 100, 50, UINT64_MAX / 2 },
+			    .known = set_of("1:10,4294967295"),
+			    .quarantine = q, .n_quarantine = 2 };
+	struct mailbox_list list;
+	struct base got;
+	struct err err = { 0 };
+
+	base_init(&got);
+	must(mailbox_base(mb, &got, &err), &err);
+	assert_false(got.token.known);
+	must(mailbox_set_base(mb, &set, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	must(mailbox_base(bench_find(b, "INBOX"), &got, &err), &err);
+	assert_true(got.token.known);
+	assert_int_equal(got.token.uidvalidity, 3);
+	assert_int_equal(got.token.uidnext, 100);
+	assert_int_equal(got.token.messages, 50);
+	assert_true(got.token.highestmodseq == UINT64_MAX / 2);
+	assert_true(uidset_equal(&got.known, &set.known));
+	assert_int_equal(got.n_quarantine, 2);
+	assert_string_equal(got.quarantine[0].reason, reason);
+	assert_int_equal(got.quarantine[0].since, 77);
+	assert_true(got.quarantine[1].accepted);
+	assert_int_equal(bench_info(b, "INBOX", &list)->pending, 1);
+	assert_int_equal(list.v[0].known, 11);
+	mailbox_list_release(&list);
+	base_release(&got);
+	uidset_release(&set.known);
+}
+
+static void test_renumbering_unbinds_the_others(void **state)
+{
+	static const uint32_t from[] = { 1, 2 }, to[] = { 2, 1 };
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct err err = { 0 };
+	struct changes c;
+
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		bench_put_text(mb, uid, "x");
+	must(mailbox_renumber(mb, from, to, 2, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 3);
+	assert_int_equal(c.v[0].source_uid, 2);
+	assert_int_equal(c.v[1].source_uid, 1);
+	assert_int_equal(c.v[2].source_uid, 0);
+	changes_release(&c);
+}
+
+static void test_copies_carry_content_flags_and_date(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *from = bench_mailbox(b, "a"), *to = bench_mailbox(b, "b");
+	struct put put = { .body = bytes_of("x\n\r\n"), .flags = "\\Seen $K" };
+	struct uidset set = set_of("1");
+	struct err err = { 0 };
+	struct changes c;
+	struct gots got;
+
+	bench_put(from, 1, &put, NULL);
+	bench_commit(b);
+	must(mailbox_copy(from, &set, to, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	bench_fetch_all(bench_find(b, "b"), &got);
+	assert_int_equal(got.n, 1);
+	assert_true(bytes_equal(buf_bytes(&got.v[0].body), put.body));
+	assert_string_equal(buf_str(&got.v[0].flags), "\\Seen $K");
+	assert_string_equal(buf_str(&got.v[0].date), PUT_DATE);
+	gots_release(&got);
+	bench_changes(bench_find(b, "b"), &c);
+	assert_int_equal(c.v[0].source_uid, 0);
+	changes_release(&c);
+	uidset_release(&set);
+}
+
+static void test_fetching_exact_sets_reports_what_is_not_there(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset set = set_of("1:6");
+	struct gots got;
+
+	bench_put_text(mb, 1, "x");
+	bench_put_text(mb, 2, "y");
+	bench_commit(b);
+	bench_fetch(mb, &set, true, &got);
+	assert_int_equal(got.n, 2);
+	assert_int_equal(got.unknown, 4);
+	assert_true(got.complete);
+	gots_release(&got);
+	uidset_release(&set);
+}
+
+static void test_hostile_names_stay_inside_and_come_back(void **state)
+{
+	static const char *const names[] = {
+		"..", "../../x", "a%2Fb", "cur", "new/tmp", ".git", ".GIT", "Foo", "foo", "FOO",
+		"%01%1B[2J", "a.b", "a/b", "~", "mailcask.db", "dovecot-keywords", ".", "a//b",
+		"\xc3\xa4/\xe2\x82\xac", "-rf", " ", "a\\b", "INBOX", "INBOX/x", "%0A",
+	};
+	const size_t n = sizeof(names) / sizeof(names[0]);
+	struct bench *b = bench_of(state);
+	struct buf longest = BUF_INIT(4096);
+	struct mailbox_list list = { 0 };
+	struct name_list around = { 0 };
+	struct err err = { 0 };
+
+	while (longest.n < 300)
+		buf_add_str(&longest, "\xc3\xa4");
+	for (size_t i = 0; i < n; i++)
+		bench_put_text(bench_mailbox(b, names[i]), 1, names[i]);
+	bench_put_text(bench_mailbox(b, buf_str(&longest)), 1, "x");
+	buf_add_str(&longest, "2");
+	bench_put_text(bench_mailbox(b, buf_str(&longest)), 1, "x");
+	bench_commit(b);
+	bench_reopen(b);
+	must(store_list(b->st, NULL, &list, &err), &err);
+	assert_int_equal(list.n, n + 2);
+	for (size_t i = 0; i < n; i++) {
+		struct gots got;
+
+		bench_fetch_all(bench_find(b, names[i]), &got);
+		assert_int_equal(got.n, 1);
+		assert_true(bytes_is(buf_bytes(&got.v[0].body), names[i]));
+		gots_release(&got);
+	}
+	dir_entries(tmp_dir(), &around);
+	for (size_t i = 0; i < around.n; i++)
+		assert_memory_equal(around.name[i], "store-", 6);
+	name_list_release(&around);
+	mailbox_list_release(&list);
+	buf_release(&longest);
+}
+
+static void test_wire_names_come_back_exactly(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox_name name = MAILBOX_NAME_INIT;
+	struct mailbox_list list = { 0 };
+	struct err err = { 0 };
+
+	mailbox_name_from_wire(&name, bytes_of("A&AOQ-.&bad.\xff"), '.', false);
+	must(store_create(b->st, &name, MAILBOX_SENT | MAILBOX_SUBSCRIBED, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	must(store_list(b->st, NULL, &list, &err), &err);
+	assert_true(list.complete);
+	assert_int_equal(list.n, 1);
+	assert_int_equal(list.v[0].attributes, MAILBOX_SENT | MAILBOX_SUBSCRIBED);
+	assert_true(mailbox_name_equal(&list.v[0].name, &name));
+	assert_true(bytes_is(list.v[0].name.wire, "A&AOQ-.&bad.\xff"));
+	mailbox_list_release(&list);
+	mailbox_name_release(&name);
+}
+
+static void rename_box(struct bench *b, const char *from, const char *to)
+{
+	struct mailbox_name a = MAILBOX_NAME_INIT, c = MAILBOX_NAME_INIT;
+	struct err err = { 0 };
+
+	must(mailbox_name_from_display(&a, bytes_of(from), &err), &err);
+	must(mailbox_name_from_display(&c, bytes_of(to), &err), &err);
+	must(store_rename(b->st, &a, &c, &err), &err);
+	mailbox_name_release(&a);
+	mailbox_name_release(&c);
+}
+
+static void test_renaming_takes_what_is_below_along(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct gots got;
+
+	bench_put_text(bench_mailbox(b, "a"), 1, "top");
+	bench_put_text(bench_mailbox(b, "a/b"), 1, "below");
+	bench_put_text(bench_mailbox(b, "ab"), 1, "beside");
+	bench_commit(b);
+	rename_box(b, "a", "c/d");
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 3);
+	bench_fetch_all(bench_find(b, "c/d/b"), &got);
+	assert_int_equal(got.n, 1);
+	assert_true(bytes_is(buf_bytes(&got.v[0].body), "below"));
+	gots_release(&got);
+	bench_find(b, "ab");
+}
+
+static void test_only_an_empty_mailbox_is_removed(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "a");
+	struct uidset set = set_of("1");
+	struct mailbox_list list;
+	struct err err = { 0 };
+
+	bench_put_text(mb, 1, "x");
+	bench_commit(b);
+	assert_int_equal(store_remove(b->st, &mb->name, &err), -1);
+	assert_int_equal(err.kind, ERR_MAILBOX);
+	must(mailbox_expunge(mb, &set, &err), &err);
+	must(store_remove(b->st, &mb->name, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	assert_null(bench_info(b, "a", &list));
+	mailbox_list_release(&list);
+	uidset_release(&set);
+}
+
+static void test_a_second_writer_is_refused(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct store *second;
+	struct err err = { 0 };
+
+	assert_int_equal(store_open(b->sut->ops, &second, &b->cfg, STORE_WRITE, &err), -1);
+	assert_int_equal(err.kind, ERR_LOCKED);
+	/* Readers are not. */
+	must(store_open(b->sut->ops, &second, &b->cfg, STORE_READ, &err), &err);
+	store_close(second);
+}
+
+static void test_every_commit_has_its_number(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct store_identity first, second;
+	struct err err = { 0 };
+
+	bench_put_text(bench_mailbox(b, "a"), 1, "x");
+	bench_commit(b);
+	bench_close(b);
+	must(b->sut->ops->identify(&b->cfg, &first, &err), &err);
+	assert_int_equal(first.presence, STORE_OURS);
+	assert_string_equal(first.account, "user@host");
+	bench_open(b);
+	bench_put_text(bench_mailbox(b, "a"), 2, "y");
+	bench_commit(b);
+	bench_close(b);
+	must(b->sut->ops->identify(&b->cfg, &second, &err), &err);
+	assert_string_equal(first.uuid, second.uuid);
+	assert_true(second.generation > first.generation);
+	store_identity_release(&first);
+	store_identity_release(&second);
+}
+
+static void test_nothing_is_made_where_nothing_is_expected(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct store_identity id;
+	struct store *st;
+	struct err err = { 0 };
+
+	bench_close(b);
+	remove_tree(b->path);
+	must(b->sut->ops->identify(&b->cfg, &id, &err), &err);
+	assert_int_equal(id.presence, STORE_MISSING);
+	b->cfg.create = false;
+	assert_int_equal(store_open(b->sut->ops, &st, &b->cfg, STORE_WRITE, &err), -1);
+	assert_int_equal(err.kind, ERR_MISSING);
+	must(b->sut->ops->identify(&b->cfg, &id, &err), &err);
+	assert_int_equal(id.presence, STORE_MISSING);
+}
+
+static void test_another_account_starts_from_the_content(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct base base;
+	struct err err = { 0 };
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_commit(b);
+	bench_close(b);
+	b->cfg.rebind = true;
+	b->cfg.account = "other@host";
+	bench_open(b);
+	base_init(&base);
+	must(mailbox_base(bench_find(b, "INBOX"), &base, &err), &err);
+	assert_false(base.token.known);
+	assert_true(uidset_is_empty(&base.held));
+	base_release(&base);
+	assert_int_equal(bench_live(b), 0);
+	assert_int_equal(bench_put_text(bench_find(b, "INBOX"), 70, "x"), OUTCOME_ADOPTED);
+	bench_commit(b);
+	b->cfg.rebind = false;
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 1);
 }
 
 static int setup(void **state)
@@ -130,8 +711,30 @@ static int teardown(void **state)
 }
 
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
-#define ALL_TESTS(sut)                                                                     \
-	FOR(sut, test_bytes_come_back_as_they_went_in), FOR(sut, test_first_landing)
+#define ALL_TESTS(sut)                                                           \
+	FOR(sut, test_bytes_come_back_as_they_went_in),                                 \
+	FOR(sut, test_large_bodies_come_back_as_they_went_in),                          \
+	FOR(sut, test_line_ends_at_the_edge_of_a_piece_stay),                           \
+	FOR(sut, test_flags_keywords_and_dates_come_back),                              \
+	FOR(sut, test_changed_flags_become_the_base),                                   \
+	FOR(sut, test_a_source_uid_is_stored_once),                                     \
+	FOR(sut, test_equal_messages_stay_two),                                         \
+	FOR(sut, test_what_was_not_committed_is_gone),                                  \
+	FOR(sut, test_expunging_twice_is_no_error),                                     \
+	FOR(sut, test_kept_messages_are_taken_over_by_equal_ones),                      \
+	FOR(sut, test_a_moved_message_is_not_lost),                                     \
+	FOR(sut, test_the_base_is_remembered),                                          \
+	FOR(sut, test_renumbering_unbinds_the_others),                                  \
+	FOR(sut, test_copies_carry_content_flags_and_date),                             \
+	FOR(sut, test_fetching_exact_sets_reports_what_is_not_there),                   \
+	FOR(sut, test_hostile_names_stay_inside_and_come_back),                         \
+	FOR(sut, test_wire_names_come_back_exactly),                                    \
+	FOR(sut, test_renaming_takes_what_is_below_along),                              \
+	FOR(sut, test_only_an_empty_mailbox_is_removed),                                \
+	FOR(sut, test_a_second_writer_is_refused),                                      \
+	FOR(sut, test_every_commit_has_its_number),                                     \
+	FOR(sut, test_nothing_is_made_where_nothing_is_expected),                       \
+	FOR(sut, test_another_account_starts_from_the_content)
 
 int main(void)
 {
