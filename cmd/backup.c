@@ -65,11 +65,11 @@ const struct cmd cmd_backup = {
 	.args = "[JOB]...",
 	.summary = "Make the store hold what the account holds.",
 	.details =
-		"Runs the jobs named, or every job of the configuration. A run that was interrupted\n"
-		"goes on where it stopped when it is run again. Messages that are gone at the\n"
-		"account are removed from the store, unless there are suspiciously many of them\n"
-		"(max_delete): then they stay, the exit status is 4, and the number to give to\n"
-		"--allow-deletes is shown.",
+		"Runs the jobs named, or every job of the configuration. A run that was\n"
+		"interrupted goes on where it stopped when it is run again. Messages that are\n"
+		"gone at the account are removed from the store, unless there are suspiciously many of\n"
+		"them (max_delete): then they stay, the exit status is 4, and the number to give\n"
+		"to --allow-deletes is shown.",
 	.options = options,
 	.run = backup_run,
 };

@@ -28,14 +28,15 @@ struct cmd_option {
 	int id; /* what cmd_next_option() returns; above 0 */
 };
 
-/* One subcommand, one file, ending in one object. Usage, help and the checks of the manual come from it. */
+/* One subcommand, one file, ending in one object, from which usage, help and the checks come. */
 struct cmd {
 	const char *name; /* one or two words */
 	const char *args; /* what follows the name in the usage line, without options */
 	const char *summary;
 	const char *details;              /* for `help NAME`; NULL: nothing more to say */
 	const struct cmd_option *options; /* ends with name NULL; NULL: none of its own */
-	int (*run)(struct app *app, int argc, char **argv); /* argv[0] is the name; an exit status */
+	/* argv[0] is the name. Returns an exit status. */
+	int (*run)(struct app *app, int argc, char **argv);
 };
 
 extern const struct cmd cmd_backup, cmd_plan, cmd_config_check, cmd_help, cmd_version;

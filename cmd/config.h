@@ -114,7 +114,7 @@ struct config_job {
 };
 
 struct config {
-	/* Of each kind, in the order of the file; every element begins with a struct config_head. */
+	/* Of each kind, in the order of the file; every element begins with a config_head. */
 	struct config_all {
 		void **v;
 		size_t n, cap;
@@ -151,8 +151,10 @@ const char *config_nearest(const struct config *cfg, enum config_kind kind, cons
 
 /* The store's path for one account: `%a` is the account's name, `%%` a percent sign. */
 char *config_store_path(const struct config_store *st, const struct config_account *ac);
-/* As in the file: `~/x` and `$HOME/x` from the home directory, other relative paths from the directory of
- * `file`. Owned by the caller; NULL for other variables. */
+/*
+ * A path as written in `file`: `~/x` and `$HOME/x` from the home directory, other relative ones
+ * from the file's directory. Owned by the caller; NULL for other variables.
+ */
 char *config_path(const char *text, const char *file);
 /* "maildir++" for 1 and so on; NULL when the value has no word. */
 const char *config_choice_word(const struct config_choice *choices, int value);

@@ -31,7 +31,9 @@ static void add_limits(struct buf *out, const struct config_job *job)
 		buf_add_str(out, "keeps what is gone at the source");
 		return;
 	}
-	buf_addf(out, "removes what is gone at the source, unless it is more than %llu and more than %u%%",
+	buf_addf(out,
+		 "removes what is gone at the source, unless it is more than %llu and more "
+		 "than %u%%",
 		 (unsigned long long)g->count, g->percent);
 }
 
@@ -52,7 +54,8 @@ static void describe(const struct config_job *job)
 	const struct config_account *ac = job->account;
 	struct buf boxes = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
 	char *path = config_store_path(job->store, ac), *shown = escape_text(bytes_of(path), 4096);
-	char *user = escape_text(bytes_of(ac->user), 400), *host = escape_text(bytes_of(ac->host), 400);
+	char *user = escape_text(bytes_of(ac->user), 400);
+	char *host = escape_text(bytes_of(ac->host), 400);
 	bool from_variable;
 	const char *origin = password_origin(ac, &from_variable);
 
@@ -127,6 +130,6 @@ const struct cmd cmd_config_check = {
 	.name = "config check",
 	.args = "",
 	.summary = "Check the configuration and say what each job would do.",
-	.details = "Reports every problem with file and line. Connects to nothing; 'plan' also logs in.",
+	.details = "Reports every problem with file and line. Connects to nothing; 'plan' logs in.",
 	.run = config_check_run,
 };

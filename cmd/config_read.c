@@ -15,13 +15,13 @@
 #include "core/base/utf8.h"
 
 /*
- * inih splits `key = value`; everything it would get wrong in silence is decided before a line reaches
- * it, by read_line():
+ * inih splits `key = value`; everything it would get wrong in silence is decided before a line
+ * reaches it, by read_line():
  *
  *   it cuts a long line and takes the rest for another   refused, with the length allowed
  *   it tells no line numbers                             counted here
- *   it takes an indented `key = value` for more of the   indentation is taken away when a line looks
- *   value above                                          like a key; else it does continue a value
+ *   it takes an indented `key = value` for more of the   such a line is not indented when it gets
+ *   value above                                          it; any other does continue a value
  *   it cuts a value at ` ;`                              refused
  *   it keeps section names to 49 bytes, does not tell    sections are read here, it never sees them
  *   empty ones, nor a section or key given twice
@@ -100,7 +100,8 @@ static void check_secret(struct reader *rd, const struct config_key *key)
 {
 	if (key->secret && !rd->private)
 		config_problem(rd->cfg, rd->place,
-			       "a file with '%s' in it must not be readable by others: chmod 600 %s",
+			       "a file with '%s' in it must not be readable by others: "
+			       "chmod 600 %s",
 			       key->name, rd->file);
 }
 
@@ -220,7 +221,8 @@ static void named_section(struct reader *rd, enum config_kind kind, const char *
 
 	if (!is_name(name)) {
 		config_problem(rd->cfg, here(rd),
-			       "[%s %s]: a name of letters, digits and . _ - @ + is expected, at most %d",
+			       "[%s %s]: a name of letters, digits and . _ - @ + is expected, "
+			       "at most %d",
 			       config_sections[kind].name, *name ? name : "NAME", NAME_MAX_BYTES);
 		return;
 	}
@@ -337,7 +339,8 @@ static bool take_line(struct reader *rd, char *line, size_t n, int room, char **
 		flush(rd);
 		rd->broken = true;
 		config_problem(rd->cfg, here(rd),
-			       "this line has %zu bytes; %d are allowed: go on in the next line, indented",
+			       "this line has %zu bytes; %d are allowed: go on in the next line, "
+			       "indented",
 			       n, room - 2);
 		return false;
 	}
@@ -465,7 +468,8 @@ static void include(struct reader *rd, const char *pattern, struct config_place 
 	int rc;
 
 	if (*pattern == '\0' || !path) {
-		config_problem(rd->cfg, place, "include: expected a file or a pattern like conf.d/*.ini");
+		config_problem(rd->cfg, place,
+			       "include: expected a file or a pattern like conf.d/*.ini");
 		free(path);
 		return;
 	}

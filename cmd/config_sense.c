@@ -74,7 +74,8 @@ static void check_account(struct config *cfg, const struct config_account *ac)
 			       "'tls_client_key' is of no use without 'tls_client_cert'");
 	if (ac->tls == IMAP_TLS_NONE && (ac->tls_pin || ac->tls_client_cert))
 		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "tls"),
-			       "with tls = none neither 'tls_pin' nor 'tls_client_cert' can be kept to");
+			       "with tls = none neither 'tls_pin' nor 'tls_client_cert' can be "
+			       "kept to");
 	if (ac->authzid && ac->auth == IMAP_AUTH_LOGIN)
 		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "authzid"),
 			       "'authzid' needs auth = plain: LOGIN cannot carry it");
@@ -91,7 +92,8 @@ static void check_store(struct config *cfg, const struct config_store *st)
 	for (const char *p = st->path; *p; p++)
 		if (*p == '%' && *++p != 'a' && *p != '%') {
 			config_problem(cfg, place_of(CONFIG_STORE, st, "path"),
-				       "path: after '%%' only 'a' (the account's name) or '%%' can follow");
+				       "path: after '%%' only 'a' (the account's name) or '%%' can "
+				       "follow");
 			return;
 		}
 }
@@ -108,8 +110,9 @@ static void *job_side(struct config *cfg, const struct config_job *job, const ch
 		return found;
 	near = config_nearest(cfg, kind, name);
 	if (config_section(cfg, other, name))
-		config_problem(cfg, place, "%s: '%s' is %s; a backup goes from an account to a store",
-			       key, name, other == CONFIG_STORE ? "a store" : "an account");
+		config_problem(cfg, place,
+			       "%s: '%s' is %s; a backup goes from an account to a store", key,
+			       name, other == CONFIG_STORE ? "a store" : "an account");
 	else if (near)
 		config_problem(cfg, place, "%s: there is no [%s %s]; did you mean '%s'?", key,
 			       config_sections[kind].name, name, near);

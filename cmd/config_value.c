@@ -134,7 +134,8 @@ static const char *set_limits(struct guard_limits *to, const char *value)
 			continue;
 		}
 		if (w[n - 1] == '%') {
-			if (has_percent || !bytes_to_u64(bytes_from(w, n - 1), &number) || number > 100)
+			if (has_percent || !bytes_to_u64(bytes_from(w, n - 1), &number) ||
+			    number > 100)
 				goto bad;
 			out.percent = (unsigned)number;
 			has_percent = true;

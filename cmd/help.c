@@ -27,8 +27,8 @@ static void show_all(void)
 		printf("  %-14s %s\n", cmd_all[i]->name, cmd_all[i]->summary);
 	puts("\noptions of every command:");
 	show_options(cmd_global_options);
-	puts("\n'mailcask help COMMAND' says more of one command, 'mailcask help config' lists the\n"
-	     "keys of the configuration file, 'mailcask help exit-codes' what the exit codes mean.");
+	puts("\n'mailcask help COMMAND' says more of one command, 'mailcask help config' lists\n"
+	     "the keys of the configuration file, 'mailcask help exit-codes' the exit codes.");
 }
 
 void help_show(const struct cmd *cmd)
@@ -51,8 +51,9 @@ void help_show(const struct cmd *cmd)
 
 static void show_keys(void)
 {
-	puts("Keys of the configuration file. Those of any section may stand in [global] as defaults;\n"
-	     "there, or before the first section, 'include = conf.d/*.ini' reads more files.");
+	puts("Keys of the configuration file. Those of any section may stand in [global] as\n"
+	     "defaults; there, or before the first section, 'include = conf.d/*.ini' reads more\n"
+	     "files.");
 	for (enum config_kind k = 0; k < CONFIG_KINDS; k++) {
 		const struct config_section_type *type = &config_sections[k];
 
@@ -70,7 +71,8 @@ static void show_keys(void)
 
 static void show_exits(void)
 {
-	puts("Exit codes. Of several jobs the worst counts, in the order 1, 12, 11, 10, 4, 3, 75, 0.\n");
+	puts("Exit codes. Of several jobs the worst counts, in the order\n"
+	     "1, 12, 11, 10, 4, 3, 75, 0.\n");
 	for (const struct exit_meaning *m = exit_meanings; m->text; m++)
 		printf("  %3d  %s\n", (int)m->status, m->text);
 }

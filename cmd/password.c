@@ -111,17 +111,20 @@ static int from_command(const struct config_account *ac, struct buf *out, struct
 	pid_t pid;
 
 	if (start_shell(ac->password_command, &pid, &fd) < 0)
-		return err_sys(err, ERR_AUTH, "run password_command of [account %s]", ac->head.name);
+		return err_sys(err, ERR_AUTH, "run password_command of [account %s]",
+			       ac->head.name);
 	rc = read_line(fd, out, "password_command", &read_err);
 	close(fd);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(err, ERR_AUTH, "wait for password_command");
 	if (WIFSIGNALED(status))
-		return err_set(err, ERR_AUTH, "password_command of [account %s] was killed by signal %d",
+		return err_set(err, ERR_AUTH,
+			       "password_command of [account %s] was killed by signal %d",
 			       ac->head.name, WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0)
-		return err_set(err, ERR_AUTH, "password_command of [account %s] failed with status %d",
+		return err_set(err, ERR_AUTH,
+			       "password_command of [account %s] failed with status %d",
 			       ac->head.name, WEXITSTATUS(status));
 	if (rc < 0)
 		*err = read_err;
@@ -137,7 +140,8 @@ static int from_file(const struct config_account *ac, struct buf *out, struct er
 	if (fd < 0 || fstat(fd, &st) < 0)
 		err_sys(err, ERR_CONFIG, "password_file %s", path);
 	else if (st.st_mode & 077)
-		err_set(err, ERR_CONFIG, "password_file %s can be read by others: chmod 600 it", path);
+		err_set(err, ERR_CONFIG, "password_file %s can be read by others: chmod 600 it",
+			path);
 	else
 		ret = read_line(fd, out, "password_file", err);
 	if (fd >= 0)
@@ -198,9 +202,17 @@ static int from_person(const struct config_account *ac, struct buf *out, struct 
 	else if (rc < 0)
 		err_sys(err, ERR_AUTH, "read the password from the terminal");
 	else if (out->n == 0 || out->overflow)
-		rc = err_set(err, ERR_AUTH, "no password was typed for [account %s]", ac->head.name);
+		rc = err_set(err, ERR_AUTH, "no password was typed for [account %s]",
+			     ac->head.name);
 	close(tty);
 	return rc;
+}
+
+static int add_password(struct buf *out, const char *password, struct err *err)
+{
+	if (buf_add_str(out, password))
+		return 0;
+	return err_set(err, ERR_AUTH, "the password is too long");
 }
 
 static int find_password(const struct config_account *ac, struct buf *out, struct err *err)
@@ -210,14 +222,13 @@ static int find_password(const struct config_account *ac, struct buf *out, struc
 
 	free(variable);
 	if (value && *value)
-		return buf_add_str(out, value) ? 0 : err_set(err, ERR_AUTH, "the password is too long");
+		return add_password(out, value, err);
 	if (ac->password_command)
 		return from_command(ac, out, err);
 	if (ac->password_file)
 		return from_file(ac, out, err);
 	if (ac->password)
-		return buf_add_str(out, ac->password) ? 0 :
-							err_set(err, ERR_AUTH, "the password is too long");
+		return add_password(out, ac->password, err);
 	return from_person(ac, out, err);
 }
 
@@ -234,7 +245,7 @@ int password_get(void *ctx, struct buf *out, struct err *err)
 		}
 		src->kept = buf_take(&found);
 	}
-	return buf_add_str(out, src->kept) ? 0 : err_set(err, ERR_AUTH, "the password is too long");
+	return add_password(out, src->kept, err);
 }
 
 void password_release(struct password_source *src)

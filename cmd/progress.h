@@ -9,8 +9,8 @@
 struct app;
 
 /*
- * How far a job is: one line on the terminal, drawn again at most ten times a second; with --json an
- * event at most once a second; nothing at all elsewhere.
+ * How far a job is: one line on the terminal, drawn again at most ten times a second; with --json
+ * an event at most once a second; nothing at all elsewhere.
  */
 struct progress {
 	const struct app *app;

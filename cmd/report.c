@@ -156,6 +156,7 @@ static void print_mailbox(const struct job_mailbox *m)
 {
 	struct buf line = BUF_INIT(16 * 1024);
 	char *name;
+	int width;
 
 	add_counts(&line, m);
 	add_count(&line, m->quarantined, "in quarantine");
@@ -169,7 +170,8 @@ static void print_mailbox(const struct job_mailbox *m)
 		report_bytes(&line, m->bytes);
 	}
 	name = escape_text(bytes_of(m->name), 400);
-	printf("  %s%*s  %s\n", name, columns(name) < 30 ? 30 - columns(name) : 0, "", buf_str(&line));
+	width = columns(name);
+	printf("  %s%*s  %s\n", name, width < 30 ? 30 - width : 0, "", buf_str(&line));
 	free(name);
 	buf_release(&line);
 }

@@ -121,7 +121,8 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 	} cases[] = {
 		{ ACCOUNT "hots = x\n" REST,
 		  "main.ini:4: unknown key 'hots' in [account work]; did you mean 'host'?\n" },
-		{ ACCOUNT "zzzzzz = x\n" REST, "main.ini:4: unknown key 'zzzzzz' in [account work]\n" },
+		{ ACCOUNT "zzzzzz = x\n" REST,
+		  "main.ini:4: unknown key 'zzzzzz' in [account work]\n" },
 		{ ACCOUNT "path = x\n" REST,
 		  "main.ini:4: 'path' does not belong in [account work] but in [store NAME]\n" },
 		{ ACCOUNT "port = 99999\n" REST,
@@ -139,7 +140,8 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		  "main.ini:4: tls_pin must be 'sha256:' and the base64 form of 32 bytes (44 "
 		  "characters), not 'sha256:abc'\n" },
 		{ ACCOUNT "tls_ca_file = $CERTS/ca.pem\n" REST,
-		  "main.ini:4: tls_ca_file must be a path; '~/' and '$HOME/' at its start are known, "
+		  "main.ini:4: tls_ca_file must be a path; '~/' and '$HOME/' at its start "
+		  "are known, "
 		  "nothing else, not '$CERTS/ca.pem'\n" },
 		{ ACCOUNT "authzid =\n" REST, "main.ini:4: authzid: there is no value\n" },
 		{ ACCOUNT "authzid = \"bert\"\n" REST,
@@ -149,7 +151,8 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		{ ACCOUNT "disable_extensions = QRESYNC, MOVEE\n" REST,
 		  "main.ini:4: disable_extensions: no extension named MOVEE is known\n" },
 		{ ACCOUNT REST "mailboxes = \\Sentt\n",
-		  "main.ini:12: mailboxes: '\\\\Sentt' is no special use; known are \\\\All \\\\Archive "
+		  "main.ini:12: mailboxes: '\\\\Sentt' is no special use; known are "
+		  "\\\\All \\\\Archive "
 		  "\\\\Drafts \\\\Flagged \\\\Junk \\\\Sent \\\\Trash\n" },
 		{ ACCOUNT "user = bert\n" REST,
 		  "main.ini:4: 'user' is here a second time; first in line 3\n" },
@@ -158,43 +161,51 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		{ ACCOUNT "password_command = a\npassword_file = b\n" REST,
 		  "main.ini:1: [account work]: give only one of 'password', 'password_command', "
 		  "'password_file'\n" },
-		{ "[account work]\nuser = anna\n" REST, "main.ini:1: [account work] has no 'host'\n" },
+		{ "[account work]\nuser = anna\n" REST,
+		  "main.ini:1: [account work] has no 'host'\n" },
 		{ "[acount work]\nhosst = x\n" ACCOUNT REST,
 		  "main.ini:1: unknown section [acount]; did you mean 'account'?\n" },
 		{ "[server work]\nhost = x\n" ACCOUNT REST,
-		  "main.ini:1: unknown section [server]; there are account, store, job and global\n" },
+		  "main.ini:1: unknown section [server]; there are account, store, job "
+		  "and global\n" },
 		{ "[account]\n" ACCOUNT REST,
-		  "main.ini:1: [account NAME]: a name of letters, digits and . _ - @ + is expected, "
+		  "main.ini:1: [account NAME]: a name of letters, digits and . _ - @ + is "
+		  "expected, "
 		  "at most 64\n" },
 		{ "[account ../x]\n" ACCOUNT REST,
-		  "main.ini:1: [account ../x]: a name of letters, digits and . _ - @ + is expected, "
+		  "main.ini:1: [account ../x]: a name of letters, digits and . _ - @ + is "
+		  "expected, "
 		  "at most 64\n" },
 		{ "[account work] x\n" ACCOUNT REST,
 		  "main.ini:1: a section's line ends with ']' and has nothing after it\n" },
 		{ "host = x\n" ACCOUNT REST,
 		  "main.ini:1: 'host' stands before the first section, like [account NAME]\n" },
-		{ ACCOUNT "just words\n" REST, "main.ini:4: neither 'key = value' nor a [section]\n" },
+		{ ACCOUNT "just words\n" REST,
+		  "main.ini:4: neither 'key = value' nor a [section]\n" },
 		{ ACCOUNT STORE "[store spare]\ntype = maildr\npath = x\n" JOB,
 		  "main.ini:8: type must be 'maildir', not 'maildr'; did you mean 'maildir'?\n" },
 		{ ACCOUNT STORE "[store work]\ntype = maildir\npath = x\n" JOB,
-		  "main.ini:1: an account and a store are both named 'work': jobs could mean either\n" },
+		  "main.ini:1: an account and a store are both named 'work': jobs could "
+		  "mean either\n" },
 		{ ACCOUNT STORE "[store spare]\ntype = maildir\npath = x%b\n" JOB,
 		  "main.ini:9: path: after '%' only 'a' (the account's name) or '%' can follow\n" },
 		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = wrok\nto = archive\n",
 		  "main.ini:9: from: there is no [account wrok]; did you mean 'work'?\n" },
 		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = archive\nto = archive\n",
-		  "main.ini:9: from: 'archive' is a store; a backup goes from an account to a store\n" },
+		  "main.ini:9: from: 'archive' is a store; a backup goes from an account to "
+		  "a store\n" },
 		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = work\nto = work\n",
-		  "main.ini:10: to: 'work' is an account; a backup goes from an account to a store\n" },
+		  "main.ini:10: to: 'work' is an account; a backup goes from an account "
+		  "to a store\n" },
 		{ ACCOUNT REST "max_delete = many\n",
-		  "main.ini:12: max_delete must be a count, a percentage, or both, like '20 and 10%', "
-		  "not 'many'\n" },
+		  "main.ini:12: max_delete must be a count, a percentage, or both, like "
+		  "'20 and 10%', not 'many'\n" },
 		{ ACCOUNT REST "max_delete = 20 and\n",
-		  "main.ini:12: max_delete must be a count, a percentage, or both, like '20 and 10%', "
-		  "not '20 and'\n" },
+		  "main.ini:12: max_delete must be a count, a percentage, or both, like "
+		  "'20 and 10%', not '20 and'\n" },
 		{ ACCOUNT REST "max_delete = 101%\n",
-		  "main.ini:12: max_delete must be a count, a percentage, or both, like '20 and 10%', "
-		  "not '101%'\n" },
+		  "main.ini:12: max_delete must be a count, a percentage, or both, like "
+		  "'20 and 10%', not '101%'\n" },
 		{ ACCOUNT REST "mailboxes = a,,b\n",
 		  "main.ini:12: mailboxes must be items separated by single commas, not 'a,,b'\n" },
 		{ "[account bee]\nhost = h\nuser = u\n" ACCOUNT
@@ -221,7 +232,8 @@ static void test_what_a_later_version_will_do_is_refused_by_this_one(void **stat
 		  "main.ini:4: 'compress' is not supported by this version yet\n" },
 		{ ACCOUNT "token_command = x\n" REST,
 		  "main.ini:4: 'token_command' is not supported by this version yet\n" },
-		{ ACCOUNT REST "map = a b\n", "main.ini:12: 'map' is not supported by this version yet\n" },
+		{ ACCOUNT REST "map = a b\n",
+		  "main.ini:12: 'map' is not supported by this version yet\n" },
 		{ ACCOUNT REST "flag_check = 1d\n",
 		  "main.ini:12: 'flag_check' is not supported by this version yet\n" },
 		{ ACCOUNT REST "[job s]\nkind = sync\nfrom = work\nto = archive\n",
@@ -328,7 +340,8 @@ static void test_semicolons_within_a_command_stay(void **state)
 static void test_a_long_section_name_is_kept_whole(void **state)
 {
 	struct config *cfg = load(
-		"\xEF\xBB\xBF[account aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1]\n"
+		"\xEF\xBB\xBF[account "
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1]\n"
 		"host = h\nuser = u\n"
 		"[account aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2]\n"
 		"host = h\nuser = u\n");
@@ -463,7 +476,8 @@ static void test_included_files_are_read_in_order_and_told_by_name(void **state)
 	assert_int_equal(config_jobs(cfg), 1);
 	free(got);
 	config_free(cfg);
-	assert_problems("[global]\ninclude = gone.ini\n", "main.ini:2: include: gone.ini: no such file\n");
+	assert_problems("[global]\ninclude = gone.ini\n",
+			"main.ini:2: include: gone.ini: no such file\n");
 	assert_problems(ACCOUNT "include = x.ini\n" REST,
 			"main.ini:4: unknown key 'include' in [account work]\n");
 }
@@ -474,7 +488,8 @@ static void test_include_cycles_and_depth_are_refused(void **state)
 	free(put("b.ini", "include = main.ini\n", 0600));
 	assert_problems("include = b.ini\n", "b.ini:1: main.ini includes itself\n");
 	for (int i = 0; i < 12; i++) {
-		char *name = xasprintf("n%d.ini", i), *text = xasprintf("include = n%d.ini\n", i + 1);
+		char *name = xasprintf("n%d.ini", i);
+		char *text = xasprintf("include = n%d.ini\n", i + 1);
 
 		free(put(name, text, 0600));
 		free(name);

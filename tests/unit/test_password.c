@@ -85,10 +85,12 @@ static void test_a_command_that_fails_is_told(void **state)
 	static const struct {
 		const char *command, *want;
 	} cases[] = {
-		{ "echo secret; exit 3", "password_command of [account my.work] failed with status 3" },
+		{ "echo secret; exit 3",
+		  "password_command of [account my.work] failed with status 3" },
 		{ "kill -9 $$", "password_command of [account my.work] was killed by signal 9" },
 		{ "true", "password_command gave no password: its first line is empty" },
-		{ "printf '\\nsecret\\n'", "password_command gave no password: its first line is empty" },
+		{ "printf '\\nsecret\\n'",
+		  "password_command gave no password: its first line is empty" },
 		{ "printf 'a\\000b\\n'", "the first line of password_command is no password" },
 		{ "head -c 5000 /dev/zero | tr '\\000' x",
 		  "the first line of password_command is no password" },
