@@ -38,10 +38,32 @@ static int compare_info(const void *a, const void *b)
 	return mailbox_name_compare(&x->name, &y->name);
 }
 
+/* Two lines about one mailbox. It can be selected if either says so. */
+static void merge_info(struct mailbox_info *into, struct mailbox_info *from)
+{
+	unsigned noselect = into->attributes & from->attributes & MAILBOX_NOSELECT;
+
+	into->attributes |= from->attributes;
+	into->attributes &= ~(unsigned)MAILBOX_NOSELECT;
+	into->attributes |= noselect;
+	if (!into->token.known)
+		into->token = from->token;
+	mailbox_name_release(&from->name);
+}
+
 void mailbox_list_sort(struct mailbox_list *list)
 {
+	size_t n = 0;
+
 	if (list->n)
 		qsort(list->v, list->n, sizeof(*list->v), compare_info);
+	for (size_t i = 0; i < list->n; i++) {
+		if (n > 0 && compare_info(&list->v[n - 1], &list->v[i]) == 0)
+			merge_info(&list->v[n - 1], &list->v[i]);
+		else if (n++ != i)
+			list->v[n - 1] = list->v[i];
+	}
+	list->n = n;
 }
 
 struct mailbox_info *mailbox_list_find(const struct mailbox_list *list,

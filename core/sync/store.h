@@ -114,7 +114,10 @@ struct mailbox_list {
 };
 
 void mailbox_list_release(struct mailbox_list *list);
-/* Add an empty entry and return it; mailbox_list_sort() when all are there. */
+/*
+ * Add an empty entry and return it; mailbox_list_sort() when all are there. It also makes one of
+ * entries with the same name: some servers list a mailbox twice, and backing it up twice doubles it.
+ */
 struct mailbox_info *mailbox_list_add(struct mailbox_list *list);
 void mailbox_list_sort(struct mailbox_list *list);
 /* By binary search in a sorted list; NULL when absent. */
@@ -281,7 +284,11 @@ struct store_ops {
 	 * trouble with one is left in its out->err. -1: the store itself failed.
 	 */
 	int (*changes)(struct store *st, struct changes_request *req, size_t n, struct err *err);
-	/* Messages of several mailboxes into the sink. Trouble with one mailbox is left in its want. */
+	/*
+	 * Messages of several mailboxes into the sink. Trouble with one mailbox is left in its want;
+	 * that also is a UIDVALIDITY other than that of the last changes() or, without one,
+	 * of open_mailbox()'s info: the UIDs asked for would be those of other messages.
+	 */
 	int (*fetch)(struct store *st, struct want *want, size_t n,
 		     const struct message_sink *sink, outcome_fn *report, void *ctx,
 		     struct err *err);
