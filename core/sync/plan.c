@@ -47,41 +47,43 @@ static int compare_bound(const void *a, const void *b)
 static struct bound *bound_messages(const struct changes *target, size_t *n)
 {
 	struct bound *v = xcalloc(target ? target->n : 0, sizeof(*v));
+	bool sorted = true;
 
 	*n = 0;
-	for (size_t i = 0; target && i < target->n; i++)
-		if (target->v[i].source_uid != 0)
-			v[(*n)++] = (struct bound){ .source_uid = target->v[i].source_uid,
-						    .index = (uint32_t)i };
-	if (*n)
+	for (size_t i = 0; target && i < target->n; i++) {
+		uint32_t uid = target->v[i].source_uid;
+
+		if (uid == 0)
+			continue;
+		sorted &= *n == 0 || v[*n - 1].source_uid < uid;
+		v[(*n)++] = (struct bound){ .source_uid = uid, .index = (uint32_t)i };
+	}
+	if (!sorted) /* qsort() takes as much memory again */
 		qsort(v, *n, sizeof(*v), compare_bound);
 	return v;
 }
 
-/*
- * Which change a pair of flag combinations asks for, worked out once per distinct pair: there are few,
- * while there may be a million messages.
- */
+/* A pair of ids and what it leads to. Open addressing; `a` is UINT32_MAX: free. */
 struct pair {
-	uint32_t have, want; /* ids in the target's and the wanting table */
-	size_t change;       /* index in plan.flags, or SAME */
+	uint32_t a, b;
+	size_t change; /* index in plan.flags, or SAME */
 };
 
 #define SAME SIZE_MAX
 
 struct pairs {
-	struct pair *v; /* open addressing; have == UINT32_MAX: free */
+	struct pair *v;
 	size_t n, size; /* size is a power of two */
 };
 
-static size_t pair_slot(const struct pairs *t, uint32_t have, uint32_t want)
+static struct pair *pair_slot(const struct pairs *t, uint32_t a, uint32_t b)
 {
-	uint64_t h = ((uint64_t)have << 32 | want) * 0x9e3779b97f4a7c15u;
+	uint64_t h = ((uint64_t)a << 32 | b) * 0x9e3779b97f4a7c15u;
 	size_t i = (size_t)(h >> 32) & (t->size - 1);
 
-	while (t->v[i].have != UINT32_MAX && (t->v[i].have != have || t->v[i].want != want))
+	while (t->v[i].a != UINT32_MAX && (t->v[i].a != a || t->v[i].b != b))
 		i = (i + 1) & (t->size - 1);
-	return i;
+	return &t->v[i];
 }
 
 static void pairs_grow(struct pairs *t)
@@ -91,54 +93,99 @@ static void pairs_grow(struct pairs *t)
 	t->size = old.size ? old.size * 2 : 64;
 	t->v = xcalloc(t->size, sizeof(*t->v));
 	for (size_t i = 0; i < t->size; i++)
-		t->v[i].have = UINT32_MAX;
+		t->v[i].a = UINT32_MAX;
 	for (size_t i = 0; i < old.size; i++)
-		if (old.v[i].have != UINT32_MAX)
-			t->v[pair_slot(t, old.v[i].have, old.v[i].want)] = old.v[i];
+		if (old.v[i].a != UINT32_MAX)
+			*pair_slot(t, old.v[i].a, old.v[i].b) = old.v[i];
 	free(old.v);
 }
 
-/* The change from `have` to `want`, new ones at the end of plan.flags; SAME when there is none. */
-static size_t find_change(struct plan *p, const struct flags *have, const struct flags *want)
+/* The entry of this pair, made if need be; *fresh says so. Borrowed until the next call. */
+static struct pair *pairs_get(struct pairs *t, uint32_t a, uint32_t b, bool *fresh)
 {
-	struct flag_change c = { 0 };
+	struct pair *p;
 
-	if (flags_equal(have, want))
-		return SAME;
+	if (t->n * 2 >= t->size)
+		pairs_grow(t);
+	p = pair_slot(t, a, b);
+	*fresh = p->a == UINT32_MAX;
+	if (*fresh) {
+		*p = (struct pair){ .a = a, .b = b, .change = SAME };
+		t->n++;
+	}
+	return p;
+}
+
+/*
+ * Gathers the flag changes. What a pair of flag combinations asks for is worked out once: there are few pairs,
+ * while there may be a million messages. A server can make them many, so nothing here is searched.
+ */
+struct flag_planner {
+	struct plan *plan;
+	const struct flag_table *have; /* ids of the target */
+	const struct flag_table *want; /* ids of what it should have */
+	struct pairs pairs;            /* have, want */
+	struct pairs deltas;           /* add, remove: ids in `parts` */
+	struct flag_table *parts;
+	struct uidset_builder *sets;   /* one per plan.flags */
+	size_t cap_sets;
+};
+
+/* The change that adds and removes just this, new ones at the end of plan.flags. */
+static size_t find_change(struct flag_planner *f, const struct flags *have,
+			  const struct flags *want)
+{
+	struct plan *p = f->plan;
+	struct flag_change c = { 0 };
+	struct pair *pair;
+	uint32_t add, remove;
+	bool fresh;
+
 	flags_diff(have, want, &c.delta.add, &c.delta.remove);
-	for (size_t i = 0; i < p->n_flags; i++)
-		if (flags_equal(&p->flags[i].delta.add, &c.delta.add) &&
-		    flags_equal(&p->flags[i].delta.remove, &c.delta.remove)) {
-			flags_release(&c.delta.add);
-			flags_release(&c.delta.remove);
-			return i;
-		}
+	add = flag_table_intern(f->parts, &c.delta.add);
+	remove = flag_table_intern(f->parts, &c.delta.remove);
+	pair = pairs_get(&f->deltas, add, remove, &fresh);
+	if (!fresh) {
+		flags_release(&c.delta.add);
+		flags_release(&c.delta.remove);
+		return pair->change;
+	}
+	pair->change = p->n_flags;
+	f->sets = xgrow(f->sets, p->n_flags, &f->cap_sets, sizeof(*f->sets));
+	uidset_builder_init(&f->sets[p->n_flags]);
 	p->flags = xgrow(p->flags, p->n_flags, &p->cap_flags, sizeof(*p->flags));
 	p->flags[p->n_flags] = c;
 	return p->n_flags++;
 }
 
-static void want_flags(struct plan *p, struct pairs *pairs, const struct changes *target,
-		       const struct entry *e, const struct flag_table *table, uint32_t want)
+static void want_flags(struct flag_planner *f, const struct entry *e, uint32_t want_id)
 {
-	size_t i;
+	bool fresh;
+	struct pair *pair = pairs_get(&f->pairs, e->flags, want_id, &fresh);
 
-	if (pairs->n * 2 >= pairs->size)
-		pairs_grow(pairs);
-	i = pair_slot(pairs, e->flags, want);
-	if (pairs->v[i].have == UINT32_MAX) {
-		pairs->v[i] = (struct pair){
-			.have = e->flags,
-			.want = want,
-			.change = find_change(p, flag_table_get(target->flags, e->flags),
-					      flag_table_get(table, want)),
-		};
-		pairs->n++;
+	if (fresh) {
+		const struct flags *have = flag_table_get(f->have, e->flags);
+		const struct flags *want = flag_table_get(f->want, want_id);
+
+		if (!flags_equal(have, want))
+			pair->change = find_change(f, have, want);
 	}
-	if (pairs->v[i].change == SAME)
+	if (pair->change == SAME)
 		return;
-	uidset_add(&p->flags[pairs->v[i].change].set, e->uid);
-	p->flags_changed++;
+	uidset_builder_add(&f->sets[pair->change], e->uid, e->uid);
+	f->plan->flags_changed++;
+}
+
+static void flag_planner_finish(struct flag_planner *f)
+{
+	for (size_t i = 0; i < f->plan->n_flags; i++) {
+		uidset_builder_finish(&f->sets[i], &f->plan->flags[i].set);
+		uidset_builder_release(&f->sets[i]);
+	}
+	free(f->sets);
+	free(f->pairs.v);
+	free(f->deltas.v);
+	flag_table_free(f->parts);
 }
 
 /* The source told every message: join it with what is bound to it. */
@@ -146,8 +193,11 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 			struct plan *p)
 {
 	const struct changes *src = in->source;
+	struct flag_planner flags = { .plan = p,
+				      .have = in->target ? in->target->flags : NULL,
+				      .want = src->flags,
+				      .parts = flag_table_new() };
 	struct uidset_builder gone;
-	struct pairs pairs = { 0 };
 	size_t b = 0;
 
 	uidset_builder_init(&gone);
@@ -167,8 +217,7 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 			break;
 		if (b < n && bound[b].source_uid == uid) {
 			uidset_add(&p->present, (uint32_t)uid);
-			want_flags(p, &pairs, in->target, &in->target->v[bound[b].index],
-				   src->flags, src->v[s].flags);
+			want_flags(&flags, &in->target->v[bound[b].index], src->v[s].flags);
 			b++;
 		} else {
 			uidset_add(&p->fetch, (uint32_t)uid);
@@ -176,7 +225,7 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 	}
 	uidset_builder_finish(&gone, &p->gone);
 	uidset_builder_release(&gone);
-	free(pairs.v);
+	flag_planner_finish(&flags);
 	p->doubt = !src->complete;
 }
 
@@ -184,15 +233,18 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 static void join_base(const struct plan_input *in, const struct bound *bound, size_t n,
 		      struct plan *p)
 {
-	struct pairs pairs = { 0 };
+	struct flag_planner flags = { .plan = p,
+				      .have = in->target ? in->target->flags : NULL,
+				      .want = in->target ? in->target->flags : NULL,
+				      .parts = flag_table_new() };
 
 	for (size_t b = 0; b < n; b++) {
 		const struct entry *e = &in->target->v[bound[b].index];
 
 		uidset_add(&p->present, bound[b].source_uid);
-		want_flags(p, &pairs, in->target, e, in->target->flags, e->base_flags);
+		want_flags(&flags, e, e->base_flags);
 	}
-	free(pairs.v);
+	flag_planner_finish(&flags);
 	uidset_subtract(&p->fetch, &in->base->known, &p->present);
 }
 
