@@ -10,11 +10,21 @@ static bool source_unchanged(const struct mailbox_info *from, const struct mailb
 {
 	const struct token *now = &from->token, *then = &to->token;
 
-	/* Without a mod-sequence, flags may have changed unseen. */
-	return now->known && then->known && now->highestmodseq != 0 &&
+	/* Without a mod-sequence, flags may have changed unseen; without UIDNEXT, messages. */
+	return now->known && then->known && now->highestmodseq != 0 && now->uidnext != 0 &&
 	       now->highestmodseq == then->highestmodseq &&
 	       now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
 	       now->messages == to->known;
+}
+
+bool token_has_grown(const struct token *then, const struct token *now)
+{
+	if (!then->known || !now->known)
+		return false;
+	if (now->uidvalidity != then->uidvalidity)
+		return true;
+	return now->uidnext && then->uidnext ? now->uidnext != then->uidnext
+					     : now->messages > then->messages;
 }
 
 static bool needs_work(const struct job *job, const struct lane *lane)
@@ -22,7 +32,8 @@ static bool needs_work(const struct job *job, const struct lane *lane)
 	const struct mailbox_info *to = lane->to;
 
 	return !lane->source_unchanged || to->touched || to->pending > 0 ||
-	       (job->set->allow_deletes_given && to->held > 0);
+	       (job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR &&
+		to->held > 0);
 }
 
 static void choose_lane(struct job *job, struct mailbox_info *from)
@@ -47,25 +58,32 @@ static void choose_lane(struct job *job, struct mailbox_info *from)
 	job->n++;
 }
 
+static void leave_alone(struct job *job, const struct mailbox_info *to, const char *why, bool gone)
+{
+	size_t at = job_add_line(job, &to->name); /* which moves report.v */
+	struct job_mailbox *line = &job->report->v[at];
+
+	line->skipped = true;
+	line->gone = gone;
+	line->problem = xstrdup(why);
+	job->report->incomplete = true;
+}
+
 /* A mailbox of the base that the source's list leaves out: ask for it by name, and leave it alone. */
 static int look_at_missing(struct job *job, const struct mailbox_info *to, struct err *err)
 {
 	bool exists = false;
-	struct job_mailbox *line;
 
 	if (store_exists(job->source, &to->name, &exists, err) < 0) {
 		if (err->kind != ERR_MAILBOX)
 			return -1;
 		exists = true; /* no clear answer: not gone */
 	}
-	line = &job->report->v[job_add_line(job, &to->name)];
-	line->skipped = true;
-	line->gone = !exists;
-	line->problem = xstrdup(exists ? "the server's list leaves it out, yet it exists; left as "
-					 "it is"
-				       : "it no longer exists at the source; its mail here is left "
-					 "as it is (exclude it under 'mailboxes' to silence this)");
-	job->report->incomplete = true;
+	leave_alone(job, to,
+		    exists ? "the server's list leaves it out, yet it exists; left as it is"
+			   : "it no longer exists at the source; its mail here is left as it is "
+			     "(exclude it under 'mailboxes' to silence this)",
+		    !exists);
 	return 0;
 }
 
@@ -80,11 +98,17 @@ static int choose_lanes(struct job *job, struct err *err)
 		const struct mailbox_info *to = &job->to.v[i];
 		const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
 
-		if ((from && !(from->attributes & MAILBOX_NOSELECT)) || !to->token.known ||
-		    !job_in_scope(job, to))
+		if (!to->token.known || !job_in_scope(job, to))
 			continue;
-		if (look_at_missing(job, to, err) < 0)
-			return -1;
+		if (!from || (from->attributes & MAILBOX_NOSELECT)) {
+			if (look_at_missing(job, to, err) < 0)
+				return -1;
+		} else if (!job_in_scope(job, from)) {
+			leave_alone(job, to,
+				    "'mailboxes' selected it by its special use, which the server "
+				    "no longer gives it; select it by name to go on",
+				    false);
+		}
 	}
 	return 0;
 }
@@ -154,9 +178,15 @@ static int open_lanes(struct job *job, struct err *err)
 	return 0;
 }
 
+/* Whether anything here hangs on what the source's UIDs mean. */
+static bool holds_uids(const struct lane *lane)
+{
+	return lane->to && (lane->to->stored > 0 || lane->to->known > 0);
+}
+
 static bool uidvalidity_changed(const struct lane *lane, const struct token *now)
 {
-	return lane->base.token.known && now->known &&
+	return lane->base.token.known && now->known && holds_uids(lane) &&
 	       now->uidvalidity != lane->base.token.uidvalidity;
 }
 
@@ -173,14 +203,15 @@ static int compare_sources(struct job *job, struct err *err)
 	for (size_t i = 0; i < job->n; i++) {
 		struct lane *lane = &job->lanes[i];
 
-		if (!lane->skipped && uidvalidity_changed(lane, &lane->from->token))
+		/* A list that does not tell it (0) proves nothing yet. */
+		if (!lane->skipped && lane->from->token.uidvalidity != 0 &&
+		    uidvalidity_changed(lane, &lane->from->token))
 			lane_skip(lane, uidvalidity_text);
 		if (lane->skipped || lane->source_unchanged)
 			continue;
 		req[n++] = (struct changes_request){
 			.mailbox = lane->source,
-			.everything_new = !lane->to || (lane->to->stored == 0 &&
-							lane->to->known == 0),
+			.everything_new = !holds_uids(lane),
 			.out = &lane->source_changes,
 		};
 	}
@@ -231,6 +262,7 @@ static void plan_lane(struct lane *lane)
 	plan_mailbox(&in, &lane->plan);
 	line->created = !lane->to;
 	line->foreign = lane->target_changes.foreign;
+	changes_release(&lane->target_changes); /* the plan says it all, and there may be many */
 	if (lane->plan.doubt) {
 		lane->incomplete = true;
 		lane_problem(lane, "the server's answer does not account for all messages; nothing "

@@ -147,6 +147,8 @@ static int check_identity(struct job *job, struct err *err)
 	if (ret == 0 && set->rebind && id.account &&
 	    strcmp(id.account, job->source_config.account) != 0)
 		job->target_config.rebind = true;
+	job->account_then = id.account;
+	id.account = NULL;
 out:
 	store_identity_release(&id);
 	free(path);
@@ -181,22 +183,33 @@ static int remember_store(struct job *job, struct err *err)
 	return record_save(job->set->state_dir, job->set->name, &job->record, NULL, err);
 }
 
+/*
+ * Now that the store is locked: is it still the one that was looked at, and is it this account's?
+ * The account is the one read before opening, which may have written its own there already.
+ */
 static int check_account(struct job *job, struct err *err)
 {
 	struct store_identity id = { 0 };
+	const char *then = job->account_then;
 	int ret = 0;
 
-	if (!job->target || job->target_config.rebind)
+	if (!job->target)
 		return 0;
 	if (job->set->target->identify(&job->target_config, &id, err) < 0)
 		return -1;
-	if (!identity_same_account(job->source_config.account, id.account, &job->from,
-				   &job->to))
+	if (!then)
+		then = id.account;
+	if (job->record.exists && strcmp(job->record.uuid, id.uuid) != 0)
+		ret = err_set(err, ERR_HELD, "%s was exchanged while this run began; run again",
+			      job->target_config.path);
+	else if (!job->target_config.rebind &&
+		 !identity_same_account(job->source_config.account, then, &job->from,
+					&job->to))
 		ret = err_set(err, ERR_CONFIG,
 			      "%s holds the mail of %s, not of %s. Use another path; or, if it "
 			      "is the same mail under another name, --rebind pairs what is there "
 			      "with the account by content",
-			      job->target_config.path, id.account, job->source_config.account);
+			      job->target_config.path, then, job->source_config.account);
 	store_identity_release(&id);
 	return ret;
 }
@@ -255,9 +268,11 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 
 	if (note_identity(job, err) < 0)
 		return -1;
-	if (!failed) {
+	if (!failed && job->set->n_only == 0) { /* else what was left out was not named yet */
 		free(job->record.scope);
 		job->record.scope = scope_text(job->set);
+	}
+	if (!failed) {
 		free(job->record.hint);
 		job->record.hint = job->from.hint ? xstrdup(job->from.hint) : NULL;
 	}
@@ -290,7 +305,10 @@ static void release_lanes(struct job *job)
 		changes_release(&lane->target_changes);
 		base_release(&lane->base);
 		plan_release(&lane->plan);
+		uidset_release(&lane->passed);
 		uidset_release(&lane->stored);
+		uidset_release(&lane->unknown);
+		uidset_release(&lane->failed_uids);
 		for (size_t k = 0; k < lane->n_failed; k++)
 			free(lane->failed[k].reason);
 		free(lane->failed);
@@ -331,7 +349,11 @@ out:
 		if (write_record(&job, started, failed, failed ? &second : err) < 0)
 			ret = -1;
 	}
+	/* What concerns one message or mailbox only and yet ended the job is for a person to see. */
+	if (ret < 0 && err->kind <= ERR_MAILBOX)
+		err->kind = ERR_FATAL;
 	release_lanes(&job);
+	free(job.account_then);
 	store_close(job.target);
 	store_close(job.source);
 	mailbox_list_release(&job.from);

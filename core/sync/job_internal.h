@@ -1,7 +1,10 @@
 #ifndef CORE_SYNC_JOB_INTERNAL_H
 #define CORE_SYNC_JOB_INTERNAL_H
 
-/* Shared by job.c (who and where), compare.c (what differs), transfer.c (additions) and finish.c (the rest). */
+/*
+ * Shared by job.c (who and where), compare.c (what differs), transfer.c (additions), remove.c
+ * (deletions) and finish.c (flags and the new agreement).
+ */
 
 #include "core/sync/job.h"
 #include "core/sync/plan.h"
@@ -20,9 +23,12 @@ struct lane {
 	struct base base;
 	struct plan plan;
 	struct message_sink sink;  /* the target's */
-	struct uidset stored;      /* source UIDs that the target took in this run */
-	struct quarantined *failed; /* this run's refusals, ascending by uid once sorted */
+	/* Source UIDs: handed to the target in this run, and taken by it. */
+	struct uidset passed, stored;
+	struct uidset unknown; /* source UIDs asked for that the source says it does not have */
+	struct quarantined *failed; /* this run's refusals, one per UID, in order of arrival */
 	size_t n_failed, cap_failed;
+	struct uidset failed_uids;
 	uint64_t new_messages, adopted, bytes; /* counts in the report only once committed */
 	size_t line;               /* index in report.v */
 };
@@ -37,7 +43,9 @@ struct job {
 	struct record record;
 	struct lane *lanes;
 	size_t n;
-	bool no_deletions; /* the store came back from elsewhere: first look, delete next time */
+	char *account_then; /* whose mail the store held before it was opened; NULL: nobody's */
+	bool no_deletions;  /* the store came back from elsewhere: first look, delete next time */
+	bool target_failed; /* the target itself is in trouble: nothing more is asked of it */
 	/* Additions since the last commit. */
 	uint64_t open_messages, open_bytes;
 	int64_t committed_at; /* clock_ms() */
@@ -54,6 +62,8 @@ void lane_skip(struct lane *lane, const char *why);
 void lane_problem(struct lane *lane, const char *why);
 void job_note(struct job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void job_tell(struct job *job, enum job_phase phase);
+/* Whether `now` says of a mailbox that something came in since `then`. */
+bool token_has_grown(const struct token *then, const struct token *now);
 bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 
 /* compare.c: choose the lanes, compare both sides, plan. */
@@ -62,9 +72,14 @@ int job_compare(struct job *job, struct err *err);
 int job_transfer(struct job *job, struct err *err);
 /* transfer.c: commit, and count what is durable now. */
 int job_commit(struct job *job, struct err *err);
-/* finish.c: flags, guard, deletions, new bases. */
-int job_finish(struct job *job, struct err *err);
-/* finish.c: what job_finish() would remove, for a dry run. */
+/*
+ * remove.c: what is gone at the source, if the guard lets it. Only after all additions are durable. *waiting:
+ * none of it was removed, the base has to go on knowing it.
+ */
+int job_remove_gone(struct job *job, bool *waiting, struct err *err);
+/* remove.c: what job_remove_gone() would do, for a dry run. */
 int job_preview(struct job *job, struct err *err);
+/* finish.c: flags, deletions, new bases, in one commit. */
+int job_finish(struct job *job, struct err *err);
 
 #endif

@@ -1,4 +1,3 @@
-#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
@@ -37,6 +36,28 @@ int job_commit(struct job *job, struct err *err)
 	return 0;
 }
 
+/*
+ * The target failed: with one message, with one mailbox (then that is skipped, and each message still to come
+ * for it is turned away), or as a whole.
+ */
+static int target_trouble(struct lane *lane, struct err *err)
+{
+	if (err->kind == ERR_MAILBOX) {
+		lane_skip(lane, err->text);
+		err->kind = ERR_MESSAGE;
+	} else if (err->kind != ERR_MESSAGE) {
+		lane->job->target_failed = true;
+	}
+	return -1;
+}
+
+/* Servers also send what was not asked for, or twice: stored, it would be a message too many. */
+static bool is_wanted(const struct lane *lane, uint32_t uid)
+{
+	return uidset_contains(&lane->plan.fetch, uid) != UIDSET_NO &&
+	       !uidset_has(&lane->passed, uid);
+}
+
 static int pass_begin(void *ctx, void *tag, const struct message *msg, void **handle,
 		      struct err *err)
 {
@@ -45,8 +66,12 @@ static int pass_begin(void *ctx, void *tag, const struct message *msg, void **ha
 	struct passing *p;
 
 	(void)ctx;
+	if (lane->skipped)
+		return err_set(err, ERR_MESSAGE, "its mailbox is skipped");
+	if (!is_wanted(lane, msg->uid))
+		return err_set(err, ERR_MESSAGE, "UID %u was not asked for", msg->uid);
 	if (lane->sink.begin(lane->sink.ctx, lane, msg, &inner, err) < 0)
-		return -1;
+		return target_trouble(lane, err);
 	p = xcalloc(1, sizeof(*p));
 	*p = (struct passing){ .lane = lane, .handle = inner };
 	*handle = p;
@@ -60,13 +85,23 @@ static int pass_write(void *ctx, void *handle, struct bytes piece, struct err *e
 
 	p->bytes += piece.n;
 	job->progress.bytes += piece.n;
-	return p->lane->sink.write(p->lane->sink.ctx, p->handle, piece, err);
+	if (p->lane->sink.write(p->lane->sink.ctx, p->handle, piece, err) < 0)
+		return target_trouble(p->lane, err);
+	return 0;
 }
 
 static bool batch_is_full(const struct job *job)
 {
 	return job->open_bytes >= BATCH_BYTES || job->open_messages >= BATCH_MESSAGES ||
 	       clock_ms() - job->committed_at >= BATCH_MS;
+}
+
+static int commit_batch(struct job *job, struct err *err)
+{
+	if (job_commit(job, err) == 0)
+		return 0;
+	job->target_failed = true;
+	return -1;
 }
 
 static int pass_end(void *ctx, void *handle, const struct message *msg, bool complete,
@@ -79,8 +114,11 @@ static int pass_end(void *ctx, void *handle, const struct message *msg, bool com
 	void *inner = p->handle;
 
 	free(p);
+	complete = complete && is_wanted(lane, msg->uid); /* not one of two at the same time */
+	if (complete)
+		uidset_add(&lane->passed, msg->uid);
 	if (lane->sink.end(lane->sink.ctx, inner, msg, complete, err) < 0)
-		return -1;
+		return target_trouble(lane, err);
 	if (!complete)
 		return 0;
 	lane->bytes += bytes;
@@ -89,23 +127,28 @@ static int pass_end(void *ctx, void *handle, const struct message *msg, bool com
 	job->progress.messages++;
 	job->progress.mailbox = lane_line(lane)->name;
 	job_tell(job, JOB_TRANSFER);
-	return batch_is_full(job) ? job_commit(job, err) : 0;
+	return batch_is_full(job) ? commit_batch(job, err) : 0;
 }
 
 /* The first word on a message that could not be had or stored counts. */
-static void add_failure(struct lane *lane, uint32_t uid, const struct err *why)
+static void add_failure(struct lane *lane, uint32_t uid, const char *why)
 {
-	for (size_t i = 0; i < lane->n_failed; i++)
-		if (lane->failed[i].uid == uid)
-			return;
+	if (uidset_has(&lane->failed_uids, uid))
+		return;
+	uidset_add(&lane->failed_uids, uid);
 	lane->failed = xgrow(lane->failed, lane->n_failed, &lane->cap_failed,
 			     sizeof(*lane->failed));
 	lane->failed[lane->n_failed++] = (struct quarantined){
 		.uid = uid,
-		.reason = xstrdup(why ? why->text : "refused without a reason"),
+		.reason = xstrdup(why),
 		.since = clock_unix(),
 		.attempts = 1,
 	};
+}
+
+static const char *reason(const struct err *why)
+{
+	return why ? why->text : "refused without a reason";
 }
 
 /* The target's word on a message. */
@@ -115,10 +158,10 @@ static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uin
 	struct lane *lane = tag;
 
 	(void)ctx;
-	(void)new_uid;
 	switch (what) {
 	case OUTCOME_ADOPTED:
 		lane->adopted++;
+		uidset_remove(&lane->base.held, new_uid); /* live again: no longer up to be removed */
 		uidset_add(&lane->stored, uid);
 		break;
 	case OUTCOME_DONE:
@@ -126,7 +169,7 @@ static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uin
 		uidset_add(&lane->stored, uid);
 		break;
 	case OUTCOME_REFUSED:
-		add_failure(lane, uid, why);
+		add_failure(lane, uid, reason(why));
 		break;
 	case OUTCOME_UID_UNKNOWN:
 	case OUTCOME_NO_ANSWER:
@@ -143,36 +186,52 @@ static void on_fetched(void *ctx, void *tag, uint32_t uid, enum outcome what, ui
 
 	(void)ctx;
 	(void)new_uid;
-	if (what == OUTCOME_REFUSED)
-		add_failure(lane, uid, why);
-	else if (what == OUTCOME_NO_ANSWER)
+	if (what == OUTCOME_NO_ANSWER)
 		lane->incomplete = true;
+	else if (lane->skipped || !is_wanted(lane, uid))
+		return; /* of one that was turned away, or came all the same */
+	else if (what == OUTCOME_REFUSED)
+		add_failure(lane, uid, reason(why));
+	else if (what == OUTCOME_UID_UNKNOWN)
+		uidset_add(&lane->unknown, uid);
 }
 
-/* The target side of a lane: make the mailbox, and record which UIDVALIDITY its UIDs belong to. */
-static int prepare_lane(struct job *job, struct lane *lane, struct err *err)
+/*
+ * Before anything is done, say in the base which UIDVALIDITY the UIDs belong to, and that both sides do not agree:
+ * a run that ends early leaves something that the next one compares in full, also where the source did
+ * not change and only files here are being mended.
+ */
+static int open_base(struct lane *lane, struct err *err)
 {
 	const struct token *now = lane->source_changes.token.known ? &lane->source_changes.token
 								   : &lane->from->token;
+	struct base open = lane->base;
+
+	if (plan_is_empty(&lane->plan) && lane->base.token.known)
+		return 0;
+	open.token = (struct token){ .known = true, .uidvalidity = now->uidvalidity };
+	return mailbox_set_base(lane->target, &open, err);
+}
+
+static int create_target(struct job *job, struct lane *lane, struct err *err)
+{
 	struct mailbox_info info = { .attributes = lane->from->attributes };
 	int ret;
 
-	if (!lane->target) {
-		mailbox_name_copy(&info.name, &lane->from->name);
-		ret = store_create(job->target, &info.name, info.attributes, err);
-		if (ret == 0)
-			ret = mailbox_open(job->target, &info, STORE_WRITE, &lane->target, err);
-		mailbox_name_release(&info.name);
-		if (ret < 0)
-			return -1;
-	}
-	if (!lane->base.token.known) {
-		/* No UIDNEXT: this agrees with nothing, so the next run compares in full. */
-		lane->base.token = (struct token){ .known = true,
-						   .uidvalidity = now->uidvalidity };
-		if (mailbox_set_base(lane->target, &lane->base, err) < 0)
-			return -1;
-	}
+	mailbox_name_copy(&info.name, &lane->from->name);
+	ret = store_create(job->target, &info.name, info.attributes, err);
+	if (ret == 0)
+		ret = mailbox_open(job->target, &info, STORE_WRITE, &lane->target, err);
+	mailbox_name_release(&info.name);
+	return ret;
+}
+
+static int prepare_lane(struct job *job, struct lane *lane, struct err *err)
+{
+	if (!lane->target && create_target(job, lane, err) < 0)
+		return -1;
+	if (open_base(lane, err) < 0)
+		return -1;
 	return mailbox_append(lane->target, on_stored, job, lane, &lane->sink, err);
 }
 
@@ -221,31 +280,71 @@ static void settle_wants(const struct want *want, size_t n)
 	}
 }
 
+/* What the source says it does not have: is it still on its list? Then it hides mail from us. */
+static void judge_unknown(struct lane *lane, const struct changes *again)
+{
+	if (again->err.kind != ERR_NONE || !again->complete) {
+		lane->incomplete = true;
+		lane_problem(lane, again->err.kind != ERR_NONE
+					   ? again->err.text
+					   : "the server did not deliver messages it had listed");
+		return;
+	}
+	for (size_t i = 0; i < again->n; i++)
+		if (uidset_has(&lane->unknown, again->v[i].uid))
+			add_failure(lane, again->v[i].uid,
+				    "the server lists it, but does not deliver it");
+}
+
+/* Messages listed and then not there: removed meanwhile, or left out? Ask again about those mailboxes. */
+static int look_again(struct job *job, struct err *err)
+{
+	struct changes_request *req = xcalloc(job->n, sizeof(*req));
+	struct changes *again = xcalloc(job->n, sizeof(*again));
+	struct lane **lane = xcalloc(job->n, sizeof(struct lane *));
+	size_t n = 0;
+	int ret;
+
+	for (size_t i = 0; i < job->n; i++) {
+		if (job->lanes[i].skipped || uidset_is_empty(&job->lanes[i].unknown))
+			continue;
+		changes_init(&again[n]);
+		lane[n] = &job->lanes[i];
+		req[n] = (struct changes_request){ .mailbox = lane[n]->source, .out = &again[n] };
+		n++;
+	}
+	ret = store_changes(job->source, req, n, err);
+	for (size_t i = 0; i < n; i++) {
+		if (ret == 0)
+			judge_unknown(lane[i], &again[i]);
+		changes_release(&again[i]);
+	}
+	free(req);
+	free(again);
+	free(lane);
+	return ret;
+}
+
 int job_transfer(struct job *job, struct err *err)
 {
-	static const struct message_sink sink_shape = {
-		.begin = pass_begin, .write = pass_write, .end = pass_end
+	const struct message_sink sink = {
+		.ctx = job, .begin = pass_begin, .write = pass_write, .end = pass_end
 	};
-	struct message_sink sink = sink_shape;
 	struct want *want = NULL;
 	struct err second = { 0 };
 	size_t n = 0;
 	int ret = -1;
 
-	sink.ctx = job;
 	job->committed_at = clock_ms();
 	if (make_wants(job, &want, &n, err) < 0)
 		goto out;
 	ret = store_fetch(job->source, want, n, &sink, on_fetched, job, err);
 	settle_wants(want, n);
-	/*
-	 * Also after a cut line or an interrupt: what has come is kept. But not on top of trouble at
-	 * the target itself, whose last word would hide the first.
-	 */
-	if (ret < 0 && err->kind != ERR_RETRY && err->kind != ERR_STOPPED)
-		goto out;
-	if (job_commit(job, ret < 0 ? &second : err) < 0)
+	/* What has come is kept, however it ended: else a server that fails at the same place stops all. */
+	if (!job->target_failed && job_commit(job, ret < 0 ? &second : err) < 0)
 		ret = -1;
+	if (ret == 0)
+		ret = look_again(job, err);
 out:
 	free(want);
 	return ret;

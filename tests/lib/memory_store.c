@@ -17,6 +17,7 @@ struct memory_opened {
 struct memory_box {
 	struct mailbox base;
 	char *name;
+	uint32_t uidvalidity; /* of the last answer; 0: none yet */
 	outcome_fn *report;
 	void *report_ctx, *tag;
 };
@@ -156,6 +157,12 @@ void memory_delete(struct memory_world *w, const char *mailbox, uint32_t uid)
 	drop(memory_mailbox_get(w, mailbox), uid);
 }
 
+void memory_lose(struct memory_world *w, const char *mailbox, uint32_t uid)
+{
+	drop(memory_mailbox_get(w, mailbox), uid);
+	memory_mailbox_get(w, mailbox)->touched = true;
+}
+
 void memory_set_flags(struct memory_world *w, const char *mailbox, uint32_t uid, const char *flags)
 {
 	struct memory_mailbox *m = memory_mailbox_get(w, mailbox);
@@ -240,6 +247,12 @@ static int memory_open(struct store **out, const struct store_config *cfg, enum 
 		snprintf(w->uuid, sizeof(w->uuid), "%08u-0000-4000-8000-000000000000", 1);
 		w->account = xstrdup(cfg->account);
 	}
+	if (w->swap_at_open)
+		w->uuid[0] ^= 1;
+	if (w->settles_at_open && mode == STORE_WRITE) {
+		free(w->account);
+		w->account = xstrdup(cfg->account);
+	}
 	state_copy(&w->now, &w->stable);
 	st->base = (struct store){ .ops = &memory_store, .cfg = cfg };
 	st->world = w;
@@ -265,14 +278,23 @@ static struct memory_world *world_of(struct store *st)
 	return ((struct memory_opened *)st)->world;
 }
 
+/* Let the world go on while a run is under way. */
+static void meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	if (!w->meanwhile)
+		return;
+	w->meanwhile(w, what, mailbox);
+	state_copy(&w->now, &w->stable);
+}
+
 static int memory_list(struct store *st, const char *hint, struct mailbox_list *out, struct err *err)
 {
 	struct memory_world *w = world_of(st);
 
 	(void)hint;
 	w->listed++;
-	for (size_t i = 0; i < w->now.n; i++) {
-		struct memory_mailbox *m = &w->now.v[i];
+	for (size_t i = 0; i < w->now.n * (w->list_twice ? 2 : 1); i++) {
+		struct memory_mailbox *m = &w->now.v[i % w->now.n];
 		struct mailbox_info *info;
 
 		if (m->gone_from_list)
@@ -294,6 +316,9 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 						      .uidnext = m->uidnext,
 						      .messages = (uint32_t)m->n,
 						      .highestmodseq = m->modseq };
+		if (m->no_status)
+			info->token = (struct token){ 0 };
+		info->touched = m->touched;
 	}
 	mailbox_list_sort(out);
 	out->complete = !w->list_incomplete;
@@ -322,6 +347,7 @@ static int memory_open_mailbox(struct store *store, const struct mailbox_info *i
 	box->base.store = store;
 	mailbox_name_copy(&box->base.name, &info->name);
 	box->name = mailbox_name_text(&info->name);
+	box->uidvalidity = info->token.uidvalidity;
 	st->boxes = xgrow(st->boxes, st->n, &st->cap, sizeof(*st->boxes));
 	st->boxes[st->n++] = box;
 	*out = &box->base;
@@ -346,9 +372,14 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 	(void)err;
 	world_of(st)->compared++;
 	for (size_t i = 0; i < n; i++) {
-		struct memory_mailbox *m = mailbox_of(req[i].mailbox);
+		struct memory_box *box = (struct memory_box *)req[i].mailbox;
 		struct changes *out = req[i].out;
+		struct memory_mailbox *m;
 
+		meanwhile(world_of(st), "changes", box->name);
+		m = mailbox_of(req[i].mailbox);
+		m->touched = false;
+		box->uidvalidity = m->uidvalidity;
 		if (m->unreadable) {
 			err_set(&out->err, ERR_MAILBOX, "cannot be opened");
 			continue;
@@ -393,6 +424,53 @@ static int give(struct want *want, struct memory_message *m, const struct messag
 	return sink->end(sink->ctx, handle, &msg, true, err);
 }
 
+/* What it gives of one mailbox. */
+static int fetch_one(struct memory_world *w, struct want *want, uint64_t *given,
+		     const struct message_sink *sink, outcome_fn *report, void *ctx,
+		     struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(want->mailbox);
+	struct err poison = { .kind = ERR_MESSAGE, .text = "cannot be read" };
+	bool silent = false;
+	size_t at = 0;
+
+	for (size_t k = 0; k < m->n; k++) {
+		struct memory_message *v = &m->v[k];
+		bool asked = uidset_has(want->set, v->uid);
+
+		silent |= asked && v->silent;
+		if ((!asked && !w->twice) || v->silent)
+			continue;
+		if (w->fail_after && *given == w->fail_after)
+			return err_set(err, w->fail_kind ? w->fail_kind : ERR_RETRY, "the end");
+		if (v->poison) {
+			report(ctx, want->tag, v->uid, OUTCOME_REFUSED, 0, &poison);
+			continue;
+		}
+		for (int times = 0; times <= w->twice; times++) {
+			enum outcome what = OUTCOME_DONE;
+
+			if (give(want, v, sink, err) < 0) {
+				if (err->kind != ERR_MESSAGE)
+					return -1;
+				what = OUTCOME_REFUSED;
+			}
+			report(ctx, want->tag, v->uid, what, 0, err);
+		}
+		w->fetched++;
+		(*given)++;
+	}
+	for (uint32_t uid = uidset_next(want->set, 0); want->exact && uid;
+	     uid = uidset_next(want->set, uid)) {
+		while (at < m->n && m->v[at].uid < uid)
+			at++;
+		if (at == m->n || m->v[at].uid != uid || m->v[at].silent)
+			report(ctx, want->tag, uid, OUTCOME_UID_UNKNOWN, 0, NULL);
+	}
+	want->complete = want->exact || !silent;
+	return 0;
+}
+
 static int memory_fetch(struct store *st, struct want *want, size_t n,
 			const struct message_sink *sink, outcome_fn *report, void *ctx,
 			struct err *err)
@@ -401,30 +479,17 @@ static int memory_fetch(struct store *st, struct want *want, size_t n,
 	uint64_t given = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct memory_mailbox *m = mailbox_of(want[i].mailbox);
-		struct err poison = { .kind = ERR_MESSAGE, .text = "cannot be read" };
+		struct memory_box *box = (struct memory_box *)want[i].mailbox;
+		struct memory_mailbox *m;
 
-		if (m->unreadable) {
+		meanwhile(w, "fetch", box->name);
+		m = mailbox_of(want[i].mailbox);
+		if (m->unreadable)
 			err_set(&want[i].err, ERR_MAILBOX, "cannot be opened");
-			continue;
-		}
-		for (size_t k = 0; k < m->n; k++) {
-			if (!uidset_has(want[i].set, m->v[k].uid))
-				continue;
-			if (w->fail_after && given == w->fail_after)
-				return err_set(err, ERR_RETRY, "the line was cut");
-			if (m->v[k].poison) {
-				report(ctx, want[i].tag, m->v[k].uid, OUTCOME_REFUSED, 0,
-				       &poison);
-				continue;
-			}
-			if (give(&want[i], &m->v[k], sink, err) < 0)
-				return -1;
-			w->fetched++;
-			given++;
-			report(ctx, want[i].tag, m->v[k].uid, OUTCOME_DONE, 0, NULL);
-		}
-		want[i].complete = true;
+		else if (m->uidvalidity != box->uidvalidity)
+			err_set(&want[i].err, ERR_MAILBOX, "UIDVALIDITY changed meanwhile");
+		else if (fetch_one(w, &want[i], &given, sink, report, ctx, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -435,8 +500,11 @@ static int memory_begin(void *ctx, void *tag, const struct message *msg, void **
 	struct memory_open_message *o = xcalloc(1, sizeof(*o));
 
 	(void)tag;
-	(void)err;
 	o->box = ctx;
+	if (mailbox_of(&o->box->base)->unwritable) {
+		free(o);
+		return err_set(err, ERR_MAILBOX, "cannot be written");
+	}
 	o->msg = *msg;
 	buf_init(&o->body, 1 << 20);
 	*handle = o;
@@ -458,9 +526,14 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 	struct memory_box *box = ctx;
 	struct memory_mailbox *m = mailbox_of(&box->base);
 	struct memory_message *new = NULL;
+	const char *refuse = world_of(box->base.store)->refuse;
 	enum outcome outcome = OUTCOME_DONE;
 
-	(void)err;
+	if (complete && refuse && strcmp(buf_str(&o->body), refuse) == 0) {
+		err_set(err, ERR_MESSAGE, "not taken");
+		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_REFUSED, 0, err);
+		complete = false;
+	}
 	for (size_t i = 0; complete && i < m->n && !new; i++)
 		if (m->v[i].kept && strcmp(m->v[i].body, buf_str(&o->body)) == 0) {
 			new = &m->v[i];
@@ -500,7 +573,8 @@ static int memory_change_flags(struct mailbox *mb, const struct uidset *set,
 {
 	struct memory_mailbox *m = mailbox_of(mb);
 
-	(void)err;
+	if (m->unwritable)
+		return err_set(err, ERR_MAILBOX, "cannot be written");
 	for (size_t i = 0; i < m->n; i++)
 		if (uidset_has(set, m->v[i].uid)) {
 			flags_add_all(&m->v[i].flags, &delta->add);
@@ -602,7 +676,8 @@ static int memory_commit(struct store *st, struct err *err)
 {
 	struct memory_world *w = world_of(st);
 
-	(void)err;
+	if (w->commit_fails && --w->commit_fails == 0)
+		return err_set(err, ERR_FATAL, "the disk is full");
 	state_copy(&w->stable, &w->now);
 	free(w->account);
 	w->account = xstrdup(st->cfg->account);

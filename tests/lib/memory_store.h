@@ -17,6 +17,7 @@ struct memory_message {
 	struct flags flags, base_flags;
 	bool kept, held;
 	bool poison; /* source: refuses to give it */
+	bool silent; /* source: lists it, yet leaves it out of what it delivers */
 };
 
 struct memory_mailbox {
@@ -29,6 +30,9 @@ struct memory_mailbox {
 	struct base base;
 	bool gone_from_list; /* source: LIST leaves it out */
 	bool unreadable;     /* source: changes and fetch fail with ERR_MAILBOX */
+	bool unwritable;     /* target: takes no message and no flag, with ERR_MAILBOX */
+	bool touched;        /* target: files changed since changes() last looked */
+	bool no_status;      /* source: LIST says nothing of its state */
 	uint32_t hide;       /* source: a UID that the listing leaves out, without proof; 0: none */
 };
 
@@ -45,7 +49,16 @@ struct memory_world {
 	char *account;
 	uint64_t generation;
 	bool list_incomplete;
-	uint64_t fail_after; /* source: lose the line after so many messages; 0: never */
+	bool list_twice;
+	uint64_t fail_after; /* source: fail after so many messages; 0: never */
+	enum err_kind fail_kind; /* with this; ERR_NONE means ERR_RETRY: the line was cut */
+	bool twice;          /* source: delivers every message twice, and one nobody asked for */
+	const char *refuse;  /* target: refuses messages with this body */
+	bool swap_at_open;   /* target: turns out to be another store once opened */
+	bool settles_at_open; /* target: opening commits what a crash left */
+	unsigned commit_fails; /* target: the so manieth commit from now on fails; 0: none */
+	/* source: called before each mailbox is compared or fetched; may change the world. */
+	void (*meanwhile)(struct memory_world *w, const char *what, const char *mailbox);
 	/* Counters for assertions. */
 	unsigned opened, listed, compared, fetched, committed;
 };
@@ -59,6 +72,8 @@ struct memory_mailbox *memory_mailbox_get(struct memory_world *w, const char *na
 void memory_deliver(struct memory_world *w, const char *mailbox, const char *body, const char *flags);
 void memory_delete(struct memory_world *w, const char *mailbox, uint32_t uid);
 void memory_set_flags(struct memory_world *w, const char *mailbox, uint32_t uid, const char *flags);
+/* A file of the target goes missing behind our back: still known to the base. */
+void memory_lose(struct memory_world *w, const char *mailbox, uint32_t uid);
 /* How many messages are live, and how many kept. */
 size_t memory_live(struct memory_world *w, const char *mailbox);
 size_t memory_kept(struct memory_world *w, const char *mailbox);

@@ -404,6 +404,534 @@ static void test_deletions_keep_turns_gone_into_kept_and_takes_them_back(void **
 	assert_int_equal(memory_kept(&rig->target, "INBOX"), 2);
 }
 
+static void test_a_held_message_that_came_back_is_not_removed_with_the_others(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 100);
+	assert_int_equal(go(rig), 0);
+	for (uint32_t uid = 1; uid <= 50; uid++)
+		memory_delete(&rig->source, "INBOX", uid);
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_kept(&rig->target, "INBOX"), 50);
+	memory_deliver(&rig->source, "INBOX", "INBOX message 7\r\n", "\\Seen");
+	rig->set.allow_deletes_given = true;
+	rig->set.allow_deletes = 50;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.adopted, 1);
+	assert_int_equal(rig->report.removed, 49);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 51);
+}
+
+static void test_held_messages_wait_as_all_deletions_do(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const only[] = { "INBOX" };
+
+	fill(rig, "INBOX", 1, 100);
+	fill(rig, "Sent", 1, 2);
+	assert_int_equal(go(rig), 0);
+	for (uint32_t uid = 1; uid <= 50; uid++)
+		memory_delete(&rig->source, "INBOX", uid);
+	assert_int_equal(go(rig), 0);
+	rig->set.allow_deletes_given = true;
+	rig->set.allow_deletes = 50;
+	rig->set.only = only;
+	rig->set.n_only = 1;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_kept(&rig->target, "INBOX"), 50);
+	rig->set.n_only = 0;
+	rig->set.deletions = DELETIONS_KEEP; /* and this one removes nothing at all */
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_kept(&rig->target, "INBOX"), 50);
+	rig->set.deletions = DELETIONS_MIRROR;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_kept(&rig->target, "INBOX"), 0);
+}
+
+static void test_a_mailbox_listed_twice_is_stored_once(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Sent", 1, 3);
+	rig->source.list_twice = true;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.new_messages, 8);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.mailboxes_unchanged, 2);
+}
+
+static void test_messages_sent_twice_or_unasked_are_stored_once(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	rig->source.twice = true;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_false(rig->report.incomplete);
+	fill(rig, "INBOX", 6, 6);
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.new_messages, 1);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_false(rig->report.incomplete);
+}
+
+/* From INBOX, which is looked at last, to Archive, which was looked at before. */
+static void move_behind_our_back(struct memory_world *w, const char *what, const char *mailbox)
+{
+	if (strcmp(what, "changes") != 0 || strcmp(mailbox, "INBOX") != 0)
+		return;
+	memory_delete(w, "INBOX", 2);
+	memory_deliver(w, "Archive", "INBOX message 2\r\n", "$Todo");
+	w->meanwhile = NULL;
+}
+
+static void test_a_message_moved_during_the_run_is_never_without_a_copy(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "Archive", 1, 3);
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	fill(rig, "INBOX", 6, 6);
+	rig->source.meanwhile = move_behind_our_back;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+	assert_int_equal(rig->report.removed, 0);
+	assert_int_equal(rig->report.v[0].waiting, 1);
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
+static void new_mailbox_meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	(void)what;
+	(void)mailbox;
+	memory_delete(w, "INBOX", 2);
+	memory_deliver(w, "New", "INBOX message 2\r\n", "$Todo");
+	w->meanwhile = NULL;
+}
+
+static void test_a_message_moved_into_a_new_mailbox_during_the_run_keeps_its_copy(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	fill(rig, "INBOX", 6, 6);
+	rig->source.meanwhile = new_mailbox_meanwhile;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_moves_need_no_second_look(void **state)
+{
+	struct rig *rig = *state;
+	unsigned listed;
+
+	fill(rig, "INBOX", 1, 5);
+	memory_mailbox_get(&rig->source, "Trash")->attributes = MAILBOX_TRASH;
+	assert_int_equal(go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 2);
+	memory_deliver(&rig->source, "Trash", "INBOX message 2\r\n", "");
+	listed = rig->source.listed;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->source.listed, listed + 1);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void vanish_meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	(void)mailbox;
+	if (strcmp(what, "fetch") != 0)
+		return;
+	memory_delete(w, "INBOX", 6);
+	w->meanwhile = NULL;
+}
+
+static void test_a_message_removed_before_it_was_fetched_is_no_trouble(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	fill(rig, "INBOX", 6, 7);
+	rig->source.meanwhile = vanish_meanwhile;
+	assert_int_equal(go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_a_message_listed_but_never_delivered_is_quarantined(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	fill(rig, "INBOX", 6, 7);
+	memory_mailbox_get(&rig->source, "INBOX")->v[5].silent = true;
+	for (uint32_t run = 1; run <= 3; run++) {
+		assert_int_equal(go(rig), 0);
+		assert_true(rig->report.incomplete);
+		assert_int_equal(rig->report.v[0].quarantined, 1);
+		assert_int_equal(rig->report.v[0].quarantine[0].uid, 6);
+		assert_int_equal(rig->report.v[0].quarantine[0].attempts, run);
+		assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+	}
+	memory_mailbox_get(&rig->source, "INBOX")->v[5].silent = false;
+	assert_int_equal(go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_the_quarantine_is_kept_counted_and_cleared_one_by_one(void **state)
+{
+	struct rig *rig = *state;
+	struct memory_mailbox *m;
+
+	fill(rig, "INBOX", 1, 9);
+	m = memory_mailbox_get(&rig->source, "INBOX");
+	m->v[6].poison = m->v[3].poison = m->v[1].poison = true;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.v[0].quarantined, 3);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+	assert_int_equal(uidset_count(&memory_mailbox_get(&rig->target, "INBOX")->base.known), 9);
+	m->v[3].poison = false;                        /* stored the next time */
+	m->v[7].poison = true;                         /* has been stored already: no matter */
+	memory_delete(&rig->source, "INBOX", 2);       /* gone: nothing to be had any more */
+	memory_mailbox_get(&rig->target, "INBOX")->base.quarantine[2].accepted = true;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.v[0].quarantined, 0);
+	assert_false(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 7);
+	m = memory_mailbox_get(&rig->target, "INBOX");
+	assert_int_equal(m->base.n_quarantine, 1);
+	assert_int_equal(m->base.quarantine[0].uid, 7);
+	assert_int_equal(m->base.quarantine[0].attempts, 1);
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.mailboxes_unchanged, 1);
+}
+
+static void test_what_the_target_refuses_is_quarantined_and_no_deletion_happens(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 1);
+	fill(rig, "INBOX", 6, 7);
+	rig->target.refuse = "INBOX message 6\r\n";
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.v[0].quarantined, 1);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+	rig->target.refuse = NULL;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_an_unwritable_mailbox_does_not_stop_the_others(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "A", 1, 5);
+	fill(rig, "B", 1, 5);
+	assert_int_equal(go(rig), 0);
+	fill(rig, "A", 6, 7);
+	fill(rig, "B", 6, 7);
+	memory_delete(&rig->source, "B", 1);
+	memory_mailbox_get(&rig->target, "A")->unwritable = true;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_true(rig->report.v[0].skipped);
+	assert_int_equal(rig->report.v[0].quarantined, 0);
+	assert_int_equal(memory_live(&rig->target, "A"), 5);
+	assert_int_equal(memory_live(&rig->target, "B"), 7); /* a removal waits: it may be in A */
+	memory_set_flags(&rig->source, "A", 1, "$new");
+	memory_mailbox_get(&rig->target, "A")->unwritable = false;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_flags_that_cannot_be_set_are_tried_again(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "A", 1, 5);
+	fill(rig, "B", 1, 5);
+	assert_int_equal(go(rig), 0);
+	memory_set_flags(&rig->source, "A", 1, "$new");
+	memory_set_flags(&rig->source, "B", 1, "$new");
+	memory_mailbox_get(&rig->target, "A")->unwritable = true;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.v[0].skipped);
+	assert_int_equal(rig->report.flags_changed, 1);
+	memory_mailbox_get(&rig->target, "A")->unwritable = false;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_lost_files_come_back_even_if_the_mending_was_cut_short(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 6);
+	assert_int_equal(go(rig), 0);
+	for (uint32_t uid = 2; uid <= 5; uid++)
+		memory_lose(&rig->target, "INBOX", uid);
+	rig->source.fail_after = 2;
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 4);
+	rig->source.fail_after = 0;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_int_equal(rig->source.fetched, 2);
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.mailboxes_unchanged, 1);
+}
+
+static void test_whatever_ends_the_fetch_what_has_come_is_kept(void **state)
+{
+	static const enum err_kind kinds[] = { ERR_RETRY, ERR_FATAL, ERR_AUTH, ERR_STOPPED };
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 20);
+	rig->source.fail_after = 2;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		rig->source.fail_kind = kinds[i];
+		assert_int_equal(go(rig), -1);
+		assert_int_equal(rig->err.kind, kinds[i]);
+		assert_int_equal(rig->report.new_messages, 2);
+		assert_int_equal(memory_live(&rig->target, "INBOX"), 2 * (i + 1));
+	}
+	rig->source.fail_kind = ERR_MAILBOX; /* no word for the end of a job */
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->err.kind, ERR_FATAL);
+}
+
+static void test_a_failed_commit_counts_nothing_and_loses_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		int from = (int)nth * 10;
+
+		fill(rig, "INBOX", from, from + 1);
+		memory_delete(&rig->source, "INBOX",
+			      memory_mailbox_get(&rig->source, "INBOX")->v[0].uid);
+		rig->target.commit_fails = nth; /* after the additions, after the deletions */
+		assert_int_equal(go(rig), -1);
+		assert_int_equal(rig->err.kind, ERR_FATAL);
+		assert_int_equal(rig->report.new_messages, nth == 1 ? 0 : 2);
+		assert_int_equal(rig->report.removed, 0);
+		assert_int_equal(memory_live(&rig->target, "INBOX"), nth == 1 ? 5 : 8);
+		assert_int_equal(go(rig), 0);
+		assert_true(memory_equal(&rig->source, &rig->target));
+	}
+}
+
+static void change_uidvalidity(struct memory_world *w, const char *what, const char *mailbox)
+{
+	(void)mailbox;
+	if (strcmp(what, "fetch") != 0)
+		return;
+	memory_mailbox_get(w, "INBOX")->uidvalidity++;
+	w->meanwhile = NULL;
+}
+
+static void test_a_mailbox_recreated_before_anything_was_stored_is_just_backed_up(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	rig->source.meanwhile = change_uidvalidity;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 0);
+	assert_int_equal(go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	memory_mailbox_get(&rig->source, "INBOX")->uidvalidity++;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.v[0].skipped);
+}
+
+static void test_a_list_that_tells_no_state_means_comparing_in_full(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	memory_mailbox_get(&rig->source, "INBOX")->no_status = true;
+	assert_int_equal(go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 1);
+	memory_set_flags(&rig->source, "INBOX", 2, "");
+	assert_int_equal(go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	memory_mailbox_get(&rig->source, "INBOX")->uidvalidity++;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.v[0].skipped);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 4);
+}
+
+static void test_a_mailbox_that_lost_its_special_use_is_named_and_stays(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const patterns[] = { "INBOX", "\\Sent" };
+
+	rig->set.mailboxes = patterns;
+	rig->set.n_mailboxes = 2;
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Gesendet", 1, 5);
+	memory_mailbox_get(&rig->source, "Gesendet")->attributes = MAILBOX_SENT;
+	assert_int_equal(go(rig), 0);
+	memory_mailbox_get(&rig->source, "Gesendet")->attributes = 0;
+	memory_delete(&rig->source, "Gesendet", 1);
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_true(rig->report.v[0].skipped);
+	assert_int_equal(memory_live(&rig->target, "Gesendet"), 5);
+}
+
+static void test_what_leaves_the_scope_stays_and_is_named_once(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const patterns[] = { "INBOX" };
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Sent", 1, 5);
+	assert_int_equal(go(rig), 0);
+	rig->set.mailboxes = rig->set.only = patterns;
+	rig->set.n_mailboxes = rig->set.n_only = 1;
+	memory_delete(&rig->source, "Sent", 1);
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.n_notes, 0); /* a part only: not the moment */
+	rig->set.n_only = 0;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.n_notes, 1);
+	assert_non_null(strstr(rig->report.notes[0], "Sent"));
+	assert_false(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "Sent"), 5);
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.n_notes, 0);
+}
+
+static void test_mail_of_mailboxes_no_longer_there_does_not_make_a_loss_look_small(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Old", 1, 500);
+	assert_int_equal(go(rig), 0);
+	memory_mailbox_get(&rig->source, "Old")->gone_from_list = true;
+	rig->source.stable.n = 1; /* the last one: really gone */
+	for (uint32_t uid = 1; uid <= 5; uid++)
+		memory_delete(&rig->source, "INBOX", uid);
+	assert_int_equal(go(rig), 0);
+	rig->source.stable.n = 2;
+	assert_true(rig->report.held);
+	assert_int_equal(memory_kept(&rig->target, "INBOX"), 5);
+	assert_int_equal(memory_live(&rig->target, "Old"), 500);
+}
+
+static void test_a_source_that_lists_nothing_is_held_against_it(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	rig->source.stable.n = 0;
+	assert_int_equal(go(rig), 0);
+	rig->source.stable.n = 1;
+	assert_true(rig->report.held);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
+static void test_an_incomplete_list_deletes_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 1);
+	rig->source.list_incomplete = true;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+	rig->source.list_incomplete = false;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_equal_messages_stay_as_many_as_they_are(void **state)
+{
+	struct rig *rig = *state;
+
+	for (int i = 0; i < 3; i++)
+		memory_deliver(&rig->source, "INBOX", "the same\r\n", "\\Seen");
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 3);
+	memory_delete(&rig->source, "INBOX", 2);
+	memory_deliver(&rig->source, "INBOX", "the same\r\n", "");
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 3);
+}
+
+static void test_an_unknown_store_at_the_place_of_another_is_refused_after_opening_too(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	rig->target.swap_at_open = true;
+	fill(rig, "INBOX", 6, 6);
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->err.kind, ERR_HELD);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
+static void test_opening_does_not_make_a_store_another_accounts(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	rig->target.settles_at_open = true; /* and commits, which writes the account down */
+	rig->set.source_config.account = "bob@host";
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->err.kind, ERR_CONFIG);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
+/* Many refusals and many mailboxes must not take time that grows with their square. */
+static void test_a_hundred_thousand_refusals_are_no_trouble(void **state)
+{
+	struct rig *rig = *state;
+	struct memory_mailbox *m;
+
+	for (int i = 0; i < 100000; i++)
+		memory_deliver(&rig->source, "INBOX", "x", "");
+	m = memory_mailbox_get(&rig->source, "INBOX");
+	for (size_t i = 0; i < m->n; i++)
+		m->v[i].poison = true;
+	for (uint32_t run = 1; run <= 2; run++) {
+		assert_int_equal(go(rig), 0);
+		assert_int_equal(rig->report.v[0].quarantined, 100000);
+		assert_int_equal(rig->report.v[0].quarantine[99999].attempts, run);
+	}
+}
+
 /* Random histories with cut lines: after a run that ended well, both sides are equal. */
 static void test_random_histories_end_equal(void **state)
 {
@@ -465,6 +993,33 @@ int main(void)
 		WITH_RIG(test_the_mail_of_another_account_is_refused),
 		WITH_RIG(test_a_part_is_backed_up_without_deletions),
 		WITH_RIG(test_deletions_keep_turns_gone_into_kept_and_takes_them_back),
+		WITH_RIG(test_a_held_message_that_came_back_is_not_removed_with_the_others),
+		WITH_RIG(test_held_messages_wait_as_all_deletions_do),
+		WITH_RIG(test_a_mailbox_listed_twice_is_stored_once),
+		WITH_RIG(test_messages_sent_twice_or_unasked_are_stored_once),
+		WITH_RIG(test_a_message_moved_during_the_run_is_never_without_a_copy),
+		WITH_RIG(test_a_message_moved_into_a_new_mailbox_during_the_run_keeps_its_copy),
+		WITH_RIG(test_moves_need_no_second_look),
+		WITH_RIG(test_a_message_removed_before_it_was_fetched_is_no_trouble),
+		WITH_RIG(test_a_message_listed_but_never_delivered_is_quarantined),
+		WITH_RIG(test_the_quarantine_is_kept_counted_and_cleared_one_by_one),
+		WITH_RIG(test_what_the_target_refuses_is_quarantined_and_no_deletion_happens),
+		WITH_RIG(test_an_unwritable_mailbox_does_not_stop_the_others),
+		WITH_RIG(test_flags_that_cannot_be_set_are_tried_again),
+		WITH_RIG(test_lost_files_come_back_even_if_the_mending_was_cut_short),
+		WITH_RIG(test_whatever_ends_the_fetch_what_has_come_is_kept),
+		WITH_RIG(test_a_failed_commit_counts_nothing_and_loses_nothing),
+		WITH_RIG(test_a_mailbox_recreated_before_anything_was_stored_is_just_backed_up),
+		WITH_RIG(test_a_list_that_tells_no_state_means_comparing_in_full),
+		WITH_RIG(test_a_mailbox_that_lost_its_special_use_is_named_and_stays),
+		WITH_RIG(test_what_leaves_the_scope_stays_and_is_named_once),
+		WITH_RIG(test_mail_of_mailboxes_no_longer_there_does_not_make_a_loss_look_small),
+		WITH_RIG(test_a_source_that_lists_nothing_is_held_against_it),
+		WITH_RIG(test_an_incomplete_list_deletes_nothing),
+		WITH_RIG(test_equal_messages_stay_as_many_as_they_are),
+		WITH_RIG(test_an_unknown_store_at_the_place_of_another_is_refused_after_opening_too),
+		WITH_RIG(test_opening_does_not_make_a_store_another_accounts),
+		WITH_RIG(test_a_hundred_thousand_refusals_are_no_trouble),
 		WITH_RIG(test_random_histories_end_equal),
 	};
 
