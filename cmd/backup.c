@@ -67,9 +67,9 @@ const struct cmd cmd_backup = {
 	.details =
 		"Runs the jobs named, or every job of the configuration. A run that was\n"
 		"interrupted goes on where it stopped when it is run again. Messages that are\n"
-		"gone at the account are removed from the store, unless there are suspiciously many of\n"
-		"them (max_delete): then they stay, the exit status is 4, and the number to give\n"
-		"to --allow-deletes is shown.",
+		"gone at the account are removed from the store, unless there are suspiciously\n"
+		"many of them (max_delete): then they stay, the exit status is 4, and the number\n"
+		"to give to --allow-deletes is shown.",
 	.options = options,
 	.run = backup_run,
 };
