@@ -1,9 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/imap/commands_private.h"
+#include "core/imap/mailbox_gather.h"
 
 /*
  * The ladder of mailbox discovery:
@@ -20,204 +20,35 @@
 #define MAILBOXES_MAX 100000
 #define DEPTH_MAX 20 /* some servers show a mailbox within itself, for ever */
 
-struct named_status {
-	char *wire; /* key */
-	struct imap_mailbox_status status;
-	char *mailbox_id;
-};
-
 struct lister {
 	struct waiter waiter;
 	const struct imap_list_options *options;
-	struct imap_mailbox_list *out;
-	struct named_status *statuses;
-	size_t status_count, status_cap;
-	char **subscribed; /* keys told by LSUB */
-	size_t subscribed_count, subscribed_cap;
-	size_t max;
-	bool full;  /* a ceiling was met */
-	bool unsure; /* a line or a whole answer could not be read */
+	struct imap_mailbox_list *out; /* that of `gather` */
+	struct mailbox_gather gather;
+	bool too_deep; /* what lies below DEPTH_MAX was left out */
 };
-
-/* --- what LIST, LSUB and STATUS tell --- */
-
-/* INBOX is one mailbox in whatever case a server writes it. */
-static char *key_of(struct bytes wire)
-{
-	return bytes_is_nocase(wire, "INBOX") ? xstrdup("INBOX") : bytes_dup(wire);
-}
-
-static void entry_release(struct imap_mailbox_entry *e)
-{
-	mailbox_name_release(&e->name);
-	free(e->raw_attributes);
-	free(e->old_name);
-	free(e->mailbox_id);
-}
-
-void imap_mailbox_list_release(struct imap_mailbox_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		entry_release(&list->entries[i]);
-	free(list->entries);
-	*list = (struct imap_mailbox_list){ 0 };
-}
-
-static void add_entry(struct lister *l, const struct imap_list *told)
-{
-	struct imap_mailbox_list *out = l->out;
-	struct imap_mailbox_entry *e;
-
-	l->unsure |= told->dubious;
-	if (!told->name.n || out->n >= l->max) {
-		l->full |= out->n >= l->max;
-		return;
-	}
-	out->entries = xgrow(out->entries, out->n, &out->cap, sizeof(*out->entries));
-	e = &out->entries[out->n++];
-	*e = (struct imap_mailbox_entry){ .attributes = told->attributes,
-					  .dubious = told->dubious };
-	mailbox_name_init(&e->name);
-	mailbox_name_from_wire(&e->name, told->name, told->delimiter,
-			       imap_session_utf8(l->waiter.session));
-	e->raw_attributes = bytes_dup(told->raw_attributes);
-	e->old_name = told->old_name.p ? bytes_dup(told->old_name) : NULL;
-}
-
-static void add_subscribed(struct lister *l, const struct imap_list *told)
-{
-	if (!(told->attributes & IMAP_MAILBOX_SUBSCRIBED) || l->subscribed_count >= l->max)
-		return;
-	l->subscribed = xgrow(l->subscribed, l->subscribed_count, &l->subscribed_cap,
-			      sizeof(*l->subscribed));
-	l->subscribed[l->subscribed_count++] = key_of(told->name);
-}
-
-static void add_status(struct lister *l, const struct imap_mailbox_status *told)
-{
-	struct named_status *st;
-
-	if (l->status_count >= l->max)
-		return;
-	l->statuses = xgrow(l->statuses, l->status_count, &l->status_cap, sizeof(*l->statuses));
-	st = &l->statuses[l->status_count++];
-	*st = (struct named_status){ .wire = key_of(told->name), .status = *told };
-	if (told->present & IMAP_ITEM_MAILBOXID)
-		st->mailbox_id = bytes_dup(told->mailbox_id);
-}
 
 static void on_list(void *ctx, const struct imap_response *r)
 {
 	struct lister *l = ctx;
+	struct err err;
 
-	if (r->type == IMAP_RESPONSE_MAILBOX)
-		add_status(l, &r->u.mailbox);
-	else if (r->u.list.lsub)
-		add_subscribed(l, &r->u.list);
-	else
-		add_entry(l, &r->u.list);
+	mailbox_gather_add(&l->gather, r);
 	/* An answer without end would keep us here for ever (S21). */
-	if (l->full) {
-		struct err err;
-
-		err_set(&err, ERR_FATAL, "the server lists more than %zu mailboxes", l->max);
+	if (l->gather.full) {
+		err_set(&err, ERR_FATAL, "the server lists more than %zu mailboxes", l->gather.max);
 		imap_session_close(l->waiter.session, &err);
 	}
 }
 
-/* --- bringing it together --- */
-
-static int compare_entries(const void *a, const void *b)
+static void lister_init(struct lister *l, struct imap_session *s, struct imap_mailbox_list *out,
+			size_t max)
 {
-	const struct imap_mailbox_entry *x = a, *y = b;
-
-	return mailbox_name_compare(&x->name, &y->name);
-}
-
-static int compare_statuses(const void *a, const void *b)
-{
-	const struct named_status *x = a, *y = b;
-
-	return strcmp(x->wire, y->wire);
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Servers repeat mailboxes, level by level they must: one entry each, with all that was said. */
-static void merge_entries(struct imap_mailbox_list *out)
-{
-	size_t kept = 0;
-
-	if (!out->n)
-		return;
-	qsort(out->entries, out->n, sizeof(*out->entries), compare_entries);
-	for (size_t i = 1; i < out->n; i++) {
-		struct imap_mailbox_entry *last = &out->entries[kept];
-
-		if (compare_entries(last, &out->entries[i]) == 0) {
-			last->attributes |= out->entries[i].attributes;
-			entry_release(&out->entries[i]);
-		} else {
-			out->entries[++kept] = out->entries[i];
-		}
-	}
-	out->n = kept + 1;
-}
-
-static void take_status(struct imap_mailbox_entry *e, struct named_status *st)
-{
-	e->present = st->status.present;
-	e->messages = st->status.messages;
-	e->uid_next = st->status.uid_next;
-	e->uid_validity = st->status.uid_validity;
-	e->unseen = st->status.unseen;
-	e->highest_modseq = st->status.highest_modseq;
-	e->append_limit = st->status.append_limit;
-	free(e->mailbox_id);
-	e->mailbox_id = st->mailbox_id;
-	st->mailbox_id = NULL;
-}
-
-/* Put what STATUS and LSUB told to the entries, and forget it. */
-static void join(struct lister *l)
-{
-	if (l->status_count)
-		qsort(l->statuses, l->status_count, sizeof(*l->statuses), compare_statuses);
-	if (l->subscribed_count)
-		qsort(l->subscribed, l->subscribed_count, sizeof(*l->subscribed), compare_keys);
-	for (size_t i = 0; i < l->out->n; i++) {
-		struct imap_mailbox_entry *e = &l->out->entries[i];
-		struct named_status want = { .wire = key_of(e->name.wire) };
-		struct named_status *st = NULL;
-
-		if (l->status_count)
-			st = bsearch(&want, l->statuses, l->status_count, sizeof(want),
-				     compare_statuses);
-		if (st)
-			take_status(e, st);
-		if (l->subscribed_count && bsearch(&want.wire, l->subscribed, l->subscribed_count,
-						   sizeof(*l->subscribed), compare_keys))
-			e->attributes |= IMAP_MAILBOX_SUBSCRIBED;
-		free(want.wire);
-	}
-}
-
-static void forget(struct lister *l)
-{
-	for (size_t i = 0; i < l->status_count; i++) {
-		free(l->statuses[i].wire);
-		free(l->statuses[i].mailbox_id);
-	}
-	for (size_t i = 0; i < l->subscribed_count; i++)
-		free(l->subscribed[i]);
-	free(l->statuses);
-	free(l->subscribed);
-	l->statuses = NULL;
-	l->subscribed = NULL;
-	l->status_count = l->status_cap = l->subscribed_count = l->subscribed_cap = 0;
+	*out = (struct imap_mailbox_list){ 0 };
+	*l = (struct lister){ .out = out };
+	l->waiter.session = s;
+	l->gather = (struct mailbox_gather){ .out = out, .max = max,
+					     .utf8 = imap_session_utf8(s) };
 }
 
 static void start_over(struct lister *l)
@@ -226,8 +57,8 @@ static void start_over(struct lister *l)
 
 	imap_mailbox_list_release(l->out);
 	l->out->commands = commands;
-	forget(l);
-	l->full = l->unsure = false;
+	mailbox_gather_release(&l->gather);
+	l->gather.unsure = false;
 	l->waiter.damaged = false;
 }
 
@@ -416,7 +247,7 @@ static int rung_levels(struct lister *l, struct err *err)
 		size_t to = l->out->n;
 
 		if (depth == DEPTH_MAX) {
-			l->full = true;
+			l->too_deep = true;
 			break;
 		}
 		if (submit_level(l, from, to, err) < 0)
@@ -475,23 +306,22 @@ static int climb(struct lister *l, struct err *err)
 int imap_list_wait(struct imap_session *s, const struct imap_list_options *options,
 		   struct imap_mailbox_list *out, struct err *err)
 {
-	struct lister l = { .waiter.session = s, .options = options, .out = out };
+	size_t max = options->max_mailboxes ? options->max_mailboxes : MAILBOXES_MAX;
+	struct lister l;
 	int ret = -1;
 
-	*out = (struct imap_mailbox_list){ 0 };
-	l.max = options->max_mailboxes ? options->max_mailboxes : MAILBOXES_MAX;
+	lister_init(&l, s, out, max);
+	l.options = options;
 	if (climb(&l, err) < 0)
 		goto out;
-	out->complete = !l.full && !l.unsure && !l.waiter.damaged;
-	merge_entries(out);
-	join(&l);
-	forget(&l);
-	if (options->status && (ask_missing(&l, err) < 0))
+	out->complete = !l.too_deep && !l.gather.unsure && !l.waiter.damaged;
+	mailbox_gather_join(&l.gather);
+	if (options->status && ask_missing(&l, err) < 0)
 		goto out;
-	join(&l);
+	mailbox_gather_join(&l.gather);
 	ret = 0;
 out:
-	forget(&l);
+	mailbox_gather_release(&l.gather);
 	if (ret < 0)
 		imap_mailbox_list_release(out);
 	return ret;
@@ -499,24 +329,20 @@ out:
 
 static void on_lsub(void *ctx, const struct imap_response *r)
 {
-	add_entry(ctx, &r->u.list);
+	mailbox_gather_add_entry(&((struct lister *)ctx)->gather, &r->u.list);
 }
 
 int imap_lsub_wait(struct imap_session *s, struct imap_mailbox_list *out, struct err *err)
 {
-	const struct imap_list_options options = { .subscribed = true };
-	struct lister l = { .waiter.session = s, .options = &options, .out = out,
-			    .max = MAILBOXES_MAX };
 	const struct imap_request q = { .flags = IMAP_REQUEST_DATA,
 					.wants = IMAP_WANT(IMAP_RESPONSE_LIST),
 					.handler.on_response = on_lsub };
 	struct imap_encoder e;
+	struct lister l;
 
-	*out = (struct imap_mailbox_list){ 0 };
+	lister_init(&l, s, out, MAILBOXES_MAX);
 	imap_session_encoder(s, &e);
-	/*
-	 * LSUB may name parents that are not subscribed; LIST (SUBSCRIBED) says what is (RFC 5258).
-	 */
+	/* LSUB may name parents that are not subscribed, LIST (SUBSCRIBED) does not (RFC 5258). */
 	if (imap_session_has(s, IMAP_CAP_LIST_EXTENDED)) {
 		imap_encode_word(&e, "LIST");
 		imap_encode_open(&e);
@@ -532,7 +358,7 @@ int imap_lsub_wait(struct imap_session *s, struct imap_mailbox_list *out, struct
 		imap_mailbox_list_release(out);
 		return -1;
 	}
-	out->complete = !l.full && !l.unsure && !l.waiter.damaged;
-	merge_entries(out);
+	out->complete = !l.gather.full && !l.gather.unsure && !l.waiter.damaged;
+	mailbox_gather_join(&l.gather);
 	return 0;
 }
