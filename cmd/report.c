@@ -253,10 +253,10 @@ static void complain(const struct app *app, const struct job_settings *job,
 			report_line(app, job->name, "%s", r->notes[i]);
 	if (r->held)
 		report_line(app, job->name,
-			    "%llu messages that are gone at the source were kept: more than "
+			    "%llu messages that are gone at the source %s kept: more than "
 			    "max_delete lets go at once. If they shall go: mailcask backup %s "
 			    "--allow-deletes=%llu",
-			    (ull)r->deletes_shown, job->name, (ull)r->deletes_shown);
+			    (ull)r->deletes_shown, job->dry_run ? "would be" : "were", job->name, (ull)r->deletes_shown);
 	if (err->kind == ERR_NONE)
 		return;
 	length = strlen(err->text);
