@@ -192,8 +192,8 @@ static void test_json_is_one_event_a_line(void **state)
 	struct app app = { .json = true };
 	static const char *const want[] = {
 		"{\"event\":\"mailbox\",\"job\":\"nightly\",\"mailbox\":\"a\\u001Bb\",",
-		"\n{\"event\":\"error\",\"job\":\"nightly\",\"kind\":\"locked\","
-		"\"text\":\"held by 7\"}\n",
+		"\n{\"event\":\"error\",\"job\":\"nightly\",\"kind\":\"locked\",\"text\":",
+		",\"text\":\"held by 7\"}\n",
 		"\n{\"event\":\"summary\",\"job\":\"nightly\",\"dry_run\":false,\"exit\":11,",
 	};
 	struct err locked = { .kind = ERR_LOCKED, .text = "held by 7" };
