@@ -101,12 +101,12 @@ static void redo_add(struct fetch_box *b, struct uidset *set)
 enum step { STEP_NONE, STEP_REDO, STEP_TODO, STEP_SINGLE, STEP_SEARCH, STEP_CROSS_CHECK,
 	    STEP_PRESENCE, STEP_ISOLATED, STEP_END };
 
-/* Nothing came between LIST and EXAMINE or left since, and all that is there was settled. */
+/* Nothing came between LIST and EXAMINE or left since, and all that is there was had, or is known. */
 static bool count_proves_all(const struct fetch_box *b)
 {
 	return b->examined && !b->doubtful && b->exists_known &&
 	       (uint64_t)b->uid_next == (uint64_t)uidset_max(b->want->set) + 1 &&
-	       uidset_count(&b->settled) == b->exists;
+	       uidset_count(&b->settled) + uidset_count(&b->isolated) == b->exists;
 }
 
 static enum step step_to_members(const struct fetch_box *b)
@@ -137,7 +137,7 @@ static enum step box_next(const struct fetch_box *b)
 
 static void box_check_end(struct fetch_box *b)
 {
-	if (box_next(b) != STEP_END)
+	if (b->fetch->failed || box_next(b) != STEP_END)
 		return;
 	b->want->complete = true;
 	box_end(b);
@@ -170,6 +170,9 @@ static void on_opened(void *ctx, const struct imap_result *r)
 	struct err err;
 
 	if (r->outcome == IMAP_DONE_LOST) {
+		/* A mailbox that breaks every line must not stand in the way of the others. */
+		if (!o->conn->lost_head && !b->fetch->failed && ++b->open_losses == CUTS_MAX)
+			box_fail(b, r->err);
 		o->conn->lost_head = true; /* whatever comes next was not begun */
 	} else if (r->outcome != IMAP_DONE_OK) {
 		if (o->conn->opened == b->mb)
@@ -403,7 +406,8 @@ static void settle_single(struct fetch_box *b, uint32_t uid, const struct imap_r
 		err = *r->err;
 		err.kind = ERR_MESSAGE;
 		box_settle(b, NULL, uid, OUTCOME_REFUSED, &err);
-	} else if (uidset_has(&b->present, uid)) {
+	} else if (uidset_has(&b->present, uid) ||
+		   (uidset_has(&b->found, uid) && !r->mailbox->removed)) {
 		err_set(&err, ERR_MESSAGE, "the server lists it, says OK, and gives no content");
 		box_settle(b, NULL, uid, OUTCOME_REFUSED, &err);
 	} else {
@@ -445,10 +449,11 @@ static void bodies_done(struct fetch_box *b, struct uidset *rest, const struct i
 }
 
 /* The members are known now, and these were not had yet: left out of an answer, or not asked for. */
-static void take_members_to_ask(struct fetch_box *b, const struct uidset *rest)
+static void take_members_to_ask(struct fetch_box *b, struct uidset *rest)
 {
 	bool asked_all = uidset_is_empty(&b->todo);
 
+	uidset_subtract(rest, rest, &b->isolated);
 	todo_subtract(b, b->want->set);
 	if (asked_all && uidset_count(rest) <= SINGLES_MAX)
 		uidset_union(&b->missing, &b->missing, rest);
@@ -538,6 +543,7 @@ void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
 	b->members_known = true;
 	uidset_intersect(&rest, found, b->want->set);
 	uidset_subtract(&rest, &rest, &b->settled);
+	uidset_copy(&b->found, &rest);
 	take_members_to_ask(b, &rest);
 	uidset_release(&rest);
 	box_check_end(b);
@@ -646,6 +652,7 @@ static void box_release(struct fetch_box *b)
 	uidset_release(&b->singles);
 	uidset_release(&b->isolated);
 	uidset_release(&b->present);
+	uidset_release(&b->found);
 	uidset_release(&b->settled);
 	free(b->cuts);
 }

@@ -43,11 +43,13 @@ struct fetch_box {
 	struct uidset missing;  /* left out of an answer that said OK */
 	struct uidset singles;  /* to be asked one by one */
 	struct uidset isolated; /* the same, with nothing else on the line */
-	struct uidset present;  /* the server says it knows them */
+	struct uidset present;  /* in trouble, but the server answers about them */
+	struct uidset found;    /* in trouble, but a search found them */
 	struct uidset settled;  /* reported, or found not to exist */
 	uint64_t delivered;
 	unsigned refusals;      /* in a row */
 	unsigned under_way;     /* chunks */
+	unsigned open_losses;   /* how often the line was lost at EXAMINE */
 	struct cut *cuts;
 	size_t n_cuts, cap_cuts;
 };

@@ -1,0 +1,742 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#include "backends/imap/imap.h"
+#include "core/base/buf.h"
+#include "core/base/mem.h"
+#include "tests/lib/fake_imap.h"
+#include "tests/lib/scripted.h"
+#include "tests/lib/store_probe.h"
+#include "tests/lib/support.h"
+
+/* --- with the fake server: one mailbox of ten messages, UIDs 2, 4, ... 20 --- */
+
+struct setting {
+	struct fake_imap *fake;
+	struct fake_mailbox *mb;
+	struct store_probe probe;
+	struct probe_sink sink;
+	struct uidset set;
+	struct want want;
+};
+
+static void fill(struct fake_mailbox *mb)
+{
+	for (uint32_t uid = 2; uid <= 20; uid += 2) {
+		char *body = xasprintf("Subject: %u\r\n\r\nbody of %u\r\n", uid, uid);
+
+		fake_message(mb, uid, uid % 4 ? "\\Seen" : "", NULL, bytes_of(body));
+		free(body);
+	}
+}
+
+static int setup(void **state)
+{
+	struct setting *t = xcalloc(1, sizeof(*t));
+
+	t->fake = fake_new();
+	t->mb = fake_mailbox(t->fake, bytes_of("INBOX"));
+	fill(t->mb);
+	probe_sink_init(&t->sink);
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct setting *t = *state;
+
+	if (t->probe.port)
+		probe_close(&t->probe);
+	fake_free(t->fake);
+	uidset_release(&t->set);
+	probe_sink_release(&t->sink);
+	free(t);
+	return 0;
+}
+
+static void connect_to(struct setting *t)
+{
+	fake_start(t->fake);
+	probe_init(&t->probe, fake_port(t->fake), "me");
+	t->probe.account.connections = 1;
+	probe_open(&t->probe);
+	probe_list(&t->probe, NULL);
+}
+
+/* Fetch everything: as an upper bound, or exactly the ten. */
+static int fetch_set(struct setting *t, bool exact, uint32_t extra, struct err *err)
+{
+	uidset_clear(&t->set);
+	if (extra)
+		uidset_add(&t->set, extra);
+	if (exact)
+		for (uint32_t uid = 2; uid <= 20; uid += 2)
+			uidset_add(&t->set, uid);
+	else
+		uidset_add_range(&t->set, 1, 20);
+	t->want = (struct want){ .mailbox = probe_mailbox(&t->probe, "INBOX"), .set = &t->set,
+				 .exact = exact, .expect = 10, .tag = t };
+	return store_fetch(t->probe.store, &t->want, 1, &t->sink.sink, probe_report, &t->sink, err);
+}
+
+static int fetch(struct setting *t, bool exact, struct err *err)
+{
+	return fetch_set(t, exact, 0, err);
+}
+
+static void fetch_to_the_end(struct setting *t, bool exact)
+{
+	struct err err;
+
+	if (fetch(t, exact, &err) < 0)
+		fail_msg("fetch: %s", err.text);
+	assert_int_equal(t->sink.open, 0);
+}
+
+static bool was_sent(struct setting *t, const char *part)
+{
+	struct buf sent = BUF_INIT(1 << 20);
+	bool found;
+
+	fake_commands(t->fake, &sent);
+	found = strstr(buf_str(&sent), part);
+	buf_release(&sent);
+	return found;
+}
+
+static void assert_delivered_but(struct setting *t, uint32_t not)
+{
+	for (uint32_t uid = 2; uid <= 20; uid += 2)
+		if (uid != not) {
+			probe_message(&t->sink, t, uid);
+			assert_int_equal(probe_outcome(&t->sink, t, uid)->what, OUTCOME_DONE);
+		}
+	assert_int_equal(t->sink.n, not ? 9 : 10);
+}
+
+static void test_a_message_left_out_once_is_asked_for_again(void **state)
+{
+	struct setting *t = *state;
+
+	for (int exact = 0; exact < 2; exact++) {
+		fake_trick(t->fake, t->mb, FAKE_OMIT, 8, 0, 1);
+		connect_to(t);
+		fetch_to_the_end(t, exact);
+		assert_delivered_but(t, 0);
+		assert_true(t->want.complete);
+		teardown(state);
+		setup(state);
+		t = *state;
+	}
+}
+
+static void test_a_message_always_left_out_is_unknown(void **state)
+{
+	struct setting *t = *state;
+
+	fake_trick(t->fake, t->mb, FAKE_OMIT, 8, 0, -1);
+	connect_to(t);
+	fetch_to_the_end(t, true);
+	assert_delivered_but(t, 8);
+	assert_int_equal(probe_outcome(&t->sink, t, 8)->what, OUTCOME_UID_UNKNOWN);
+	assert_true(t->want.complete);
+}
+
+static void test_a_message_that_search_finds_and_fetch_never_gives_is_refused(void **state)
+{
+	struct setting *t = *state;
+
+	fake_trick(t->fake, t->mb, FAKE_OMIT, 8, 0, -1);
+	connect_to(t);
+	fetch_to_the_end(t, false);
+	assert_delivered_but(t, 8);
+	assert_int_equal(probe_outcome(&t->sink, t, 8)->what, OUTCOME_REFUSED);
+	assert_true(t->want.complete);
+	assert_true(was_sent(t, "UID SEARCH"));
+}
+
+static void test_one_message_the_server_refuses_does_not_cost_the_others(void **state)
+{
+	struct setting *t = *state;
+
+	for (int exact = 0; exact < 2; exact++) {
+		fake_trick(t->fake, t->mb, FAKE_NO, 14, 0, -1);
+		connect_to(t);
+		fetch_to_the_end(t, exact);
+		assert_delivered_but(t, 14);
+		assert_int_equal(probe_outcome(&t->sink, t, 14)->what, OUTCOME_REFUSED);
+		assert_non_null(strstr(probe_outcome(&t->sink, t, 14)->why,
+				       "a message cannot be read"));
+		assert_true(t->want.complete);
+		teardown(state);
+		setup(state);
+		t = *state;
+	}
+}
+
+static void test_a_body_cut_once_is_had_whole_on_a_new_line(void **state)
+{
+	struct setting *t = *state;
+
+	fake_trick(t->fake, t->mb, FAKE_CUT, 6, 5, 1);
+	connect_to(t);
+	fetch_to_the_end(t, false);
+	assert_delivered_but(t, 0);
+	assert_int_equal(t->sink.cut, 1);
+	assert_true(t->want.complete);
+}
+
+static void test_a_message_that_always_breaks_the_line_is_refused_in_the_end(void **state)
+{
+	struct setting *t = *state;
+
+	fake_trick(t->fake, t->mb, FAKE_CUT, 6, 5, -1);
+	connect_to(t);
+	fetch_to_the_end(t, false);
+	assert_delivered_but(t, 6);
+	assert_int_equal(probe_outcome(&t->sink, t, 6)->what, OUTCOME_REFUSED);
+	assert_int_equal(t->sink.cut, 4);
+	assert_true(t->want.complete);
+}
+
+static void test_a_mailbox_that_breaks_the_line_does_not_cost_the_others(void **state)
+{
+	struct setting *t = *state;
+	struct fake_mailbox *bad = fake_mailbox(t->fake, bytes_of("Bad"));
+	struct uidset set = UIDSET_INIT;
+	struct want w[2];
+	struct err err;
+
+	fill(bad);
+	fake_trick(t->fake, bad, FAKE_BYE, 0, 0, -1);
+	connect_to(t);
+	uidset_add_range(&set, 1, 20);
+	w[0] = (struct want){ .mailbox = probe_mailbox(&t->probe, "Bad"), .set = &set, .tag = &w[0] };
+	w[1] = (struct want){ .mailbox = probe_mailbox(&t->probe, "INBOX"), .set = &set, .tag = t };
+	if (store_fetch(t->probe.store, w, 2, &t->sink.sink, probe_report, &t->sink, &err) < 0)
+		fail_msg("fetch: %s", err.text);
+	assert_false(w[0].complete);
+	assert_int_not_equal(w[0].err.kind, ERR_NONE);
+	assert_true(w[1].complete);
+	assert_delivered_but(t, 0);
+	uidset_release(&set);
+}
+
+static void test_a_wrong_count_is_settled_by_a_search(void **state)
+{
+	struct setting *t = *state;
+
+	fake_trick(t->fake, t->mb, FAKE_EXISTS, 0, 3, -1);
+	connect_to(t);
+	fetch_to_the_end(t, false);
+	assert_delivered_but(t, 0);
+	assert_true(t->want.complete);
+	assert_true(was_sent(t, "UID SEARCH"));
+}
+
+static void test_a_right_count_needs_no_search(void **state)
+{
+	struct setting *t = *state;
+
+	connect_to(t);
+	fetch_to_the_end(t, false);
+	assert_delivered_but(t, 0);
+	assert_true(t->want.complete);
+	assert_false(was_sent(t, "UID SEARCH"));
+}
+
+static void test_a_comparison_that_does_not_count_up_is_tried_again_and_then_doubted(void **state)
+{
+	static const struct {
+		int times;
+		bool complete;
+	} cases[] = { { 0, true }, { 1, true }, { -1, false } };
+	struct setting *t;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct changes c;
+		struct changes_request req = { .out = &c };
+		struct err err;
+
+		t = *state;
+		changes_init(&c);
+		connect_to(t);
+		if (cases[i].times) {
+			fake_stop(t->fake);
+			fake_trick(t->fake, t->mb, FAKE_EXISTS, 0, 1, cases[i].times);
+			fake_start(t->fake);
+		}
+		req.mailbox = probe_mailbox(&t->probe, "INBOX");
+		if (store_changes(t->probe.store, &req, 1, &err) < 0)
+			fail_msg("changes: %s", err.text);
+		assert_int_equal(c.n, 10);
+		assert_int_equal(c.complete, cases[i].complete);
+		changes_release(&c);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_another_uidvalidity_stops_the_mailbox(void **state)
+{
+	struct setting *t = *state;
+
+	connect_to(t);
+	fake_stop(t->fake);
+	fake_uidvalidity(t->mb, 99);
+	fake_start(t->fake);
+	fetch_to_the_end(t, true);
+	assert_int_equal(t->sink.n, 0);
+	assert_false(t->want.complete);
+	assert_int_equal(t->want.err.kind, ERR_MAILBOX);
+	assert_int_equal(probe_outcome(&t->sink, t, 2)->what, OUTCOME_NO_ANSWER);
+	assert_int_equal(t->sink.n_outcomes, 10);
+}
+
+static void test_a_message_the_sink_refuses_is_reported_and_the_rest_goes_on(void **state)
+{
+	struct setting *t = *state;
+
+	connect_to(t);
+	t->sink.refuse_uid = 10;
+	fetch_to_the_end(t, false);
+	assert_delivered_but(t, 10);
+	assert_int_equal(probe_outcome(&t->sink, t, 10)->what, OUTCOME_REFUSED);
+	assert_string_equal(probe_outcome(&t->sink, t, 10)->why, "refused by the test");
+	assert_true(t->want.complete);
+}
+
+static void test_a_sink_that_cannot_go_on_ends_the_fetch(void **state)
+{
+	struct setting *t = *state;
+	struct err err;
+
+	connect_to(t);
+	t->sink.fatal_uid = 10;
+	assert_int_equal(fetch(t, true, &err), -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_string_equal(err.text, "the disk of the test is full");
+	assert_int_equal(t->sink.n, 4);
+	assert_int_equal(t->sink.open, 0);
+	assert_int_equal(t->sink.n_outcomes, 10);
+	assert_int_equal(probe_outcome(&t->sink, t, 8)->what, OUTCOME_DONE);
+	assert_int_equal(probe_outcome(&t->sink, t, 10)->what, OUTCOME_NO_ANSWER);
+	assert_int_equal(probe_outcome(&t->sink, t, 20)->what, OUTCOME_NO_ANSWER);
+	assert_false(t->want.complete);
+}
+
+static void test_a_stop_ends_the_fetch_soon_and_the_rest_is_unanswered(void **state)
+{
+	struct setting *t = *state;
+	struct buf big = BUF_INIT(40 << 20);
+	struct err err;
+
+	/* Enough to come that the stop is noticed before the end. */
+	while (big.n < (32 << 20))
+		buf_add_str(&big, "a line that is repeated often, as in the mail of robots\r\n");
+	fake_message(t->mb, 30, "", NULL, buf_bytes(&big));
+	buf_release(&big);
+	connect_to(t);
+	t->sink.stop_at_end = &t->probe.stop;
+	assert_int_equal(fetch_set(t, true, 30, &err), -1);
+	assert_int_equal(err.kind, ERR_STOPPED);
+	assert_int_equal(t->sink.open, 0);
+	assert_int_equal(t->sink.n_outcomes, 11);
+	assert_int_equal(probe_outcome(&t->sink, t, 30)->what, OUTCOME_NO_ANSWER);
+	assert_false(t->want.complete);
+	t->probe.stop = 0;
+}
+
+static void test_a_line_that_cannot_be_had_again_ends_the_fetch(void **state)
+{
+	struct setting *t = *state;
+	struct err err;
+
+	connect_to(t);
+	fake_stop(t->fake);
+	assert_int_equal(fetch(t, true, &err), -1);
+	assert_int_equal(err.kind, ERR_RETRY);
+	assert_int_equal(t->sink.n_outcomes, 10);
+	assert_int_equal(probe_outcome(&t->sink, t, 2)->what, OUTCOME_NO_ANSWER);
+}
+
+static void test_the_wrong_password_is_said_to_be_that(void **state)
+{
+	struct setting *t = *state;
+	struct err err;
+
+	fake_trick(t->fake, NULL, FAKE_LOGIN_NO, 0, 0, -1);
+	fake_start(t->fake);
+	probe_init(&t->probe, fake_port(t->fake), "me");
+	assert_int_equal(store_open(&imap_store, &t->probe.store, &t->probe.cfg, STORE_READ, &err),
+			 -1);
+	assert_int_equal(err.kind, ERR_AUTH);
+}
+
+static void test_each_server_is_asked_for_its_mailboxes_in_its_own_way(void **state)
+{
+	static const struct {
+		const char *capability;
+		const char *sent[4], *not_sent[4];
+	} cases[] = {
+		{ "IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS",
+		  { "RETURN (SUBSCRIBED CHILDREN STATUS (MESSAGES UIDNEXT UIDVALIDITY))",
+		    "NAMESPACE" },
+		  { "\nSTATUS", "LSUB", "HIGHESTMODSEQ" } },
+		{ "IMAP4rev1 LIST-EXTENDED",
+		  { "RETURN (SUBSCRIBED CHILDREN)", "STATUS INBOX", "STATUS Work" },
+		  { "NAMESPACE", "LSUB", "CHILDREN STATUS" } },
+		{ "IMAP4rev1", { "LIST \"\" *\n", "LSUB \"\" *\n", "STATUS Work" }, { "RETURN" } },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct setting *t = *state;
+
+		fake_mailbox(t->fake, bytes_of("Work"));
+		fake_attributes(fake_mailbox(t->fake, bytes_of("Names")), "\\Noselect");
+		fake_capability(t->fake, cases[i].capability);
+		connect_to(t);
+		assert_int_equal(t->probe.list.n, 3);
+		assert_true(probe_info(&t->probe, "Work")->token.known);
+		assert_int_equal(probe_info(&t->probe, "INBOX")->token.messages, 10);
+		assert_int_equal(probe_info(&t->probe, "Names")->attributes & MAILBOX_NOSELECT,
+				 MAILBOX_NOSELECT);
+		for (size_t c = 0; c < 4 && cases[i].sent[c]; c++)
+			if (!was_sent(t, cases[i].sent[c]))
+				fail_msg("%s: not sent: %s", cases[i].capability, cases[i].sent[c]);
+		for (size_t c = 0; c < 4 && cases[i].not_sent[c]; c++)
+			if (was_sent(t, cases[i].not_sent[c]))
+				fail_msg("%s: sent: %s", cases[i].capability,
+					 cases[i].not_sent[c]);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_a_mailbox_the_list_leaves_out_still_answers_by_name(void **state)
+{
+	struct setting *t = *state;
+	struct fake_mailbox *hidden = fake_mailbox(t->fake, bytes_of("Hidden"));
+	struct mailbox_name name;
+	struct err err;
+	bool there = false;
+
+	fake_trick(t->fake, hidden, FAKE_UNLISTED, 0, 0, -1);
+	connect_to(t);
+	assert_null(probe_info(&t->probe, "Hidden"));
+	mailbox_name_init(&name);
+	mailbox_name_from_display(&name, bytes_of("Hidden"), &err);
+	assert_int_equal(store_exists(t->probe.store, &name, &there, &err), 0);
+	assert_true(there);
+	mailbox_name_from_display(&name, bytes_of("None"), &err);
+	assert_int_equal(store_exists(t->probe.store, &name, &there, &err), 0);
+	assert_false(there);
+	assert_true(was_sent(t, "STATUS None"));
+	assert_true(was_sent(t, "EXAMINE None"));
+	mailbox_name_release(&name);
+}
+
+static void test_a_list_that_breaks_off_is_no_list(void **state)
+{
+	struct setting *t = *state;
+	struct mailbox_list list = { 0 };
+	struct err err;
+
+	fake_trick(t->fake, NULL, FAKE_LIST_SHORT, 0, 0, -1);
+	fake_start(t->fake);
+	probe_init(&t->probe, fake_port(t->fake), "me");
+	probe_open(&t->probe);
+	assert_int_equal(store_list(t->probe.store, NULL, &list, &err), -1);
+	assert_int_equal(err.kind, ERR_RETRY);
+	mailbox_list_release(&list);
+}
+
+/* --- with transcripts --- */
+
+#define CAPS "IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS ESEARCH"
+#define LOGIN                                                                              \
+	"S: * OK [CAPABILITY " CAPS " SASL-IR AUTH=PLAIN] ready\n"                         \
+	"C: AUTHENTICATE PLAIN *\n"                                                        \
+	"S: $TAG OK [CAPABILITY " CAPS "] in\n"
+#define EXAMINE(exists)                                                                    \
+	"C: EXAMINE INBOX\n"                                                               \
+	"S: * " exists " EXISTS\n"                                                         \
+	"S: * OK [UIDVALIDITY 7] valid\n"                                                  \
+	"S: * OK [UIDNEXT 4] next\n"                                                       \
+	"S: $TAG OK [READ-ONLY] done\n"
+#define BODIES "C: UID FETCH 1:3 (UID FLAGS INTERNALDATE BODY.PEEK\\[\\])\n"
+#define MESSAGE(n, uid) "S: * " n " FETCH (UID " uid " FLAGS () BODY[] {3}\nS: abc)\n"
+
+struct script {
+	struct scripted *server;
+	struct store_probe probe;
+	struct probe_sink sink;
+	struct uidset set;
+	struct want want;
+};
+
+static void script_start(struct script *t, const char *text)
+{
+	*t = (struct script){ .server = scripted_start(text) };
+	probe_init(&t->probe, scripted_port(t->server), "me");
+	t->probe.account.connections = 1;
+	probe_open(&t->probe);
+	probe_sink_init(&t->sink);
+}
+
+/* UIDs 1 to 3 of INBOX. */
+static void script_fetch(struct script *t, bool exact)
+{
+	struct mailbox_info info = { .token = { .known = true, .uidvalidity = 7, .uidnext = 4,
+						.messages = 3 } };
+	struct mailbox *mb;
+	struct err err;
+
+	mailbox_name_init(&info.name);
+	mailbox_name_from_wire(&info.name, bytes_of("INBOX"), '/', false);
+	assert_int_equal(mailbox_open(t->probe.store, &info, STORE_READ, &mb, &err), 0);
+	mailbox_name_release(&info.name);
+	uidset_add_range(&t->set, 1, 3);
+	t->want = (struct want){ .mailbox = mb, .set = &t->set, .exact = exact, .expect = 3,
+				 .tag = t };
+	if (store_fetch(t->probe.store, &t->want, 1, &t->sink.sink, probe_report, &t->sink, &err) < 0)
+		fail_msg("fetch: %s", err.text);
+	assert_int_equal(t->sink.open, 0);
+}
+
+static void script_end(struct script *t)
+{
+	probe_close(&t->probe);
+	scripted_finish(t->server);
+	probe_sink_release(&t->sink);
+	uidset_release(&t->set);
+}
+
+#define LOGOUT "C: LOGOUT\nS: * BYE\nS: $TAG OK bye\n"
+
+static void test_answers_of_all_kinds_end_in_the_right_outcome(void **state)
+{
+	static const struct {
+		const char *name, *script;
+		bool exact;
+		enum outcome of_2;
+		bool complete;
+	} cases[] = {
+		{ "unasked, doubled, in any order, flags between",
+		  EXAMINE("3") BODIES MESSAGE("9", "900") MESSAGE("3", "3") MESSAGE("1", "1")
+		  "S: * 1 FETCH (FLAGS (\\\\Seen))\n" MESSAGE("1", "1") MESSAGE("2", "2")
+		  "S: $TAG OK done\n",
+		  false, OUTCOME_DONE, true },
+		{ "the UID after the body",
+		  EXAMINE("3") BODIES "S: * 1 FETCH (BODY[] {3}\nS: abc UID 1 FLAGS ())\n"
+		  "S: * 2 FETCH (BODY[] {3}\nS: abc FLAGS () UID 2)\n" MESSAGE("3", "3")
+		  "S: $TAG OK done\n",
+		  false, OUTCOME_DONE, true },
+		{ "NIL, and NIL again",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") "S: * 2 FETCH (UID 2 BODY[] NIL)\n"
+		  MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\n"
+		  "S: * 2 FETCH (UID 2 BODY[] NIL)\nS: $TAG OK done\n",
+		  true, OUTCOME_REFUSED, true },
+		{ "NIL because it is gone",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") "S: * 2 FETCH (UID 2 BODY[] NIL)\n"
+		  MESSAGE("3", "3") "S: $TAG OK [EXPUNGEISSUED] some are gone\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\n"
+		  "S: * 2 FETCH (UID 2 BODY[] NIL)\nS: $TAG NO [EXPUNGEISSUED] it is gone\n",
+		  true, OUTCOME_UID_UNKNOWN, true },
+		{ "OK without a word of it, though it is there",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\nS: $TAG OK done\n",
+		  true, OUTCOME_REFUSED, true },
+		{ "a search that finds nothing is not believed",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID SEARCH RETURN (ALL) *\nS: * ESEARCH (TAG \"$TAG\") UID\nS: $TAG OK done\n"
+		  "C: UID FETCH 1:3 (UID FLAGS)\nS: * 1 FETCH (UID 1 FLAGS ())\n"
+		  "S: * 2 FETCH (UID 2 FLAGS ())\nS: * 3 FETCH (UID 3 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\n" MESSAGE("2", "2")
+		  "S: $TAG OK done\n",
+		  false, OUTCOME_DONE, true },
+		{ "the line lost before a byte of it: found out, and refused in the end",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") "CUT\nACCEPT\n" LOGIN EXAMINE("3")
+		  "C: UID FETCH 2:3 *\nCUT\nACCEPT\n" LOGIN EXAMINE("3")
+		  "C: UID FETCH 2:3 *\nCUT\nACCEPT\n" LOGIN EXAMINE("3")
+		  "C: UID FETCH 3 *\n" MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 *\nCUT\n",
+		  true, OUTCOME_REFUSED, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *script = cases[i].script;
+		bool cut = strcmp(script + strlen(script) - 4, "CUT\n") == 0;
+		char *text = xasprintf("%s%s%s", LOGIN, script, cut ? "" : LOGOUT);
+		struct script t;
+
+		print_message("           %s\n", cases[i].name);
+		script_start(&t, text);
+		script_fetch(&t, cases[i].exact);
+		assert_int_equal(t.want.complete, cases[i].complete);
+		assert_int_equal(probe_outcome(&t.sink, &t, 1)->what, OUTCOME_DONE);
+		assert_int_equal(probe_outcome(&t.sink, &t, 2)->what, cases[i].of_2);
+		assert_int_equal(probe_outcome(&t.sink, &t, 3)->what, OUTCOME_DONE);
+		assert_int_equal(t.sink.n_outcomes, 3);
+		script_end(&t);
+		free(text);
+	}
+}
+
+static void test_only_personal_namespaces_are_listed(void **state)
+{
+	static const char script[] =
+		LOGIN
+		"C(ns): NAMESPACE\n"
+		"C(list): LIST \"\" \\* RETURN (*)\n"
+		"S: * NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) ((\"\" \".\"))\n"
+		"S: $ns OK done\n"
+		"S: * LIST () \".\" inbox\n"
+		"S: * STATUS inbox (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)\n"
+		"S: * LIST () \".\" INBOX.Sent\n"
+		"S: * STATUS INBOX.Sent (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 7)\n"
+		"S: * LIST () \".\" INBOX.Sent\n"
+		"S: * LIST () \".\" user.bob\n"
+		"S: * STATUS user.bob (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 7)\n"
+		"S: * LIST () \".\" Announcements\n"
+		"S: * STATUS Announcements (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 7)\n"
+		"S: $list OK done\n"
+		"C: LIST \"\" \\* RETURN (*)\n"
+		"S: * LIST () \".\" INBOX\n"
+		"S: * LIST () \".\" user.bob\n"
+		"S: * STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)\n"
+		"S: * STATUS user.bob (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)\n"
+		"S: $TAG OK done\n" LOGOUT;
+	struct script t;
+	char *hint;
+
+	(void)state;
+	script_start(&t, script);
+	probe_list(&t.probe, NULL);
+	assert_int_equal(t.probe.list.n, 2);
+	assert_non_null(probe_info(&t.probe, "INBOX"));
+	assert_int_equal(probe_info(&t.probe, "INBOX/Sent")->token.messages, 1);
+	assert_non_null(t.probe.list.hint);
+	hint = xstrdup(t.probe.list.hint);
+	probe_list(&t.probe, hint);
+	assert_int_equal(t.probe.list.n, 1);
+	assert_string_equal(t.probe.list.hint, hint);
+	free(hint);
+	script_end(&t);
+}
+
+static void test_a_missing_status_is_asked_for_and_may_stay_unknown(void **state)
+{
+	static const char script[] =
+		LOGIN
+		"C(ns): NAMESPACE\nC(list): LIST \"\" \\* RETURN (*)\n"
+		"S: * NAMESPACE ((\"\" \"/\")) NIL NIL\nS: $ns OK done\n"
+		"S: * LIST () \"/\" A\nS: * LIST () \"/\" B\nS: * LIST () \"/\" INBOX\n"
+		"S: * STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)\n"
+		"S: $list OK done\n"
+		"C(a): STATUS A *\nC(b): STATUS B *\n"
+		"S: * STATUS B (MESSAGES 5 UIDNEXT 6 UIDVALIDITY 7)\n"
+		"S: $a NO not today\nS: $b OK done\n" LOGOUT;
+	struct script t;
+
+	(void)state;
+	script_start(&t, script);
+	probe_list(&t.probe, NULL);
+	assert_int_equal(t.probe.list.n, 3);
+	assert_false(probe_info(&t.probe, "A")->token.known);
+	assert_int_equal(probe_info(&t.probe, "B")->token.messages, 5);
+	script_end(&t);
+}
+
+static void test_an_unclear_answer_by_name_is_no_answer(void **state)
+{
+	static const char script[] = LOGIN "C: STATUS Box *\nS: $TAG NO [NOPERM] not for you\n" LOGOUT;
+	struct mailbox_name name;
+	struct script t;
+	struct err err;
+	bool there;
+
+	(void)state;
+	script_start(&t, script);
+	mailbox_name_init(&name);
+	mailbox_name_from_display(&name, bytes_of("Box"), &err);
+	assert_int_equal(store_exists(t.probe.store, &name, &there, &err), -1);
+	assert_int_equal(err.kind, ERR_MAILBOX);
+	mailbox_name_release(&name);
+	script_end(&t);
+}
+
+static long resident_peak_kb(void)
+{
+	struct rusage use;
+
+	getrusage(RUSAGE_SELF, &use);
+	return use.ru_maxrss;
+}
+
+static void test_memory_does_not_grow_with_the_message(void **state)
+{
+	static const char script[] =
+		LOGIN EXAMINE("3") BODIES MESSAGE("1", "1")
+		"S: * 2 FETCH (UID 2 FLAGS () BODY[] {400000000}\n"
+		"S{400000000}: a line of some length, again and again\\r\\n\n"
+		"S: )\n" MESSAGE("3", "3") "S: $TAG OK done\n" LOGOUT;
+	struct script t;
+	long before;
+
+	(void)state;
+	script_start(&t, script);
+	before = resident_peak_kb();
+	script_fetch(&t, false);
+	assert_int_equal(probe_message(&t.sink, &t, 2)->size, 400000000);
+	assert_true(resident_peak_kb() - before < 8192);
+	script_end(&t);
+}
+
+int main(void)
+{
+#define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		WITH_FAKE(test_a_message_left_out_once_is_asked_for_again),
+		WITH_FAKE(test_a_message_always_left_out_is_unknown),
+		WITH_FAKE(test_a_message_that_search_finds_and_fetch_never_gives_is_refused),
+		WITH_FAKE(test_one_message_the_server_refuses_does_not_cost_the_others),
+		WITH_FAKE(test_a_body_cut_once_is_had_whole_on_a_new_line),
+		WITH_FAKE(test_a_message_that_always_breaks_the_line_is_refused_in_the_end),
+		WITH_FAKE(test_a_mailbox_that_breaks_the_line_does_not_cost_the_others),
+		WITH_FAKE(test_a_wrong_count_is_settled_by_a_search),
+		WITH_FAKE(test_a_right_count_needs_no_search),
+		WITH_FAKE(test_a_comparison_that_does_not_count_up_is_tried_again_and_then_doubted),
+		WITH_FAKE(test_another_uidvalidity_stops_the_mailbox),
+		WITH_FAKE(test_a_message_the_sink_refuses_is_reported_and_the_rest_goes_on),
+		WITH_FAKE(test_a_sink_that_cannot_go_on_ends_the_fetch),
+		WITH_FAKE(test_a_stop_ends_the_fetch_soon_and_the_rest_is_unanswered),
+		WITH_FAKE(test_a_line_that_cannot_be_had_again_ends_the_fetch),
+		WITH_FAKE(test_the_wrong_password_is_said_to_be_that),
+		WITH_FAKE(test_each_server_is_asked_for_its_mailboxes_in_its_own_way),
+		WITH_FAKE(test_a_mailbox_the_list_leaves_out_still_answers_by_name),
+		WITH_FAKE(test_a_list_that_breaks_off_is_no_list),
+		cmocka_unit_test(test_answers_of_all_kinds_end_in_the_right_outcome),
+		cmocka_unit_test(test_only_personal_namespaces_are_listed),
+		cmocka_unit_test(test_a_missing_status_is_asked_for_and_may_stay_unknown),
+		cmocka_unit_test(test_an_unclear_answer_by_name_is_no_answer),
+		cmocka_unit_test(test_memory_does_not_grow_with_the_message),
+	};
+
+	return cmocka_run_group_tests_name("imap store, servers that misbehave", tests, NULL, NULL);
+}
