@@ -177,8 +177,8 @@ static void test_a_plan_is_shown_wherever_it_goes(void **state)
 	r = (struct job_report){ .held = true, .deletes_shown = 60, .mailboxes_unchanged = 1 };
 	assert_report(&app, &r, &none, EXIT_HELD, true,
 		      "nightly: nothing to do in 1 mailbox\n",
-		      "mailcask: nightly: 60 messages that are gone at the source would be kept: more "
-		      "than max_delete lets go at once. If they shall go: mailcask backup nightly "
+		      "mailcask: nightly: 60 messages that are gone at the source would be kept: "
+		      "more than max_delete lets go at once. If they shall go: mailcask backup nightly "
 		      "--allow-deletes=60\n");
 	r = (struct job_report){ .mailboxes_unchanged = 5 };
 	assert_report(&app, &r, &none, EXIT_DONE, true,
