@@ -1,0 +1,595 @@
+/* What only a Maildir promises: its files, and what other programs do to them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "backends/maildir/maildir.h"
+#include "core/base/mem.h"
+#include "core/mail/flags.h"
+#include "tests/lib/conformance.h"
+#include "tests/lib/support.h"
+
+static const struct store_under_test fs = { "maildir, fs", &maildir_store, "fs" };
+static const struct store_under_test plus = { "maildir, maildir++", &maildir_store, "maildir++" };
+
+static struct bench *bench_of(void **state)
+{
+	return *state;
+}
+
+static int setup(void **state)
+{
+	const struct store_under_test *sut = *state;
+	struct bench *b = xcalloc(1, sizeof(*b));
+
+	bench_init(b, sut);
+	bench_open(b);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bench_release(*state);
+	free(*state);
+	return 0;
+}
+
+static char *dir_of(const struct bench *b, const char *rest)
+{
+	return xasprintf("%s/%s", b->path, rest);
+}
+
+/* The n-th file of a directory, sorted, owned by the caller. */
+static char *file_in(const struct bench *b, const char *dir, size_t n)
+{
+	char *path = dir_of(b, dir), *out;
+	struct name_list files = { 0 };
+
+	dir_entries(path, &files);
+	if (n >= files.n)
+		fail_msg("%s holds %zu files", path, files.n);
+	out = path_join(path, files.name[n]);
+	name_list_release(&files);
+	free(path);
+	return out;
+}
+
+static size_t count_in(const struct bench *b, const char *dir)
+{
+	char *path = dir_of(b, dir);
+	struct name_list files = { 0 };
+	size_t n;
+
+	dir_entries(path, &files);
+	n = files.n;
+	name_list_release(&files);
+	free(path);
+	return n;
+}
+
+/* As another mail reader would: new letters for the n-th file in cur, or another directory. */
+static void rename_file(const struct bench *b, const char *from_dir, size_t n,
+			const char *to_dir, const char *letters)
+{
+	char *from = file_in(b, from_dir, n), *base = xstrdup(strrchr(from, '/') + 1), *to;
+
+	base[strcspn(base, ":")] = '\0';
+	to = xasprintf("%s/%s/%s%s%s", b->path, to_dir, base, *letters ? ":2," : "",
+		       strcmp(letters, "-") == 0 ? "" : letters);
+	assert_int_equal(rename(from, to), 0);
+	free(from);
+	free(base);
+	free(to);
+}
+
+static void put_foreign(const struct bench *b, const char *name, const char *body)
+{
+	char *path = dir_of(b, name);
+
+	write_file(path, bytes_of(body));
+	free(path);
+}
+
+static void test_flags_others_change_are_seen_and_the_base_stays(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct put put = { .body = bytes_of("x\r\n"), .flags = "\\Seen $Kept" };
+	struct buf text = BUF_INIT(4096);
+	struct mailbox_list list;
+	struct changes c;
+
+	bench_put(mb, 1, &put, NULL);
+	bench_commit(b);
+	bench_reopen(b);
+	assert_false(bench_info(b, "INBOX", &list)->touched);
+	mailbox_list_release(&list);
+	rename_file(b, "INBOX/cur", 0, "INBOX/cur", "FPT");
+	assert_true(bench_info(b, "INBOX", &list)->touched);
+	mailbox_list_release(&list);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 1);
+	assert_string_equal(bench_flags(&c, c.v[0].flags, &text),
+			    "\\Flagged \\Deleted $Forwarded $Kept");
+	assert_string_equal(bench_flags(&c, c.v[0].base_flags, &text), "\\Seen $Kept");
+	changes_release(&c);
+	/* Not in order again until somebody changes them back. */
+	bench_reopen(b);
+	assert_true(bench_info(b, "INBOX", &list)->touched);
+	mailbox_list_release(&list);
+	rename_file(b, "INBOX/cur", 0, "INBOX/cur", "S");
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.v[0].flags, c.v[0].base_flags);
+	changes_release(&c);
+	bench_reopen(b);
+	assert_false(bench_info(b, "INBOX", &list)->touched);
+	mailbox_list_release(&list);
+	buf_release(&text);
+}
+
+static void test_setting_flags_back_renames_the_file(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct put put = { .body = bytes_of("x\r\n"), .flags = "\\Seen" };
+	struct flag_delta delta = { FLAGS_INIT, FLAGS_INIT };
+	struct uidset one = set_of("1");
+	struct err err = { 0 };
+	struct changes c;
+	char *file;
+
+	bench_put(mb, 1, &put, NULL);
+	bench_commit(b);
+	rename_file(b, "INBOX/cur", 0, "INBOX/new", "");
+	flags_add(&delta.add, bytes_of("\\Seen"));
+	must(mailbox_change_flags(mb, &one, &delta, &err), &err);
+	bench_commit(b);
+	file = file_in(b, "INBOX/cur", 0);
+	assert_string_equal(strrchr(file, ':'), ":2,S");
+	free(file);
+	bench_changes(mb, &c);
+	assert_int_equal(c.v[0].flags, c.v[0].base_flags);
+	changes_release(&c);
+	flags_release(&delta.add);
+	uidset_release(&one);
+}
+
+static void test_a_missing_file_is_named_and_taken_again(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct changes c;
+	char *file;
+
+	bench_put_text(mb, 4, "a\r\n");
+	bench_put_text(mb, 5, "b\r\n");
+	bench_commit(b);
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	file = file_in(b, "INBOX/cur", 0);
+	assert_int_equal(unlink(file), 0);
+	free(file);
+	bench_changes(mb, &c);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(uidset_count(&c.missing), 1);
+	assert_true(uidset_has(&c.missing, 4) || uidset_has(&c.missing, 5));
+	bench_put_text(mb, uidset_min(&c.missing), "a\r\n");
+	changes_release(&c);
+	bench_commit(b);
+	bench_reopen(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 2);
+	assert_true(uidset_is_empty(&c.missing));
+	changes_release(&c);
+	assert_int_equal(count_in(b, "INBOX/cur"), 2);
+}
+
+static void test_a_removed_directory_is_made_again(void **state)
+{
+	struct bench *b = bench_of(state);
+	char *dir = dir_of(b, "a");
+	struct changes c;
+
+	bench_put_text(bench_mailbox(b, "a"), 1, "x");
+	bench_commit(b);
+	bench_close(b);
+	remove_tree(dir);
+	free(dir);
+	bench_open(b);
+	bench_changes(bench_find(b, "a"), &c);
+	assert_int_equal(c.n, 0);
+	assert_int_equal(uidset_count(&c.missing), 1);
+	changes_release(&c);
+	bench_put_text(bench_find(b, "a"), 1, "x");
+	bench_commit(b);
+	assert_int_equal(bench_live(b), 1);
+}
+
+static void test_files_of_others_are_counted_and_left_alone(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset all = set_of("1:9");
+	struct mailbox_list list;
+	struct err err = { 0 };
+	struct changes c;
+
+	bench_put_text(mb, 1, "x");
+	bench_commit(b);
+	put_foreign(b, "INBOX/cur/1.foreign:2,S", "theirs\n");
+	put_foreign(b, "INBOX/new/2.foreign", "theirs too\n");
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	bench_changes(mb, &c);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(c.foreign, 2);
+	changes_release(&c);
+	must(mailbox_expunge(mb, &all, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	assert_int_equal(count_in(b, "INBOX/cur"), 1);
+	assert_int_equal(count_in(b, "INBOX/new"), 1);
+	/* Once compared they cost nothing. */
+	assert_false(bench_info(b, "INBOX", &list)->touched);
+	mailbox_list_release(&list);
+	uidset_release(&all);
+}
+
+/* A Maildir of another program, before us. */
+static void make_foreign_store(struct bench *b)
+{
+	static const char *const dirs[] = { "", "INBOX", "INBOX/cur", "INBOX/new", "INBOX/tmp",
+					    "w", "w/cur", "w/new", "w/tmp" };
+
+	bench_close(b);
+	remove_tree(b->path);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		char *dir = dir_of(b, dirs[i]);
+
+		assert_int_equal(mkdir(dir, 0700), 0);
+		free(dir);
+	}
+	put_foreign(b, "INBOX/cur/1.x:2,S", "Subject: a\n\nb\n");
+	put_foreign(b, "INBOX/cur/2.x:2,", "Subject: a\n\nb\n");
+	put_foreign(b, "INBOX/new/3.x", "exact\r\n");
+	put_foreign(b, "w/cur/4.x:2,FR", "work\n");
+}
+
+static void test_a_strange_maildir_is_refused_and_then_adopted(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct store_identity id;
+	struct store *st;
+	struct mailbox *mb;
+	struct err err = { 0 };
+	struct changes c;
+
+	make_foreign_store(b);
+	must(maildir_store.identify(&b->cfg, &id, &err), &err);
+	assert_int_equal(id.presence, STORE_FOREIGN);
+	assert_int_equal(store_open(&maildir_store, &st, &b->cfg, STORE_WRITE, &err), -1);
+	assert_int_equal(err.kind, ERR_HELD);
+	b->cfg.adopt = true;
+	bench_open(b);
+	mb = bench_mailbox(b, "INBOX");
+	/* Two equal files: two messages, and a third that is new. */
+	assert_int_equal(bench_put_text(mb, 1, "Subject: a\r\n\r\nb\r\n"), OUTCOME_ADOPTED);
+	assert_int_equal(bench_put_text(mb, 2, "Subject: a\r\n\r\nb\r\n"), OUTCOME_ADOPTED);
+	assert_int_equal(bench_put_text(mb, 3, "Subject: a\r\n\r\nb\r\n"), OUTCOME_DONE);
+	assert_int_equal(bench_put_text(mb, 4, "exact\r\n"), OUTCOME_ADOPTED);
+	bench_commit(b);
+	b->cfg.adopt = false;
+	bench_reopen(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 4);
+	assert_int_equal(c.foreign, 0);
+	changes_release(&c);
+	assert_int_equal(count_in(b, "INBOX/cur"), 4);
+	assert_int_equal(count_in(b, "INBOX/new"), 0);
+}
+
+static void test_a_strange_maildir_can_be_read(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct changes c;
+	struct gots got;
+
+	make_foreign_store(b);
+	b->cfg.create = false;
+	b->cfg.claim_foreign = true;
+	bench_open_as(b, STORE_READ);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 3);
+	assert_int_equal(c.foreign, 0);
+	changes_release(&c);
+	bench_changes(bench_find(b, "w"), &c);
+	assert_int_equal(flag_table_get(c.flags, c.v[0].flags)->bits,
+			 FLAG_FLAGGED | FLAG_ANSWERED);
+	changes_release(&c);
+	bench_fetch_all(bench_find(b, "w"), &got);
+	assert_int_equal(got.n, 1);
+	assert_true(bytes_is(buf_bytes(&got.v[0].body), "work\r\n"));
+	gots_release(&got);
+	assert_int_equal(count_in(b, ""), 2); /* nothing was left behind */
+}
+
+/* The rule of the documentation, by somebody who has no index. */
+static void read_by_rule(const char *path, struct buf *out)
+{
+	struct buf file = BUF_INIT(SIZE_MAX / 4);
+	const char *name = strrchr(path, '/') + 1;
+	bool exact;
+
+	read_file(path, &file);
+	exact = memmem(file.p, file.n, "\r\n", 2) || strstr(name, ",X:");
+	for (size_t i = 0; i < file.n; i++) {
+		if (!exact && file.p[i] == '\n')
+			buf_add_byte(out, '\r');
+		buf_add_byte(out, file.p[i]);
+	}
+	buf_release(&file);
+}
+
+static void test_without_the_index_the_bytes_are_still_there(void **state)
+{
+	static const char *const bodies[] = {
+		"", "a", "a\r\nb\r\n", "a\nb\n", "a\r\nb\n", "a\r\r\n", "\n", "\r\n", "\r", "a\rb\r\n",
+		"\r\n\n", "\n\r\n", "\r\n\r", "a\n\r", "\xff\x80\r\n",
+	};
+	const size_t n = sizeof(bodies) / sizeof(bodies[0]);
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+
+	for (size_t i = 0; i < n; i++) {
+		struct buf got = BUF_INIT(4096);
+		char *file;
+
+		/* One at a time, so that the file is known. */
+		struct uidset all = set_of("1:4294967295");
+		struct err err = { 0 };
+
+		must(mailbox_expunge(mb, &all, &err), &err);
+		bench_put_text(mb, (uint32_t)i + 1, bodies[i]);
+		bench_commit(b);
+		file = file_in(b, "INBOX/cur", 0);
+		read_by_rule(file, &got);
+		if (!bytes_is(buf_bytes(&got), bodies[i]))
+			fail_msg("body %zu: %s", i, file);
+		free(file);
+		buf_release(&got);
+		uidset_release(&all);
+	}
+	assert_int_equal(count_in(b, "INBOX/cur"), 1);
+}
+
+static void test_names_and_times_of_files_are_those_of_a_maildir(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct put put = { .body = bytes_of("a\r\nb\r\n"), .flags = "\\Seen \\Draft" };
+	struct stat sb;
+	char *file;
+
+	bench_put(bench_mailbox(b, "INBOX"), 1, &put, NULL);
+	bench_commit(b);
+	file = file_in(b, "INBOX/cur", 0);
+	assert_non_null(strstr(file, ",S=4:2,DS"));
+	assert_int_equal(stat(file, &sb), 0);
+	assert_int_equal(sb.st_mtime, 837596665); /* PUT_DATE */
+	assert_int_equal(sb.st_size, 4);
+	assert_int_equal(sb.st_mode & 0777, 0600);
+	free(file);
+	assert_int_equal(count_in(b, "INBOX/tmp"), 0);
+}
+
+static void test_dovecot_sees_keywords_and_we_see_its(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct put early = { .body = bytes_of("early\r\n"), .flags = "$Label1" };
+	struct put late = { .body = bytes_of("late\r\n"), .flags = "\\Seen $Label1 $New" };
+	struct buf text = BUF_INIT(4096);
+	struct changes c;
+	char *path = dir_of(b, "INBOX/dovecot-keywords"), *file;
+
+	bench_put(mb, 1, &early, NULL); /* before Dovecot ever looked */
+	bench_commit(b);
+	write_file(path, bytes_of("0 $Label1\n2 $Other\n"));
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	bench_put(mb, 2, &late, NULL);
+	bench_commit(b);
+	file = file_in(b, "INBOX/cur", 1);
+	assert_string_equal(strrchr(file, ':'), ":2,Sab");
+	free(file);
+	read_file(path, &text);
+	assert_string_equal(buf_str(&text), "0 $Label1\n1 $New\n2 $Other\n");
+	rename_file(b, "INBOX/cur", 1, "INBOX/cur", "Sbcz");
+	bench_changes(mb, &c);
+	assert_string_equal(bench_flags(&c, c.v[0].flags, &text), "$Label1");
+	assert_string_equal(bench_flags(&c, c.v[1].flags, &text), "\\Seen $New $Other");
+	changes_release(&c);
+	buf_release(&text);
+	free(path);
+}
+
+static void test_links_are_never_followed(void **state)
+{
+	struct bench *b = bench_of(state);
+	char *link = dir_of(b, "a"), *target = path_join(tmp_dir(), "store-target");
+	struct mailbox_name name = MAILBOX_NAME_INIT;
+	struct err err = { 0 };
+
+	assert_int_equal(mkdir(target, 0700), 0);
+	assert_int_equal(symlink(target, link), 0);
+	must(mailbox_name_from_display(&name, bytes_of("a"), &err), &err);
+	assert_int_equal(store_create(b->st, &name, 0, &err), -1);
+	assert_int_equal(err.kind, ERR_MAILBOX);
+	mailbox_name_release(&name);
+	remove_tree(target);
+	free(target);
+	free(link);
+}
+
+static void test_a_link_to_nothing_is_a_missing_disk(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct store_identity id;
+	struct err err = { 0 };
+
+	bench_close(b);
+	remove_tree(b->path);
+	assert_int_equal(symlink("/nonexistent/disk", b->path), 0);
+	assert_int_equal(maildir_store.identify(&b->cfg, &id, &err), -1);
+	assert_non_null(strstr(err.text, "symbolic link to nothing"));
+	unlink(b->path);
+}
+
+static void set_schema(struct bench *b, const char *sql)
+{
+	char *path = dir_of(b, "mailcask.db");
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	free(path);
+}
+
+static void test_a_newer_format_is_refused(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct store *st;
+	struct err err = { 0 };
+
+	bench_close(b);
+	set_schema(b, "PRAGMA user_version = 99");
+	assert_int_equal(store_open(&maildir_store, &st, &b->cfg, STORE_WRITE, &err), -1);
+	assert_non_null(strstr(err.text, "newer version"));
+}
+
+static void test_the_other_layout_is_refused(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct store *st;
+	struct err err = { 0 };
+
+	bench_close(b);
+	b->cfg.layout = "maildir++";
+	assert_int_equal(store_open(&maildir_store, &st, &b->cfg, STORE_WRITE, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFIG);
+}
+
+static void test_maildirplusplus_has_dots_and_its_mark(void **state)
+{
+	struct bench *b = bench_of(state);
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_put_text(bench_mailbox(b, "a/b.c"), 1, "x");
+	bench_commit(b);
+	assert_int_equal(count_in(b, "cur"), 1);
+	assert_int_equal(count_in(b, ".a.b%2Ec/cur"), 1);
+	assert_int_equal(count_in(b, ".a.b%2Ec"), 4);
+}
+
+/* A file size limit stands for a full disk: writing fails in the middle of a message or of the index. */
+static void test_a_full_disk_loses_nothing_that_was_committed(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct rlimit was, limit;
+	struct message_sink sink;
+	struct message msg = { .uid = 2 };
+	struct buf body = BUF_INIT(SIZE_MAX / 4);
+	struct err err = { 0 };
+	void *handle;
+
+	bench_put_text(mb, 1, "kept\r\n");
+	bench_commit(b);
+	while (body.n < 2000000)
+		buf_add_str(&body, "a line that makes a message large\r\n");
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	limit = (struct rlimit){ 1500000, was.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &limit);
+	must(mailbox_append(mb, NULL, NULL, NULL, &sink, &err), &err);
+	must(sink.begin(sink.ctx, NULL, &msg, &handle, &err), &err);
+	int ret = sink.write(sink.ctx, handle, buf_bytes(&body), &err);
+
+	if (ret < 0)
+		assert_int_equal(sink.end(sink.ctx, handle, NULL, false, &err), 0);
+	else
+		ret = sink.end(sink.ctx, handle, &msg, true, &err);
+	setrlimit(RLIMIT_FSIZE, &was);
+	assert_int_equal(ret, -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_int_equal(count_in(b, "INBOX/tmp"), 0);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 1);
+	assert_int_equal(count_in(b, "INBOX/cur"), 1);
+	buf_release(&body);
+}
+
+static void test_a_failed_commit_leaves_the_last_one(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct rlimit was, limit;
+	struct err err = { 0 };
+
+	bench_put_text(mb, 1, "kept\r\n");
+	bench_commit(b);
+	bench_put_text(mb, 2, "lost\r\n");
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	limit = (struct rlimit){ 100, was.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &limit);
+	int ret = store_commit(b->st, &err);
+
+	setrlimit(RLIMIT_FSIZE, &was);
+	assert_int_equal(ret, -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_int_equal(store_commit(b->st, &err), -1); /* and stays so until it is opened again */
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 1);
+	assert_int_equal(count_in(b, "INBOX/cur"), 1);
+	assert_int_equal(count_in(b, "INBOX/tmp"), 0);
+}
+
+#define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FOR(&fs, test_flags_others_change_are_seen_and_the_base_stays),
+		FOR(&fs, test_setting_flags_back_renames_the_file),
+		FOR(&fs, test_a_missing_file_is_named_and_taken_again),
+		FOR(&fs, test_a_removed_directory_is_made_again),
+		FOR(&fs, test_files_of_others_are_counted_and_left_alone),
+		FOR(&fs, test_a_strange_maildir_is_refused_and_then_adopted),
+		FOR(&fs, test_a_strange_maildir_can_be_read),
+		FOR(&fs, test_without_the_index_the_bytes_are_still_there),
+		FOR(&fs, test_names_and_times_of_files_are_those_of_a_maildir),
+		FOR(&fs, test_dovecot_sees_keywords_and_we_see_its),
+		FOR(&fs, test_links_are_never_followed),
+		FOR(&fs, test_a_link_to_nothing_is_a_missing_disk),
+		FOR(&fs, test_a_newer_format_is_refused),
+		FOR(&fs, test_the_other_layout_is_refused),
+		FOR(&fs, test_a_full_disk_loses_nothing_that_was_committed),
+		FOR(&fs, test_a_failed_commit_leaves_the_last_one),
+		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
+	};
+
+	return cmocka_run_group_tests_name("maildir", tests, NULL, NULL);
+}
