@@ -158,7 +158,7 @@ static struct candidate *find_candidate(struct foreign *f, const struct incoming
 	return NULL;
 }
 
-/* Rows below `placed_to` have their file in cur, so a row made for one must be given a place there. */
+/* The file goes to cur at once: place_box() finds it there. */
 static int take_foreign(struct box *box, const struct incoming *in, uint32_t *uid,
 			struct err *err)
 {

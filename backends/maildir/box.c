@@ -331,7 +331,7 @@ void base_make(struct maildir *m, char *out, size_t size)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	/* R: random by the Maildir rules; here it says which store made it, so that it can be cleaned up. */
+	/* R is random by the Maildir rules; here it says which store made the file. */
 	snprintf(out, size, "%lld.M%06ldP%ldQ%lluR%.8s.%s", (long long)now.tv_sec,
 		 now.tv_nsec / 1000, (long)getpid(), (unsigned long long)++m->deliveries,
 		 m->uuid, m->host);

@@ -21,7 +21,7 @@ enum box_dir { DIR_CUR, DIR_NEW, DIR_TMP };
 /* -1 with errno, also when a directory on the way is a symbolic link. */
 int box_dir_fd(struct box *box, enum box_dir which);
 void box_close_fds(struct box *box);
-/* A directory below the root; no component may be a link. With `make` missing ones are made (0700). */
+/* A directory below the root; no component may be a link. With `make` missing ones are made. */
 int open_below(struct maildir *m, const char *dir, bool make);
 /* Make cur, new and tmp where they are missing. */
 int box_make_dirs(struct box *box, struct err *err);

@@ -101,7 +101,7 @@ static int tmp_fd(struct box *box, struct err *err)
 {
 	int fd = box_dir_fd(box, DIR_TMP);
 
-	/* Somebody removed the directories: the messages in them are missing, and may come again. */
+	/* Somebody removed the directories: what was in them is missing, and may come again. */
 	if (fd < 0 && errno == ENOENT) {
 		box_close_fds(box);
 		if (box_make_dirs(box, err) < 0)

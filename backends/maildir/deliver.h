@@ -4,9 +4,9 @@
 #include "backends/maildir/box.h"
 
 /*
- * Taking messages in. A body up to GATHER_MAX is held in memory and written with one call; a larger one
- * goes to tmp as it comes. It is stored with LF line ends if and only if that can be undone exactly
- * without the index: no bare LF, no CR CR LF.
+ * Taking messages in. A body up to GATHER_MAX is held in memory and written with one call; a
+ * larger one goes to tmp as it comes. It is stored with LF line ends if and only if that can be
+ * undone exactly without the index: no bare LF, no CR CR LF.
  */
 #define GATHER_MAX (1024 * 1024)
 

@@ -33,7 +33,7 @@ static char *decode(struct bytes c)
 		buf_add_byte(&out, ok && hex ? (uint8_t)hex : c.p[i]);
 		i += ok && hex ? 2 : 0;
 	}
-	return out.n ? buf_take(&out) : xstrdup("");
+	return buf_take(&out);
 }
 
 static int name_of(const char *dir, enum maildir_layout layout, struct mailbox_name *out,

@@ -16,7 +16,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 
-/* Files of ours that a crash may leave before there is an identity, and what a new file system holds. */
+/* What a crash may leave before there is an identity, and what a new file system holds. */
 static bool means_nothing(const char *name)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||

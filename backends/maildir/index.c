@@ -271,7 +271,8 @@ static int check_schema(sqlite3 *db, const char *path, enum index_kind *kind, st
 	version = sqlite3_column_int(st, 0);
 	if (version > INDEX_SCHEMA) {
 		err_set(err, ERR_FATAL,
-			"%s was written by a newer version of mailcask (format %d, this one knows %d)",
+			"%s was written by a newer version of mailcask (format %d;"
+			" this one knows %d)",
 			path, version, INDEX_SCHEMA);
 		goto out;
 	}
@@ -362,7 +363,7 @@ static int open_file(struct maildir *m, const char *path, bool create, struct er
 	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	int rc;
 
-	/* A reader may meet a log that a writer is making, so only a directory it cannot write is `immutable`. */
+	/* A writer may be making a log: `immutable` only where nothing else works. */
 	rc = sqlite3_open_v2(path, &m->db, flags | (create ? SQLITE_OPEN_CREATE : 0), NULL);
 	if (!write && (rc != SQLITE_OK || sqlite3_exec(m->db, "PRAGMA user_version", NULL, NULL,
 						       NULL) != SQLITE_OK)) {

@@ -40,8 +40,8 @@ enum statement {
 /* Ready to be bound. Reset it (index_done) when finished. */
 sqlite3_stmt *index_stmt(struct maildir *m, enum statement which);
 /*
- * Bind values in order: 'i' int64_t, 'b' struct bytes (blob), 't' struct bytes (text), 's' C string or NULL,
- * 'n' nothing (NULL). Bytes are borrowed until the statement is reset.
+ * Bind values in order: 'i' int64_t, 'b' struct bytes (blob), 't' struct bytes (text), 's' C
+ * string or NULL, 'n' nothing (NULL). Bytes are borrowed until the statement is reset.
  */
 void index_bind(sqlite3_stmt *st, const char *types, ...);
 /* Run it to its end, without looking at rows, and reset it. */

@@ -24,7 +24,7 @@ struct sqlite3_stmt;
  * Flags are renamed first and written second: a crash in between shows the new flags as
  * a change that both sides made.
  *
- * One SQLite transaction is open from the first change to commit(), so all queries see what is pending.
+ * One SQLite transaction is open from the first change to commit(): queries see what is pending.
  */
 
 #define PIECE_SIZE (64 * 1024)

@@ -4,17 +4,17 @@
 #include "backends/maildir/box.h"
 
 /*
- * Flags as letters of a file name. System flags and $Forwarded have letters of their own; keywords
- * have a to z only where Dovecot keeps its `dovecot-keywords` file, and are otherwise in the index alone.
- * Because of that a name never says all: what a reader changed is the difference between the letters we
- * wrote and the letters found.
+ * Flags as letters of a file name. System flags and $Forwarded have letters of their own;
+ * keywords have a to z only where Dovecot keeps its `dovecot-keywords` file, and are otherwise in
+ * the index alone. Because of that a name never says all: what a reader changed is the difference
+ * between the letters we wrote and the letters found.
  */
 void keyword_letters_release(struct keyword_letters *k);
 
 #define ALL_LETTERS_MAX 72
 /*
- * Letters for `flags`, sorted. Keywords without a letter get one if there is a dovecot-keywords file with
- * room. Letters of `was` that mean nothing to us stay.
+ * Letters for `flags`, sorted. Keywords without a letter get one if there is a dovecot-keywords
+ * file with room. Letters of `was` that mean nothing to us stay.
  */
 struct flags;
 void keywords_to_letters(struct box *box, const struct flags *flags, struct bytes was,

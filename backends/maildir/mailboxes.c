@@ -24,7 +24,7 @@ static bool is_taken(const struct maildir *m, const char *dir)
 	return false;
 }
 
-/* Another mailbox already has this very directory: a file system without case, or that normalises. */
+/* Another mailbox has this very directory: a file system without case, or one that normalises. */
 static bool is_shared(const struct maildir *m, const char *dir)
 {
 	struct stat mine, other;
@@ -50,7 +50,7 @@ static char *choose_dir(const struct maildir *m, const struct mailbox_name *name
 		buf_clear(&dir);
 		maildir_directory(name, m->layout, true, &dir);
 	}
-	return dir.n > 0 ? buf_take(&dir) : xstrdup("");
+	return buf_take(&dir);
 }
 
 static struct box *new_box(struct maildir *m, const struct mailbox_name *name, char *dir)
@@ -246,8 +246,8 @@ static char *dir_below(const char *dir, const char *from, const char *to)
 }
 
 /*
- * The mailbox and those below it. In `fs` a directory takes along all that lies in it, but a mailbox whose
- * name had to be shortened lies in the root and stays there.
+ * The mailbox and those below it. In `fs` a directory takes along all that lies in it, but a
+ * mailbox whose name had to be shortened lies in the root and stays there.
  */
 static int rename_tree(struct maildir *m, const struct mailbox_name *from,
 		       const struct mailbox_name *to, struct err *err)

@@ -20,8 +20,9 @@ bool layout_from_text(const char *text, enum maildir_layout *out);
 const char *layout_text(enum maildir_layout layout);
 
 /*
- * Add the directory of a mailbox, relative to the root and made of printable components that are none
- * of `.`, `..`, `cur`, `new`, `tmp`, `.git` or our own and Dovecot's files, at most 255 bytes each.
+ * Add the directory of a mailbox, relative to the root and made of components without control
+ * bytes that are none of `.`, `..`, `cur`, `new`, `tmp`, `.git` or our own and Dovecot's files, at
+ * most 255 bytes each.
  * "" is the root itself. Distinct names give distinct directories, also where they are told apart
  * only by hash; the database, not the directory, says what the name is.
  *
@@ -38,8 +39,8 @@ void maildir_directory(const struct mailbox_name *name, enum maildir_layout layo
 void maildir_component(struct bytes component, enum maildir_layout layout, struct buf *out);
 
 /*
- * A file name in cur or new: what stays the same for the life of a message, and its flag letters. Info
- * other than `2,` is no letters.
+ * A file name in cur or new: what stays the same for the life of a message, and its flag
+ * letters. Info other than `2,` is no letters.
  */
 struct file_name {
 	struct bytes base, letters;

@@ -244,7 +244,8 @@ static int change_one(struct box *box, const struct row *row, void *ctx, struct 
 	flags_remove_all(&flags, &delta->remove);
 	flags_add_all(&flags, &delta->add);
 	keywords_to_letters(box, &flags, was, letters);
-	if (row_place_letters(box, row, letters, err) == 0 && index_begin(maildir_of(box), err) == 0)
+	if (row_place_letters(box, row, letters, err) == 0 &&
+	    index_begin(maildir_of(box), err) == 0)
 		ret = update_flags(box, row, &flags, letters, err);
 out:
 	flags_release(&flags);

@@ -12,7 +12,7 @@
 int row_insert(struct box *box, struct row *row, struct err *err);
 /* Forget a row; its file is not touched. */
 int row_delete(struct box *box, const struct row *row, struct err *err);
-/* 1 and *out (see struct row for how long), 0 none, -1. The statement must be reset with row_done(). */
+/* 1 and *out (see struct row for how long; row_done() ends it), 0 none, -1. */
 int row_by_source(struct box *box, uint32_t source_uid, struct row *out, struct err *err);
 int row_by_uid(struct box *box, uint32_t uid, struct row *out, struct err *err);
 void row_done(struct box *box);

@@ -83,7 +83,7 @@ static void flag_cache_free(struct flag_cache *c)
 	free(c);
 }
 
-/* A row as the comparison needs it. Names are known by 64 bits: keyed, so that nobody can choose two alike. */
+/* A row as the comparison needs it. Names are known by 64 bits, keyed against chosen twins. */
 struct known_file {
 	uint64_t base, mark;
 	uint32_t entry; /* index in changes.v, or NOT_LIVE */

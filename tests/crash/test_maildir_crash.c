@@ -1,6 +1,7 @@
 /*
- * Stop a run of the Maildir store before every durable step, run again, and look: all there, nothing twice, no
- * litter, and a third run changes nothing. The program runs itself as the child that is stopped.
+ * Stop a run of the Maildir store before every durable step, run again, and look: all there,
+ * nothing twice, no litter, and a third run changes nothing. The program runs itself as the
+ * child that is stopped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +60,7 @@ static const struct wanted *find_wanted(const struct world *w, const char *mailb
 	return NULL;
 }
 
-/* As a backup would: additions and flags first, then what is gone. Returns how much there was to do. */
+/* As a backup would: additions and flags; what is gone is left in `gone`. Returns the work done. */
 static unsigned add_mailbox(struct bench *b, const struct world *w, const char *name,
 			    struct uidset *gone)
 {
@@ -240,6 +241,7 @@ static int child(const char *path, const char *layout)
 	b.cfg.path = path;
 	one_run(&b, &worlds[0]);
 	one_run(&b, &worlds[1]);
+	free(b.path);
 	return 0;
 }
 

@@ -10,8 +10,8 @@
 #include "core/sync/store.h"
 
 /*
- * What every test of a store needs: open it again and again as a new run would, put messages in, read all of
- * it back. Failures of what should work fail the test with the error's text.
+ * What every test of a store needs: open it again and again as a new run would, put messages in,
+ * read all of it back. Failures of what should work fail the test with the error's text.
  */
 struct store_under_test {
 	const char *name;
