@@ -161,6 +161,7 @@ static size_t find_change(struct flag_planner *f, const struct flags *have,
 static void want_flags(struct flag_planner *f, const struct entry *e, uint32_t want_id)
 {
 	bool fresh;
+	size_t change;
 	struct pair *pair = pairs_get(&f->pairs, e->flags, want_id, &fresh);
 
 	if (fresh) {
@@ -170,10 +171,16 @@ static void want_flags(struct flag_planner *f, const struct entry *e, uint32_t w
 		if (!flags_equal(have, want))
 			pair->change = find_change(f, have, want);
 	}
-	if (pair->change == SAME)
+	change = pair->change;
+	if (change == SAME && e->flags == e->base_flags)
 		return;
-	uidset_builder_add(&f->sets[pair->change], e->uid, e->uid);
-	f->plan->flags_changed++;
+	/* A run stopped before it could write this down: a change of nothing makes it the base. */
+	if (change == SAME)
+		change = find_change(f, flag_table_get(f->have, e->flags),
+				     flag_table_get(f->want, want_id));
+	else
+		f->plan->flags_changed++;
+	uidset_builder_add(&f->sets[change], e->uid, e->uid);
 }
 
 static void flag_planner_finish(struct flag_planner *f)

@@ -21,7 +21,10 @@ struct plan_input {
 	const struct changes *target; /* NULL: the target has nothing of it */
 };
 
-/* One STORE: the same flags for many messages. */
+/*
+ * One STORE: the same flags for many messages. With nothing to add or remove it makes the flags that
+ * both sides have the base's.
+ */
 struct flag_change {
 	struct flag_delta delta;
 	struct uidset set; /* target UIDs */

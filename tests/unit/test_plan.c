@@ -199,10 +199,30 @@ static void test_equal_sides_need_nothing(void **state)
 	sides_init(&s);
 	for (uint32_t uid = 1; uid <= 2000; uid++) {
 		at_source(&s, uid * 3, uid % 2 ? "\\Seen $A" : "$a \\Seen");
-		at_target(&s, uid, uid * 3, "\\Seen $A", "");
+		at_target(&s, uid, uid * 3, "\\Seen $A", "\\Seen $A");
 	}
 	plan(&s);
 	assert_true(plan_is_empty(&s.plan));
+	sides_release(&s);
+}
+
+/* After a run that was stopped between changing a file and writing that down. */
+static void test_flags_both_sides_agree_on_become_the_base(void **state)
+{
+	struct sides s;
+
+	(void)state;
+	sides_init(&s);
+	at_source(&s, 1, "\\Seen");
+	at_source(&s, 2, "\\Seen $A");
+	at_source(&s, 3, "");
+	at_target(&s, 11, 1, "\\Seen", "\\Seen");
+	at_target(&s, 12, 2, "\\Seen $A", "$A");
+	at_target(&s, 13, 3, "", "\\Seen");
+	plan(&s);
+	assert_int_equal(s.plan.n_flags, 1);
+	assert_delta(&s.plan.flags[0], "", "", "12:13");
+	assert_int_equal(s.plan.flags_changed, 0);
 	sides_release(&s);
 }
 
@@ -286,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_an_unchanged_source_mends_the_target_from_the_base),
 		cmocka_unit_test(test_quarantined_messages_are_tried_until_accepted),
 		cmocka_unit_test(test_equal_sides_need_nothing),
+		cmocka_unit_test(test_flags_both_sides_agree_on_become_the_base),
 		cmocka_unit_test(test_random_sides_agree_with_a_brute_force_model),
 	};
 
