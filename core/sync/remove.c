@@ -213,7 +213,7 @@ static bool decide(struct job *job, struct guard_mailbox *v)
 	guard_judge(v, job->to.n, &set->max_delete, job->from.n == 0 && job->to.n > 0, &r->guard);
 	r->deletes_shown = r->guard.held + (set->allow_deletes_given ? count_held(job) : 0);
 	allowed = set->allow_deletes_given && r->deletes_shown <= set->allow_deletes;
-	r->held = r->guard.tripped && !allowed;
+	r->held = !allowed && (r->guard.tripped || set->allow_deletes_given);
 	for (size_t i = 0; allowed && i < job->to.n; i++)
 		v[i].held = false;
 	if (set->allow_deletes_given && !allowed)
