@@ -542,6 +542,7 @@ void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
 	}
 	b->members_known = true;
 	uidset_intersect(&rest, found, b->want->set);
+	uidset_union(&b->present, &b->present, &rest);
 	uidset_subtract(&rest, &rest, &b->settled);
 	uidset_copy(&b->found, &rest);
 	take_members_to_ask(b, &rest);
