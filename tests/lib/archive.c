@@ -213,6 +213,7 @@ static void read_mailbox(const char *root, sqlite3 *db, sqlite3_stmt *st, struct
 	*mb = (struct archive_mailbox){ .directory = column(st, 2),
 					.uidvalidity = (uint32_t)sqlite3_column_int64(st, 3) };
 	mb->name = bytes_from(column(st, 1), n);
+	mb->wire = bytes_from(column(st, 4), (size_t)sqlite3_column_bytes(st, 4));
 	mb->text = bytes_dup(bytes_from(mb->name.p, n ? n - 1 : 0));
 	for (size_t i = 0; i + 1 < n; i++)
 		if (mb->text[i] == '\0')
@@ -232,7 +233,8 @@ void archive_read(const char *root, struct archive *out)
 	*out = (struct archive){ 0 };
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
 		test_die("open %s: %s", path, sqlite3_errmsg(db));
-	st = query(db, "SELECT id, name, directory, source_uidvalidity FROM mailboxes ORDER BY name");
+	st = query(db, "SELECT id, name, directory, source_uidvalidity, wire FROM mailboxes"
+		       " ORDER BY name");
 	while (sqlite3_step(st) == SQLITE_ROW)
 		read_mailbox(root, db, st, out);
 	sqlite3_finalize(st);
@@ -253,6 +255,7 @@ void archive_release(struct archive *a)
 		}
 		free(mb->msg);
 		free((char *)(uintptr_t)mb->name.p);
+		free((char *)(uintptr_t)mb->wire.p);
 		free(mb->text);
 		free(mb->directory);
 	}
@@ -409,13 +412,22 @@ void archive_equals(const char *root, struct oracle *o)
 static struct buf *snapshot;
 static const char *snapshot_root;
 
+/* Such a directory changes with the files that the database makes beside itself. */
+static bool holds_database(const char *dir)
+{
+	char *path = path_join(dir, "mailcask.db");
+	bool holds = access(path, F_OK) == 0;
+
+	free(path);
+	return holds;
+}
+
 static int snapshot_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)type;
 	if (strncmp(path + ftw->base, "mailcask.", 9) == 0)
 		return 0;
-	/* The root itself changes with the files that the database makes beside itself. */
-	if (ftw->level > 0)
+	if (!S_ISDIR(st->st_mode) || !holds_database(path))
 		buf_addf(snapshot, "%s %o %llu %lld %lld.%09ld\n", path + strlen(snapshot_root),
 			 st->st_mode, (unsigned long long)st->st_ino,
 			 S_ISREG(st->st_mode) ? (long long)st->st_size : 0LL,

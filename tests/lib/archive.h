@@ -31,6 +31,7 @@ struct archive_message {
 struct archive_mailbox {
 	struct bytes name; /* owned: the components, each ended by NUL */
 	char *text;        /* the components with '/' between */
+	struct bytes wire; /* owned: the name as the server sent it */
 	char *directory;
 	uint32_t uidvalidity;
 	struct archive_message *msg; /* by source UID, those without one first */
