@@ -1,0 +1,197 @@
+/*
+ * Crash equals delay: the program is stopped before every durable step, one after the other. After each stop
+ * one run gives the complete state without duplicates, and the run after that finds nothing to do.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/crash.h"
+#include "core/base/mem.h"
+#include "tests/lib/archive.h"
+#include "tests/lib/backup.h"
+#include "tests/lib/corpus.h"
+#include "tests/lib/dovecot.h"
+#include "tests/lib/imap_oracle.h"
+#include "tests/lib/proc.h"
+
+enum { STEPS_MAX = 1000 };
+
+static struct dovecot *server;
+static struct oracle *oracle;
+static struct backup job;
+
+static int start(void **state)
+{
+	struct backup_config config = { 0 };
+
+	(void)state;
+	server = dovecot_start(NULL);
+	oracle = oracle_open(server->port, "alice");
+	oracle_create(oracle, "Archive/&AOQ-");
+	oracle_create(oracle, "empty");
+	oracle_create(oracle, "Sent");
+	corpus_fill(oracle, "INBOX", 0, 12, 0, 3000);
+	corpus_fill(oracle, "Archive/&AOQ-", 20, 8, 0, 3000);
+	corpus_fill(oracle, "Sent", 40, 5, 0, 3000);
+	config.port = server->port;
+	backup_init(&job, &config);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	oracle_close(oracle);
+	dovecot_stop(server);
+	backup_release(&job);
+	return 0;
+}
+
+/* True when the run was stopped at step `n`; false when it has fewer steps and came to its end. */
+static bool crash_at(unsigned n)
+{
+	char *env = xasprintf("CRASH_AT=%u", n);
+	struct backup_result res;
+	bool crashed;
+
+	backup_run_env(&job, &res, env, "");
+	crashed = res.status == CRASH_STATUS;
+	if (!crashed && res.status != 0)
+		fail_msg("%s: exit %d: %s", env, res.status, buf_str(&res.err));
+	backup_result_release(&res);
+	free(env);
+	return crashed;
+}
+
+static void one_run_completes_and_the_next_is_idle(unsigned n)
+{
+	struct buf before = BUF_INIT(1 << 20), after = BUF_INIT(1 << 20);
+
+	backup_ends_with(&job, 0, "");
+	archive_equals(job.root, oracle);
+	archive_snapshot(job.root, &before);
+	backup_idle(&job);
+	archive_snapshot(job.root, &after);
+	if (strcmp(buf_str(&before), buf_str(&after)) != 0)
+		fail_msg("step %u: the third run changed files", n);
+	buf_release(&before);
+	buf_release(&after);
+}
+
+static void copy(const char *from, const char *to)
+{
+	struct proc_result res;
+
+	remove_tree(to);
+	proc_runl(&res, NULL, "cp", "-a", from, to, NULL);
+	if (res.status != 0)
+		fail_msg("cp: %s", buf_str(&res.err));
+	proc_result_release(&res);
+}
+
+static void test_a_first_backup_stopped_at_any_step_is_completed(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	for (;; n++) {
+		assert_true(n < STEPS_MAX);
+		backup_reset(&job);
+		if (!crash_at(n))
+			break;
+		one_run_completes_and_the_next_is_idle(n);
+	}
+	print_message("%u steps\n", n - 1);
+	assert_true(n > 10);
+}
+
+/* A second crash while the first is being mended. */
+static void test_a_resumed_backup_stopped_again_is_completed(void **state)
+{
+	(void)state;
+	for (unsigned first = 2, n = 1; first < STEPS_MAX; first += 3, n++) {
+		backup_reset(&job);
+		if (!crash_at(first))
+			break;
+		crash_at(n);
+		one_run_completes_and_the_next_is_idle(first);
+	}
+}
+
+static void change_the_account(void)
+{
+	corpus_fill(oracle, "INBOX", 60, 4, 0, 3000);
+	corpus_fill(oracle, "empty", 70, 2, 0, 3000);
+	oracle_store(oracle, "INBOX", "2:4", "FLAGS", "\\Flagged $Work");
+	oracle_store(oracle, "Sent", "1", "+FLAGS", "\\Seen \\Answered");
+	oracle_expunge(oracle, "INBOX", "5:6,9");
+	oracle_expunge(oracle, "Archive/&AOQ-", "1,8");
+	/* Moved: new in one place, gone from the other, never without a copy here. */
+	oracle_command(oracle, "SELECT \"Sent\"");
+	oracle_command(oracle, "UID MOVE 2:3 \"Archive/&AOQ-\"");
+	oracle_create(oracle, "late");
+	corpus_fill(oracle, "late", 80, 3, 0, 3000);
+}
+
+/* Whatever the account still holds, and was stored before, is there at every moment. */
+static void assert_nothing_lost(const struct name_list *before, const struct name_list *wanted)
+{
+	struct name_list now = { 0 };
+
+	archive_hashes(job.root, &now);
+	for (size_t i = 0; i < before->n; i++)
+		if (name_list_has(wanted, before->name[i]) && !name_list_has(&now, before->name[i]))
+			fail_msg("%s was lost", before->name[i]);
+	name_list_release(&now);
+}
+
+static void test_changes_stopped_at_any_step_are_completed(void **state)
+{
+	char *root = path_join(tmp_dir(), "root"), *record = path_join(tmp_dir(), "state");
+	struct name_list before = { 0 }, wanted = { 0 };
+	unsigned n = 1;
+
+	(void)state;
+	backup_reset(&job);
+	backup_ends_with(&job, 0, "");
+	copy(job.root, root);
+	copy(job.state, record);
+	archive_hashes(job.root, &before);
+	change_the_account();
+	backup_ends_with(&job, 0, "");
+	archive_hashes(job.root, &wanted);
+	for (;; n++) {
+		assert_true(n < STEPS_MAX);
+		copy(root, job.root);
+		copy(record, job.state);
+		if (!crash_at(n))
+			break;
+		assert_nothing_lost(&before, &wanted);
+		one_run_completes_and_the_next_is_idle(n);
+	}
+	print_message("%u steps\n", n - 1);
+	assert_true(n > 10);
+	archive_equals(job.root, oracle);
+	name_list_release(&before);
+	name_list_release(&wanted);
+	free(root);
+	free(record);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_first_backup_stopped_at_any_step_is_completed),
+		cmocka_unit_test(test_a_resumed_backup_stopped_again_is_completed),
+		cmocka_unit_test(test_changes_stopped_at_any_step_are_completed),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
