@@ -2,6 +2,7 @@
 # make deps             Debian packages           make SAN=1 check  the same under ASan and UBSan
 # make demo             a tour on a throw-away server
 # make install          PREFIX=/usr/local DESTDIR=
+# make bench            how long things take    make check-powercut  ten power cuts (root)
 # make V=1              show the commands
 # make CC=clang B=build/clang lint                warnings as errors, all files
 #
@@ -109,8 +110,13 @@ fuzz:
 	  $B/fuzz/run-$$n -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
 
 # How long things take; prints, judges nothing.
-bench: $(BENCHBIN)
+bench: all check-tools $(BENCHBIN)
 	@for b in $(BENCHBIN); do echo "== $$b"; $$b || exit 1; done
+	@for b in tests/bench/bench_*.sh; do echo "== $$b"; B=$B sh $$b || exit 1; done
+
+# Ten power cuts in the middle of a backup, on a loop device (root).
+check-powercut: all check-tools
+	@B=$B sh tests/crash/powercut.sh
 
 demo: all
 	+@$(MAKE) --no-print-directory check-tools
@@ -129,5 +135,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps check check-build check-tools headers lint fuzz bench demo install clean
+.PHONY: all deps check check-build check-powercut check-tools headers lint fuzz bench demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)
