@@ -110,7 +110,7 @@ static size_t settle(struct comparison *k)
 static struct token token_of(const struct comparison *k)
 {
 	return (struct token){
-		.known = k->now.uid_next != 0,
+		.known = k->now.uid_validity != 0, /* old servers tell no UIDNEXT */
 		.uidvalidity = k->now.uid_validity,
 		.uidnext = k->now.uid_next,
 		.messages = k->now.exists,

@@ -184,9 +184,10 @@ static bool holds_uids(const struct lane *lane)
 	return lane->to && (lane->to->stored > 0 || lane->to->known > 0);
 }
 
+/* An answer that does not tell it is no proof that it is the same. */
 static bool uidvalidity_changed(const struct lane *lane, const struct token *now)
 {
-	return lane->base.token.known && now->known && holds_uids(lane) &&
+	return lane->base.token.known && holds_uids(lane) &&
 	       now->uidvalidity != lane->base.token.uidvalidity;
 }
 
@@ -203,7 +204,7 @@ static int compare_sources(struct job *job, struct err *err)
 	for (size_t i = 0; i < job->n; i++) {
 		struct lane *lane = &job->lanes[i];
 
-		/* A list that does not tell it (0) proves nothing yet. */
+		/* Where the list does not tell it (0), the comparison will. */
 		if (!lane->skipped && lane->from->token.uidvalidity != 0 &&
 		    uidvalidity_changed(lane, &lane->from->token))
 			lane_skip(lane, uidvalidity_text);
@@ -246,7 +247,10 @@ static void note_trouble(struct lane *lane)
 		lane_skip(lane, lane->source_changes.err.text);
 	else if (lane->target_changes.err.kind != ERR_NONE)
 		lane_skip(lane, lane->target_changes.err.text);
-	else if (uidvalidity_changed(lane, &lane->source_changes.token))
+	else if (lane->target && !lane->target_changes.complete)
+		lane_skip(lane, "what is stored could not be read in full");
+	else if (!lane->source_unchanged &&
+		 uidvalidity_changed(lane, &lane->source_changes.token))
 		lane_skip(lane, uidvalidity_text);
 }
 
