@@ -278,6 +278,15 @@ static struct memory_world *world_of(struct store *st)
 	return ((struct memory_opened *)st)->world;
 }
 
+static struct token token_of(const struct memory_mailbox *m)
+{
+	return (struct token){ .known = true,
+			       .uidvalidity = m->uidvalidity,
+			       .uidnext = m->no_uidnext ? 0 : m->uidnext,
+			       .messages = (uint32_t)m->n,
+			       .highestmodseq = m->no_modseq ? 0 : m->modseq };
+}
+
 /* Let the world go on while a run is under way. */
 static void meanwhile(struct memory_world *w, const char *what, const char *mailbox)
 {
@@ -311,11 +320,7 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 			info->stored += m->v[k].source_uid != 0;
 		info->token = m->base.token;
 		if (st->cfg->name[0] == 's') /* a source tells its own state */
-			info->token = (struct token){ .known = true,
-						      .uidvalidity = m->uidvalidity,
-						      .uidnext = m->uidnext,
-						      .messages = (uint32_t)m->n,
-						      .highestmodseq = m->modseq };
+			info->token = token_of(m);
 		if (m->no_status)
 			info->token = (struct token){ 0 };
 		info->touched = m->touched;
@@ -330,7 +335,10 @@ static int memory_exists(struct store *st, const struct mailbox_name *name, bool
 {
 	char *text = mailbox_name_text(name);
 
-	(void)err;
+	if (world_of(st)->exists_unclear) {
+		free(text);
+		return err_set(err, ERR_MAILBOX, "not now");
+	}
 	*out = find(&world_of(st)->now, text) != NULL;
 	free(text);
 	return 0;
@@ -342,8 +350,9 @@ static int memory_open_mailbox(struct store *store, const struct mailbox_info *i
 	struct memory_opened *st = (struct memory_opened *)store;
 	struct memory_box *box = xcalloc(1, sizeof(*box));
 
+	struct memory_mailbox *m;
+
 	(void)mode;
-	(void)err;
 	box->base.store = store;
 	mailbox_name_copy(&box->base.name, &info->name);
 	box->name = mailbox_name_text(&info->name);
@@ -351,7 +360,8 @@ static int memory_open_mailbox(struct store *store, const struct mailbox_info *i
 	st->boxes = xgrow(st->boxes, st->n, &st->cap, sizeof(*st->boxes));
 	st->boxes[st->n++] = box;
 	*out = &box->base;
-	return 0;
+	m = find(&st->world->now, box->name);
+	return m && m->unopenable ? err_set(err, ERR_MAILBOX, "cannot be opened") : 0;
 }
 
 static struct memory_mailbox *mailbox_of(struct mailbox *mb)
@@ -384,17 +394,13 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 			err_set(&out->err, ERR_MAILBOX, "cannot be opened");
 			continue;
 		}
-		out->complete = m->hide == 0;
-		out->token = (struct token){ .known = true,
-					     .uidvalidity = m->uidvalidity,
-					     .uidnext = m->uidnext,
-					     .messages = (uint32_t)m->n,
-					     .highestmodseq = m->modseq };
+		out->complete = m->hide == 0 && !m->partial;
+		out->token = token_of(m);
 		if (req[i].everything_new && m->uidnext > 1) {
 			uidset_add_range(&out->fresh, 1, m->uidnext - 1);
 			continue;
 		}
-		for (size_t k = 0; k < m->n; k++) {
+		for (size_t k = 0; k < (m->partial ? m->n / 2 : m->n); k++) {
 			struct entry *e;
 
 			if (m->v[k].uid == m->hide || m->v[k].kept)
@@ -504,6 +510,11 @@ static int memory_begin(void *ctx, void *tag, const struct message *msg, void **
 	if (mailbox_of(&o->box->base)->unwritable) {
 		free(o);
 		return err_set(err, ERR_MAILBOX, "cannot be written");
+	}
+	if (world_of(o->box->base.store)->full_after &&
+	    mailbox_of(&o->box->base)->n >= world_of(o->box->base.store)->full_after) {
+		free(o);
+		return err_set(err, ERR_FATAL, "no space");
 	}
 	o->msg = *msg;
 	buf_init(&o->body, 1 << 20);

@@ -33,6 +33,9 @@ struct memory_mailbox {
 	bool unwritable;     /* target: takes no message and no flag, with ERR_MAILBOX */
 	bool touched;        /* target: files changed since changes() last looked */
 	bool no_status;      /* source: LIST says nothing of its state */
+	bool no_modseq, no_uidnext; /* source: never told */
+	bool unopenable;     /* open_mailbox() fails with ERR_MAILBOX */
+	bool partial;        /* target: changes() sees only the first half of it */
 	uint32_t hide;       /* source: a UID that the listing leaves out, without proof; 0: none */
 };
 
@@ -50,6 +53,8 @@ struct memory_world {
 	uint64_t generation;
 	bool list_incomplete;
 	bool list_twice;
+	bool exists_unclear; /* source: no clear answer when asked by name */
+	uint64_t full_after; /* target: no space for more than so many messages; 0: never */
 	uint64_t fail_after; /* source: fail after so many messages; 0: never */
 	enum err_kind fail_kind; /* with this; ERR_NONE means ERR_RETRY: the line was cut */
 	bool twice;          /* source: delivers every message twice, and one nobody asked for */

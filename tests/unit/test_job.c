@@ -914,6 +914,256 @@ static void test_opening_does_not_make_a_store_another_accounts(void **state)
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
 }
 
+static void test_without_modseq_or_uidnext_it_is_compared_every_time(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Old", 1, 5);
+	memory_mailbox_get(&rig->source, "INBOX")->no_modseq = true;
+	memory_mailbox_get(&rig->source, "Old")->no_uidnext = true;
+	assert_int_equal(go(rig), 0);
+	memory_set_flags(&rig->source, "INBOX", 2, "\\Flagged");
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.n, 2);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_a_mod_sequence_that_stands_still_hides_no_new_mail(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t modseq;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	modseq = memory_mailbox_get(&rig->source, "INBOX")->modseq;
+	memory_delete(&rig->source, "INBOX", 1);
+	fill(rig, "INBOX", 6, 6);
+	memory_mailbox_get(&rig->source, "INBOX")->modseq = modseq;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void recreate_meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	if (strcmp(what, "changes") != 0 || strcmp(mailbox, "INBOX") != 0)
+		return;
+	memory_delete(w, "INBOX", 2);
+	memory_mailbox_get(w, "Archive")->uidvalidity++;
+	w->meanwhile = NULL;
+}
+
+/* However the new place of a moved message betrays that something came in. */
+static void test_mail_that_came_in_is_seen_by_uidvalidity_or_count_too(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "Archive", 1, 3);
+	fill(rig, "INBOX", 1, 5);
+	memory_mailbox_get(&rig->source, "Archive")->no_uidnext = true;
+	assert_int_equal(go(rig), 0);
+	fill(rig, "INBOX", 6, 6);
+	rig->source.meanwhile = move_behind_our_back;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	memory_mailbox_get(&rig->source, "INBOX")->v[0].uid = 2;
+	fill(rig, "INBOX", 7, 7);
+	rig->source.meanwhile = recreate_meanwhile;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.removed, 0);
+}
+
+static void list_less_meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	(void)what;
+	(void)mailbox;
+	w->list_incomplete = true;
+	w->meanwhile = NULL;
+}
+
+static void test_a_second_list_that_is_incomplete_proves_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 1);
+	rig->source.meanwhile = list_less_meanwhile;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
+static void come_meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	(void)mailbox;
+	if (strcmp(what, "changes") != 0)
+		return;
+	memory_deliver(w, "INBOX", "came between LIST and EXAMINE\r\n", "");
+	w->meanwhile = NULL;
+}
+
+static void test_mail_seen_by_the_comparison_holds_up_no_deletion(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 1);
+	rig->source.meanwhile = come_meanwhile;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.removed, 1);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_only_a_clear_no_makes_a_mailbox_gone(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Old", 1, 2);
+	assert_int_equal(go(rig), 0);
+	memory_mailbox_get(&rig->source, "Old")->gone_from_list = true;
+	memory_delete(&rig->source, "INBOX", 1);
+	for (int unclear = 0; unclear <= 1; unclear++) {
+		rig->source.exists_unclear = unclear;
+		assert_int_equal(go(rig), 0);
+		assert_int_equal(rig->report.n, 2);
+		assert_true(rig->report.v[1].skipped && !rig->report.v[1].gone);
+		assert_int_equal(memory_live(&rig->target, "INBOX"), 5); /* perhaps moved there */
+	}
+	rig->source.exists_unclear = false;
+	rig->source.stable.n = 1;
+	assert_int_equal(go(rig), 0);
+	rig->source.stable.n = 2;
+	assert_true(rig->report.v[1].gone);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 4);
+	assert_int_equal(memory_live(&rig->target, "Old"), 2);
+}
+
+static void test_a_name_without_messages_is_no_mailbox(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Work", 1, 5);
+	memory_mailbox_get(&rig->source, "Name")->attributes = MAILBOX_NOSELECT;
+	assert_int_equal(go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_int_equal(rig->report.n, 2);
+	memory_mailbox_get(&rig->source, "Work")->attributes = MAILBOX_NOSELECT;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "Work"), 5);
+}
+
+static void test_quarantined_mail_alone_ties_a_mailbox_to_its_uidvalidity(void **state)
+{
+	struct rig *rig = *state;
+	struct memory_mailbox *m;
+
+	fill(rig, "INBOX", 1, 2);
+	m = memory_mailbox_get(&rig->source, "INBOX");
+	m->v[0].poison = m->v[1].poison = true;
+	assert_int_equal(go(rig), 0);
+	m->uidvalidity++;
+	m->v[0].poison = m->v[1].poison = false;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.v[0].skipped);
+}
+
+static void test_a_target_that_cannot_be_read_is_not_filled_again(void **state)
+{
+	struct rig *rig = *state;
+	struct memory_mailbox *m;
+
+	fill(rig, "INBOX", 1, 6);
+	assert_int_equal(go(rig), 0);
+	m = memory_mailbox_get(&rig->target, "INBOX");
+	for (int way = 0; way < 3; way++) {
+		memory_delete(&rig->source, "INBOX", (uint32_t)way + 1);
+		fill(rig, "INBOX", 10 + way, 10 + way);
+		m = memory_mailbox_get(&rig->target, "INBOX");
+		m->partial = way == 0;
+		m->unreadable = way == 1;
+		m->unopenable = way == 2;
+		assert_int_equal(go(rig), 0);
+		assert_true(rig->report.v[0].skipped);
+		assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+	}
+	memory_mailbox_get(&rig->target, "INBOX")->unopenable = false;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_after_a_doubtful_answer_it_is_compared_in_full(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Sent", 1, 5);
+	assert_int_equal(go(rig), 0);
+	memory_set_flags(&rig->source, "INBOX", 4, "$changed");
+	memory_delete(&rig->source, "Sent", 1);
+	memory_mailbox_get(&rig->source, "INBOX")->hide = 4;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "Sent"), 5); /* it may have moved to INBOX */
+	memory_mailbox_get(&rig->source, "INBOX")->hide = 0;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_batches_are_committed_on_the_way(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5000);
+	rig->target.commit_fails = 1;
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->target.committed, 0); /* and is left alone after that */
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 0);
+	rig->source.fail_after = 4500;
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->target.committed, 2);
+	rig->source.fail_after = 0;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->target.committed, 4);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_a_full_disk_ends_the_job_with_its_own_word(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 10);
+	rig->target.full_after = 4;
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->err.kind, ERR_FATAL);
+	assert_non_null(strstr(rig->err.text, "no space"));
+	assert_int_equal(rig->target.committed, 0);
+	assert_int_equal(rig->report.new_messages, 0);
+	rig->target.full_after = 0;
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_a_first_fetch_that_left_something_out_is_taken_up_again(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	memory_mailbox_get(&rig->source, "INBOX")->v[2].silent = true;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_non_null(rig->report.v[0].problem);
+	memory_mailbox_get(&rig->source, "INBOX")->v[2].silent = false;
+	assert_int_equal(go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
 /* Many refusals and many mailboxes must not take time that grows with their square. */
 static void test_a_hundred_thousand_refusals_are_no_trouble(void **state)
 {
@@ -1019,6 +1269,19 @@ int main(void)
 		WITH_RIG(test_equal_messages_stay_as_many_as_they_are),
 		WITH_RIG(test_an_unknown_store_at_the_place_of_another_is_refused_after_opening_too),
 		WITH_RIG(test_opening_does_not_make_a_store_another_accounts),
+		WITH_RIG(test_without_modseq_or_uidnext_it_is_compared_every_time),
+		WITH_RIG(test_a_mod_sequence_that_stands_still_hides_no_new_mail),
+		WITH_RIG(test_mail_that_came_in_is_seen_by_uidvalidity_or_count_too),
+		WITH_RIG(test_a_second_list_that_is_incomplete_proves_nothing),
+		WITH_RIG(test_mail_seen_by_the_comparison_holds_up_no_deletion),
+		WITH_RIG(test_only_a_clear_no_makes_a_mailbox_gone),
+		WITH_RIG(test_a_name_without_messages_is_no_mailbox),
+		WITH_RIG(test_quarantined_mail_alone_ties_a_mailbox_to_its_uidvalidity),
+		WITH_RIG(test_a_target_that_cannot_be_read_is_not_filled_again),
+		WITH_RIG(test_after_a_doubtful_answer_it_is_compared_in_full),
+		WITH_RIG(test_batches_are_committed_on_the_way),
+		WITH_RIG(test_a_full_disk_ends_the_job_with_its_own_word),
+		WITH_RIG(test_a_first_fetch_that_left_something_out_is_taken_up_again),
 		WITH_RIG(test_a_hundred_thousand_refusals_are_no_trouble),
 		WITH_RIG(test_random_histories_end_equal),
 	};
