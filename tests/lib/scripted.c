@@ -351,22 +351,34 @@ static void expect_end(struct player *p, const char *otherwise)
 	p->fd = -1;
 }
 
+/* `text` over and over, `total` bytes in all, held in memory only a block at a time. */
+static void send_filled(struct player *p, struct bytes text, uint64_t total)
+{
+	struct buf block = BUF_INIT((size_t)1 << 30);
+	size_t n;
+
+	do {
+		buf_add(&block, text);
+	} while (block.n < 65536);
+	for (; total > 0; total -= n) {
+		n = total < block.n ? (size_t)total : block.n;
+		send_all(p, bytes_from(block.p, n));
+	}
+	buf_release(&block);
+}
+
 static void send_text(struct player *p, const struct step *st)
 {
 	struct buf out = BUF_INIT((size_t)1 << 30);
 
 	expand(p, st->text, &out);
-	if (st->kind == STEP_SEND)
-		buf_add_str(&out, "\r\n");
-	for (size_t unit = out.n; st->kind == STEP_FILL && out.n < st->n;) {
-		size_t n = st->n - out.n < unit ? st->n - out.n : unit;
-
-		buf_reserve(&out, n);
-		buf_add(&out, bytes_from(out.p, n));
+	if (st->kind == STEP_FILL) {
+		send_filled(p, buf_bytes(&out), st->n);
+	} else {
+		if (st->kind == STEP_SEND)
+			buf_add_str(&out, "\r\n");
+		send_all(p, buf_bytes(&out));
 	}
-	if (st->kind == STEP_FILL)
-		out.n = st->n;
-	send_all(p, buf_bytes(&out));
 	buf_release(&out);
 }
 
