@@ -449,10 +449,12 @@ static int fetch_one(struct memory_world *w, struct want *want, uint64_t *given,
 			continue;
 		if (w->fail_after && *given == w->fail_after)
 			return err_set(err, w->fail_kind ? w->fail_kind : ERR_RETRY, "the end");
-		if (v->poison) {
+		if (v->unanswered)
+			report(ctx, want->tag, v->uid, OUTCOME_NO_ANSWER, 0, NULL);
+		for (int times = 0; v->poison && times <= w->twice; times++)
 			report(ctx, want->tag, v->uid, OUTCOME_REFUSED, 0, &poison);
+		if (v->unanswered || v->poison)
 			continue;
-		}
 		for (int times = 0; times <= w->twice; times++) {
 			enum outcome what = OUTCOME_DONE;
 
@@ -538,11 +540,16 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 	struct memory_mailbox *m = mailbox_of(&box->base);
 	struct memory_message *new = NULL;
 	const char *refuse = world_of(box->base.store)->refuse;
+	const char *forget = world_of(box->base.store)->forget;
 	enum outcome outcome = OUTCOME_DONE;
 
 	if (complete && refuse && strcmp(buf_str(&o->body), refuse) == 0) {
 		err_set(err, ERR_MESSAGE, "not taken");
 		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_REFUSED, 0, err);
+		complete = false;
+	}
+	if (complete && forget && strcmp(buf_str(&o->body), forget) == 0) {
+		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_NO_ANSWER, 0, NULL);
 		complete = false;
 	}
 	for (size_t i = 0; complete && i < m->n && !new; i++)

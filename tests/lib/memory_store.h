@@ -17,6 +17,7 @@ struct memory_message {
 	struct flags flags, base_flags;
 	bool kept, held;
 	bool poison; /* source: refuses to give it */
+	bool unanswered; /* source: nothing comes of it, not even a word */
 	bool silent; /* source: lists it, yet leaves it out of what it delivers */
 };
 
@@ -59,6 +60,7 @@ struct memory_world {
 	enum err_kind fail_kind; /* with this; ERR_NONE means ERR_RETRY: the line was cut */
 	bool twice;          /* source: delivers every message twice, and one nobody asked for */
 	const char *refuse;  /* target: refuses messages with this body */
+	const char *forget;  /* target: cannot say what became of messages with this body */
 	bool swap_at_open;   /* target: turns out to be another store once opened */
 	bool settles_at_open; /* target: opening commits what a crash left */
 	unsigned commit_fails; /* target: the so manieth commit from now on fails; 0: none */

@@ -1164,6 +1164,85 @@ static void test_a_first_fetch_that_left_something_out_is_taken_up_again(void **
 	assert_true(memory_equal(&rig->source, &rig->target));
 }
 
+static void test_without_a_last_word_on_every_message_nothing_is_removed(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Sent", 1, 5);
+	assert_int_equal(go(rig), 0);
+	for (int way = 0; way < 2; way++) {
+		struct memory_mailbox *m = memory_mailbox_get(&rig->source, "INBOX");
+
+		fill(rig, "INBOX", 6 + way, 6 + way);
+		memory_delete(&rig->source, "Sent", (uint32_t)way + 1);
+		m->v[m->n - 1].unanswered = way == 0;
+		rig->target.forget = way == 1 ? "INBOX message 7\r\n" : NULL;
+		assert_int_equal(go(rig), 0);
+		assert_int_equal(memory_live(&rig->target, "Sent"), 5 - (size_t)way);
+		m->v[m->n - 1].unanswered = false;
+		rig->target.forget = NULL;
+		assert_int_equal(go(rig), 0);
+		assert_true(memory_equal(&rig->source, &rig->target));
+	}
+}
+
+static void test_a_message_refused_twice_is_quarantined_once(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 3);
+	memory_mailbox_get(&rig->source, "INBOX")->v[1].poison = true;
+	rig->source.twice = true;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.v[0].quarantined, 1);
+	assert_int_equal(memory_mailbox_get(&rig->target, "INBOX")->base.n_quarantine, 1);
+}
+
+static void look_worse_meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	(void)mailbox;
+	if (strcmp(what, "fetch") == 0)
+		memory_mailbox_get(w, "INBOX")->hide = 1;
+}
+
+/* The second look at what was not delivered does not account for all: nothing is proven. */
+static void test_a_doubtful_second_look_is_a_problem_and_removes_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Sent", 1, 5);
+	assert_int_equal(go(rig), 0);
+	fill(rig, "INBOX", 6, 6);
+	memory_mailbox_get(&rig->source, "INBOX")->v[5].silent = true;
+	memory_delete(&rig->source, "Sent", 1);
+	rig->source.meanwhile = look_worse_meanwhile;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "Sent"), 5);
+}
+
+static void list_more_meanwhile(struct memory_world *w, const char *what, const char *mailbox)
+{
+	(void)what;
+	(void)mailbox;
+	w->list_incomplete = false;
+}
+
+static void test_a_list_that_was_incomplete_at_first_deletes_nothing_either(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 1);
+	rig->source.list_incomplete = true;
+	rig->source.meanwhile = list_more_meanwhile;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
 /* Many refusals and many mailboxes must not take time that grows with their square. */
 static void test_a_hundred_thousand_refusals_are_no_trouble(void **state)
 {
@@ -1282,6 +1361,10 @@ int main(void)
 		WITH_RIG(test_batches_are_committed_on_the_way),
 		WITH_RIG(test_a_full_disk_ends_the_job_with_its_own_word),
 		WITH_RIG(test_a_first_fetch_that_left_something_out_is_taken_up_again),
+		WITH_RIG(test_without_a_last_word_on_every_message_nothing_is_removed),
+		WITH_RIG(test_a_message_refused_twice_is_quarantined_once),
+		WITH_RIG(test_a_doubtful_second_look_is_a_problem_and_removes_nothing),
+		WITH_RIG(test_a_list_that_was_incomplete_at_first_deletes_nothing_either),
 		WITH_RIG(test_a_hundred_thousand_refusals_are_no_trouble),
 		WITH_RIG(test_random_histories_end_equal),
 	};
