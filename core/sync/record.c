@@ -16,6 +16,11 @@
 #define RECORD_VERSION 1
 #define RECORD_MAX ((size_t)4 << 20)
 #define RUNS_KEPT 50
+/*
+ * A UIDVALIDITY from here on is the time its mailbox was made, as most servers have it. Others count
+ * from 1, Gmail among them: then the same mailboxes have the same numbers in every account.
+ */
+#define TELLING 100000000
 
 void record_release(struct record *r)
 {
@@ -262,10 +267,12 @@ bool identity_same_account(const char *fingerprint_now, const char *fingerprint_
 		s = mailbox_list_find(source, &t->name);
 		if (!s || !s->token.known)
 			continue;
+		if (t->token.uidvalidity < TELLING && s->token.uidvalidity < TELLING)
+			continue;
 		common++;
 		same += s->token.uidvalidity == t->token.uidvalidity &&
 			s->token.uidnext >= t->token.uidnext;
 	}
-	/* Servers that number UIDVALIDITY from 1 make a single mailbox in common say nothing. */
+	/* One mailbox may have been made in the same second. */
 	return common >= 2 && same * 2 > common;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "core/base/err.h"
 #include "core/base/file.h"
@@ -77,17 +78,30 @@ static void test_an_account_is_known_by_name_or_by_most_of_its_uidvalidities(voi
 	(void)state;
 	assert_true(identity_same_account("ann@a", "ann@a", &source, &target));
 	assert_false(identity_same_account("ann@a", "bob@a", &source, &target));
-	add_mailbox(&source, "INBOX", 11);
-	add_mailbox(&target, "INBOX", 11);
+	add_mailbox(&source, "INBOX", 1700000011);
+	add_mailbox(&target, "INBOX", 1700000011);
 	assert_false(identity_same_account("ann@b", "ann@a", &source, &target)); /* one says little */
-	add_mailbox(&source, "Sent", 12);
-	add_mailbox(&target, "Sent", 12);
+	add_mailbox(&source, "Sent", 1700000012);
+	add_mailbox(&target, "Sent", 1700000012);
 	assert_true(identity_same_account("ann@b", "ann@a", &source, &target));
-	add_mailbox(&source, "a", 13);
-	add_mailbox(&target, "a", 1);
-	add_mailbox(&source, "b", 14);
-	add_mailbox(&target, "b", 1);
+	mailbox_list_find(&target, &source.v[0].name)->token.uidnext = 11; /* cannot shrink */
+	assert_false(identity_same_account("ann@b", "ann@a", &source, &target));
+	mailbox_list_find(&target, &source.v[0].name)->token.uidnext = 10;
+	add_mailbox(&source, "a", 1700000013);
+	add_mailbox(&target, "a", 1700000001);
+	add_mailbox(&source, "b", 1700000014);
+	add_mailbox(&target, "b", 1700000001);
 	assert_false(identity_same_account("ann@b", "ann@a", &source, &target)); /* half is not most */
+	mailbox_list_release(&source);
+	mailbox_list_release(&target);
+	for (uint32_t i = 1; i <= 9; i++) { /* two accounts of a server that counts from 1 */
+		char name[] = { (char)('a' + i), '\0' };
+
+		add_mailbox(&source, name, i);
+		add_mailbox(&target, name, i);
+	}
+	assert_false(identity_same_account("ann@gmail", "bob@gmail", &source, &target));
+	assert_true(identity_same_account("ann@gmail", "ann@gmail", &source, &target));
 	mailbox_list_release(&source);
 	mailbox_list_release(&target);
 }
@@ -120,11 +134,15 @@ static void test_a_record_comes_back_as_written(void **state)
 	assert_string_equal(got.scope, r.scope);
 	assert_string_equal(got.hint, r.hint);
 	assert_int_equal(got.generation, 7);
+	assert_int_equal(json_array_size(got.runs), 50);
 	record_release(&got);
 	record_release(&r);
 
 	assert_int_equal(file_replace(path, bytes_of("{ damaged"), 0600, &err), 0);
 	assert_int_equal(record_load(sub, "a/b", &got, &err), -1);
+	assert_int_equal(err.kind, ERR_HELD);
+	assert_int_equal(file_replace(path, bytes_of("{\"version\": 1}"), 0600, &err), 0);
+	assert_int_equal(record_load(sub, "a/b", &got, &err), -1); /* names no store */
 	assert_int_equal(err.kind, ERR_HELD);
 	assert_int_equal(file_replace(path, bytes_of("{\"version\": 99}"), 0600, &err), 0);
 	assert_int_equal(record_load(sub, "a/b", &got, &err), -1);
