@@ -242,6 +242,8 @@ static int memory_open(struct store **out, const struct store_config *cfg, enum 
 
 	(void)err;
 	w->opened++;
+	w->opened_to_write += mode == STORE_WRITE;
+	w->rebound |= cfg->rebind;
 	if (mode == STORE_WRITE && cfg->create && w->presence != STORE_OURS) {
 		w->presence = STORE_OURS;
 		snprintf(w->uuid, sizeof(w->uuid), "%08u-0000-4000-8000-000000000000", 1);
@@ -441,7 +443,7 @@ static int fetch_one(struct memory_world *w, struct want *want, uint64_t *given,
 	size_t at = 0;
 
 	for (size_t k = 0; k < m->n; k++) {
-		struct memory_message *v = &m->v[k];
+		struct memory_message *v = &m->v[w->backwards ? m->n - 1 - k : k];
 		bool asked = uidset_has(want->set, v->uid);
 
 		silent |= asked && v->silent;

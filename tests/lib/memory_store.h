@@ -54,6 +54,7 @@ struct memory_world {
 	uint64_t generation;
 	bool list_incomplete;
 	bool list_twice;
+	bool backwards;      /* source: delivers the newest first */
 	bool exists_unclear; /* source: no clear answer when asked by name */
 	uint64_t full_after; /* target: no space for more than so many messages; 0: never */
 	uint64_t fail_after; /* source: fail after so many messages; 0: never */
@@ -66,8 +67,11 @@ struct memory_world {
 	unsigned commit_fails; /* target: the so manieth commit from now on fails; 0: none */
 	/* source: called before each mailbox is compared or fetched; may change the world. */
 	void (*meanwhile)(struct memory_world *w, const char *what, const char *mailbox);
+	const char *note; /* for `meanwhile` to use as it likes */
+	bool noted;
+	bool rebound; /* target: was opened to drop its base */
 	/* Counters for assertions. */
-	unsigned opened, listed, compared, fetched, committed;
+	unsigned opened, opened_to_write, listed, compared, fetched, committed;
 };
 
 extern const struct store_ops memory_store;

@@ -1243,6 +1243,137 @@ static void test_a_list_that_was_incomplete_at_first_deletes_nothing_either(void
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
 }
 
+static void test_the_order_of_refusals_does_not_matter(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 9);
+	rig->source.backwards = true;
+	for (uint32_t run = 1; run <= 3; run++) {
+		for (size_t i = run == 1 ? 4 : 1; i < 9; i += 3)
+			memory_mailbox_get(&rig->source, "INBOX")->v[i].poison = true;
+		assert_int_equal(go(rig), 0);
+		assert_int_equal(rig->report.v[0].quarantined, 2); /* the third was stored before */
+		for (size_t i = 0; i < 2; i++) {
+			assert_int_equal(rig->report.v[0].quarantine[i].uid, 5 + 3 * i);
+			assert_int_equal(rig->report.v[0].quarantine[i].attempts, run);
+		}
+	}
+}
+
+static void test_a_first_run_cut_short_by_a_crash_knows_its_store(void **state)
+{
+	struct rig *rig = *state;
+	struct record record;
+
+	fill(rig, "INBOX", 1, 5);
+	rig->target.commit_fails = 1; /* the record must be there before mail is */
+	assert_int_equal(go(rig), -1);
+	rig->target.presence = STORE_MISSING;
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->err.kind, ERR_HELD);
+	assert_int_equal(record_load(rig->state, "nightly", &record, &rig->err), 0);
+	assert_true(record.exists);
+	record_release(&record);
+}
+
+static void look_for_record(struct memory_world *w, const char *what, const char *mailbox)
+{
+	char *path = record_path(w->note, "nightly");
+
+	(void)what;
+	(void)mailbox;
+	w->noted = access(path, F_OK) == 0;
+	free(path);
+}
+
+static void test_a_new_store_is_remembered_before_mail_goes_into_it(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	rig->source.note = rig->state;
+	rig->source.meanwhile = look_for_record;
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->source.noted);
+}
+
+static void test_a_store_from_elsewhere_stays_so_until_a_run_ends_well(void **state)
+{
+	struct rig *rig = *state;
+	char *path = record_path(rig->state, "nightly");
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	unlink(path);
+	free(path);
+	memory_delete(&rig->source, "INBOX", 1);
+	fill(rig, "INBOX", 6, 8);
+	rig->source.fail_after = 1;
+	assert_int_equal(go(rig), -1);
+	rig->source.fail_after = 0;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 8); /* still nothing removed */
+	assert_int_equal(go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_a_dry_run_opens_nothing_for_writing_and_takes_no_lock(void **state)
+{
+	struct rig *rig = *state;
+	int lock;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->target.opened_to_write, 1);
+	assert_int_equal(record_lock(rig->state, "nightly", &lock, &rig->err), 0);
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->err.kind, ERR_LOCKED);
+	rig->set.dry_run = true;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->target.opened_to_write, 1);
+	close(lock);
+}
+
+static void test_rebind_of_the_same_account_drops_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 5);
+	assert_int_equal(go(rig), 0);
+	rig->set.rebind = true;
+	assert_int_equal(go(rig), 0);
+	assert_false(rig->target.rebound);
+	rig->set.source_config.account = "bob@host";
+	assert_int_equal(go(rig), 0);
+	assert_true(rig->target.rebound);
+}
+
+static void test_a_list_says_of_each_mailbox_once_what_any_line_says(void **state)
+{
+	struct mailbox_list list = { 0 };
+	struct err err;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct mailbox_info *info = mailbox_list_add(&list);
+		bool b = i == 1 || i == 3;
+
+		assert_int_equal(mailbox_name_from_display(&info->name, bytes_of(b ? "b" : "a"),
+							   &err), 0);
+		info->attributes = b ? MAILBOX_NOSELECT : i ? MAILBOX_SENT : MAILBOX_NOSELECT;
+		info->token.known = i == 2;
+		info->token.uidnext = (uint32_t)i;
+	}
+	mailbox_list_sort(&list);
+	assert_int_equal(list.n, 2);
+	assert_int_equal(list.v[0].attributes, MAILBOX_SENT);
+	assert_true(list.v[0].token.known);
+	assert_int_equal(list.v[0].token.uidnext, 2);
+	assert_int_equal(list.v[1].attributes, MAILBOX_NOSELECT);
+	mailbox_list_release(&list);
+}
+
 /* Many refusals and many mailboxes must not take time that grows with their square. */
 static void test_a_hundred_thousand_refusals_are_no_trouble(void **state)
 {
@@ -1365,6 +1496,13 @@ int main(void)
 		WITH_RIG(test_a_message_refused_twice_is_quarantined_once),
 		WITH_RIG(test_a_doubtful_second_look_is_a_problem_and_removes_nothing),
 		WITH_RIG(test_a_list_that_was_incomplete_at_first_deletes_nothing_either),
+		WITH_RIG(test_the_order_of_refusals_does_not_matter),
+		WITH_RIG(test_a_first_run_cut_short_by_a_crash_knows_its_store),
+		WITH_RIG(test_a_new_store_is_remembered_before_mail_goes_into_it),
+		WITH_RIG(test_a_store_from_elsewhere_stays_so_until_a_run_ends_well),
+		WITH_RIG(test_a_dry_run_opens_nothing_for_writing_and_takes_no_lock),
+		WITH_RIG(test_rebind_of_the_same_account_drops_nothing),
+		WITH_RIG(test_a_list_says_of_each_mailbox_once_what_any_line_says),
 		WITH_RIG(test_a_hundred_thousand_refusals_are_no_trouble),
 		WITH_RIG(test_random_histories_end_equal),
 	};
