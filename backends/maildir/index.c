@@ -24,13 +24,16 @@ static const char *const statements[ST_COUNT] = {
 			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0)",
 	[ST_MESSAGE_BY_UID] =
 		"SELECT " MESSAGE_COLUMNS " FROM messages WHERE mailbox = ? AND uid = ?",
+	/* Left alone, SQLite walks the whole mailbox by its primary key: it takes the index for no better. */
 	[ST_MESSAGE_BY_SOURCE] = "SELECT " MESSAGE_COLUMNS
-				 " FROM messages WHERE mailbox = ? AND source_uid = ?",
+				 " FROM messages INDEXED BY messages_source"
+				 " WHERE mailbox = ? AND source_uid = ?",
 	[ST_MESSAGES_FROM] = "SELECT " MESSAGE_COLUMNS
 			     " FROM messages WHERE mailbox = ? AND uid >= ? ORDER BY uid",
 	[ST_MESSAGE_KEPT_BY_CONTENT] =
 		"SELECT " MESSAGE_COLUMNS
-		" FROM messages WHERE mailbox = ? AND state = 1 AND sha256 = ? AND size = ?"
+		" FROM messages INDEXED BY messages_kept"
+		" WHERE mailbox = ? AND state = 1 AND sha256 = ? AND size = ?"
 		" ORDER BY uid LIMIT 1",
 	[ST_MESSAGE_SET_FLAGS] = "UPDATE messages SET letters = ?, flags = ?, keywords = ?"
 				 " WHERE mailbox = ? AND uid = ?",
