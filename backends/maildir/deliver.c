@@ -445,6 +445,7 @@ static int copy_one(struct box *box, const struct row *row, void *ctx, struct er
 	struct row copy = *row;
 	char name[NAME_MAX + 1], letters[ALL_LETTERS_MAX];
 	struct bytes fields = content_fields(row->base);
+	struct buf keywords = BUF_INIT(SIZE_MAX / 4);
 	struct flags flags;
 	struct place at;
 	size_t n;
@@ -453,7 +454,6 @@ static int copy_one(struct box *box, const struct row *row, void *ctx, struct er
 	if (row->state != ROW_LIVE)
 		return 0;
 	found = box_find_file(box, row->uid, row->base, row->letters, &at, err);
-	/* Not renamed yet: in tmp, but not named as left behind by a crash. */
 	if (found <= 0)
 		return found;
 	base_make(maildir_of(box), name, sizeof(name));
@@ -468,8 +468,6 @@ static int copy_one(struct box *box, const struct row *row, void *ctx, struct er
 		keywords_follow_letters(box, row->letters,
 					file_name_split(bytes_of(at.name)).letters, &flags);
 	keywords_to_letters(to, &flags, (struct bytes){ 0 }, letters);
-	struct buf keywords = BUF_INIT(SIZE_MAX / 4);
-
 	flags_keywords_text(&flags, &keywords);
 	copy.source_uid = 0;
 	copy.base = bytes_of(name);
