@@ -19,6 +19,7 @@
  * between is seen again next time.
  */
 #define LOOKS_MAX 4
+#define LOSSES_MAX 3
 
 struct listed {
 	uint32_t uid;
@@ -38,6 +39,7 @@ struct comparison {
 	bool examined; /* `now` is filled in */
 	bool from_scratch_once;
 	unsigned looks;
+	unsigned losses; /* of the line, while this was the next to be answered */
 	uint32_t asked_below; /* UIDs below this one were asked for; 0: none yet */
 	uint32_t ask_below;   /* what this look asks up to */
 	uint64_t modseq;      /* of the first EXAMINE */
@@ -163,9 +165,16 @@ static void on_flags(void *ctx, const struct imap_fetch *f)
 }
 
 /* What came before the line was lost is asked for again: twice the same does no harm. */
-static void line_lost(struct comparison *k)
+static void line_lost(struct comparison *k, const struct imap_result *r)
 {
-	wait_again(k);
+	bool was_head = !k->conn->lost_head;
+
+	k->conn->lost_head = true;
+	/* A mailbox that breaks every line must not stand in the way of the others. */
+	if (was_head && ++k->losses == LOSSES_MAX)
+		fail(k, r->err);
+	else
+		wait_again(k);
 }
 
 static void on_flags_done(void *ctx, const struct imap_result *r)
@@ -177,7 +186,7 @@ static void on_flags_done(void *ctx, const struct imap_result *r)
 	if (k->stage == STAGE_DONE) /* EXAMINE was refused */
 		return;
 	if (r->outcome == IMAP_DONE_LOST) {
-		line_lost(k);
+		line_lost(k, r);
 		return;
 	}
 	if (r->outcome != IMAP_DONE_OK) {
@@ -216,7 +225,7 @@ static void on_examined(void *ctx, const struct imap_result *r)
 		return;
 	if (r->outcome == IMAP_DONE_LOST) {
 		if (k->only_examine)
-			line_lost(k);
+			line_lost(k, r);
 		return;
 	}
 	if (r->outcome != IMAP_DONE_OK) {

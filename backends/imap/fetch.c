@@ -604,6 +604,8 @@ static size_t fetch_wants(void *ctx)
 	uint64_t by_count = f->expected / MESSAGES_PER_CONNECTION;
 	uint64_t by_bytes = f->expected * mean_size(f) / BYTES_PER_CONNECTION;
 
+	if (!f->rests) /* all that can be shared is under way */
+		return 1;
 	return 1 + (size_t)(by_count > by_bytes ? by_count : by_bytes);
 }
 

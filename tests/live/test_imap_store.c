@@ -245,6 +245,75 @@ static void test_bodies_come_in_few_commands_two_in_flight(void **state)
 	oracle_close(o);
 }
 
+/* Several mailboxes, one of them large, over as many connections as the server grants. */
+static void fetch_many(int port, unsigned granted)
+{
+	static const char *const names[] = { "INBOX", "A", "B", "C", "D", "E", "F", "G" };
+	enum { N = sizeof(names) / sizeof(names[0]) };
+	struct oracle *o = oracle_open(port, "many");
+	struct relay_opts opts = { .port = port };
+	struct relay *r = relay_start(&opts);
+	struct store_probe p;
+	struct probe_sink s;
+	struct want w[N];
+	struct uidset set[N];
+	struct buf text = BUF_INIT(64 << 20);
+	size_t messages = 0;
+
+	for (int i = 0; i < N; i++) {
+		if (i)
+			oracle_create(o, names[i]);
+		corpus_fill(o, names[i], (uint32_t)i * 100, i ? 20 : 5000, 300, 900);
+	}
+	probe_init(&p, relay_port(r), "many");
+	probe_open(&p);
+	probe_list(&p, NULL);
+	probe_sink_init(&s);
+	for (int i = 0; i < N; i++)
+		want_all(&w[i], &set[i], &p, names[i]);
+	fetch_all(&p, w, N, &s);
+	probe_close(&p);
+	for (int i = 0; i < N; i++) {
+		struct oracle_dump d;
+
+		oracle_dump(o, names[i], &d);
+		messages += d.n;
+		if (i)
+			assert_equals_dump(&s, &w[i], &d);
+		oracle_dump_release(&d);
+		uidset_release(&set[i]);
+	}
+	assert_int_equal(s.n, messages);
+	assert_int_equal(s.n_outcomes, messages);
+	relay_commands(r, &text);
+	assert_in_range(count_lines(buf_str(&text), "BODY.PEEK[]"), N, N + 1);
+	if (granted == 1)
+		assert_int_equal(count_lines(buf_str(&text), "EXAMINE"), N);
+	else
+		assert_true(relay_stats(r).connections > 1);
+	relay_stop(r);
+	buf_release(&text);
+	probe_sink_release(&s);
+	oracle_close(o);
+}
+
+static void test_work_is_spread_over_connections(void **state)
+{
+	(void)state;
+	fetch_many(server->port, 4);
+}
+
+static void test_a_server_that_grants_one_connection_is_content_with_one(void **state)
+{
+	/* The other one is the oracle's. */
+	const struct dovecot_opts one = { .max_user_connections = 2 };
+	struct dovecot *dv = dovecot_start(&one);
+
+	(void)state;
+	fetch_many(dv->port, 1);
+	dovecot_stop(dv);
+}
+
 static struct changes compare_with(struct store_probe *p, const char *name)
 {
 	struct changes c;
@@ -389,6 +458,8 @@ int main(void)
 		cmocka_unit_test(test_every_message_comes_as_the_server_has_it),
 		cmocka_unit_test(test_a_pass_with_nothing_new_is_one_list_after_login),
 		cmocka_unit_test(test_bodies_come_in_few_commands_two_in_flight),
+		cmocka_unit_test(test_work_is_spread_over_connections),
+		cmocka_unit_test(test_a_server_that_grants_one_connection_is_content_with_one),
 		cmocka_unit_test(test_a_comparison_tells_every_message_and_its_flags),
 		cmocka_unit_test(test_a_name_that_does_not_exist_is_told_from_one_that_does),
 		cmocka_unit_test(test_a_torn_line_costs_nothing_but_time),

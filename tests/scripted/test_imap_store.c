@@ -231,6 +231,30 @@ static void test_a_mailbox_that_breaks_the_line_does_not_cost_the_others(void **
 	uidset_release(&set);
 }
 
+static void test_a_mailbox_that_breaks_the_line_is_skipped_by_comparisons(void **state)
+{
+	struct setting *t = *state;
+	struct fake_mailbox *bad = fake_mailbox(t->fake, bytes_of("Bad"));
+	struct changes c[2];
+	struct changes_request req[2] = { { .out = &c[0] }, { .out = &c[1] } };
+	struct err err;
+
+	fake_trick(t->fake, bad, FAKE_BYE, 0, 0, -1);
+	connect_to(t);
+	changes_init(&c[0]);
+	changes_init(&c[1]);
+	req[0].mailbox = probe_mailbox(&t->probe, "Bad");
+	req[1].mailbox = probe_mailbox(&t->probe, "INBOX");
+	if (store_changes(t->probe.store, req, 2, &err) < 0)
+		fail_msg("changes: %s", err.text);
+	assert_int_not_equal(c[0].err.kind, ERR_NONE);
+	assert_int_equal(c[1].err.kind, ERR_NONE);
+	assert_int_equal(c[1].n, 10);
+	assert_true(c[1].complete);
+	changes_release(&c[0]);
+	changes_release(&c[1]);
+}
+
 static void test_a_wrong_count_is_settled_by_a_search(void **state)
 {
 	struct setting *t = *state;
@@ -720,6 +744,7 @@ int main(void)
 		WITH_FAKE(test_a_body_cut_once_is_had_whole_on_a_new_line),
 		WITH_FAKE(test_a_message_that_always_breaks_the_line_is_refused_in_the_end),
 		WITH_FAKE(test_a_mailbox_that_breaks_the_line_does_not_cost_the_others),
+		WITH_FAKE(test_a_mailbox_that_breaks_the_line_is_skipped_by_comparisons),
 		WITH_FAKE(test_a_wrong_count_is_settled_by_a_search),
 		WITH_FAKE(test_a_right_count_needs_no_search),
 		WITH_FAKE(test_a_comparison_that_does_not_count_up_is_tried_again_and_then_doubted),
