@@ -69,7 +69,10 @@ static void leave_alone(struct job *job, const struct mailbox_info *to, const ch
 	job->report->incomplete = true;
 }
 
-/* A mailbox of the base that the source's list leaves out: ask for it by name, and leave it alone. */
+/*
+ * A mailbox of the base that the source's list leaves out: ask for it by name, and leave it
+ * alone.
+ */
 static int look_at_missing(struct job *job, const struct mailbox_info *to, struct err *err)
 {
 	bool exists = false;

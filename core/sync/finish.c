@@ -64,7 +64,10 @@ static void add_quarantined(struct base *out, const struct quarantined *q, const
 	new->attempts = attempts;
 }
 
-/* What is in quarantine after this run: earlier ones not stored since, and this run's. Both ascending. */
+/*
+ * What is in quarantine after this run: earlier ones not stored since, and this run's. Both
+ * ascending.
+ */
 static void merge_quarantine(struct lane *lane, struct base *out)
 {
 	const struct quarantined *old = lane->base.quarantine, *new = lane->failed;
@@ -79,7 +82,10 @@ static void merge_quarantine(struct lane *lane, struct base *out)
 		bool again = take_old && k < n_new && old[i].uid == new[k].uid;
 		uint32_t uid = take_old ? old[i].uid : new[k].uid;
 
-		/* One that could not be had from the source may have come all the same, the second time. */
+		/*
+		 * One that could not be had from the source may have come all the same, the
+		 * second time.
+		 */
 		if (uidset_has(&lane->stored, uid) || (take_old && !source_has(lane, uid)))
 			;
 		else if (take_old)
@@ -106,7 +112,10 @@ static void report_quarantine(struct lane *lane, const struct base *now)
 	}
 }
 
-/* What both sides agree on now. `waiting`: deletions were put off, so the base still knows those. */
+/*
+ * What both sides agree on now. `waiting`: deletions were put off, so the base still knows
+ * those.
+ */
 static int set_base(struct lane *lane, bool waiting, struct err *err)
 {
 	const struct token *seen = lane->source_unchanged ? &lane->base.token

@@ -23,7 +23,10 @@ void guard_judge(struct guard_mailbox *v, size_t n, const struct guard_limits *l
 		v[i].held = exceeds(v[i].lost, v[i].before, limits);
 		out->tripped |= v[i].held;
 	}
-	/* Moving everything into an exempt or new mailbox loses nothing, so it may empty the rest. */
+	/*
+	 * Moving everything into an exempt or new mailbox loses nothing, so it may empty the
+	 * rest.
+	 */
 	if ((any_full && all_end_empty && out->lost > 0) || source_lists_none ||
 	    exceeds(out->lost, out->before, limits))
 		out->tripped = out->whole_job = true;

@@ -143,7 +143,10 @@ static int check_identity(struct job *job, struct err *err)
 		ret = -1;
 		break;
 	}
-	/* --rebind says the account may be another; where it is the same, there is nothing to drop. */
+	/*
+	 * --rebind says the account may be another; where it is the same, there is nothing to
+	 * drop.
+	 */
 	if (ret == 0 && set->rebind && id.account &&
 	    strcmp(id.account, job->source_config.account) != 0)
 		job->target_config.rebind = true;
@@ -349,7 +352,10 @@ out:
 		if (write_record(&job, started, failed, failed ? &second : err) < 0)
 			ret = -1;
 	}
-	/* What concerns one message or mailbox only and yet ended the job is for a person to see. */
+	/*
+	 * What concerns one message or mailbox only and yet ended the job is for a person to
+	 * see.
+	 */
 	if (ret < 0 && err->kind <= ERR_MAILBOX)
 		err->kind = ERR_FATAL;
 	release_lanes(&job);

@@ -31,8 +31,8 @@ struct job_settings {
 	const char *name; /* section name */
 	const struct store_ops *source, *target;
 	/*
-	 * source_config.account is the account's fingerprint, "user@host". job_run() sets the run of
-	 * both, and the target's account, create, adopt and rebind.
+	 * source_config.account is the account's fingerprint, "user@host". job_run() sets the
+	 * run of both, and the target's account, create, adopt and rebind.
 	 */
 	struct store_config source_config, target_config;
 	const char *state_dir;         /* $XDG_STATE_HOME/mailcask; made when missing */

@@ -68,13 +68,16 @@ bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 
 /* compare.c: choose the lanes, compare both sides, plan. */
 int job_compare(struct job *job, struct err *err);
-/* transfer.c: store everything new, durably. -1: the job cannot go on; what the report counts is durable. */
+/*
+ * transfer.c: store everything new, durably. -1: the job cannot go on; what the report counts
+ * is durable.
+ */
 int job_transfer(struct job *job, struct err *err);
 /* transfer.c: commit, and count what is durable now. */
 int job_commit(struct job *job, struct err *err);
 /*
- * remove.c: what is gone at the source, if the guard lets it. Only after all additions are durable. *waiting:
- * none of it was removed, the base has to go on knowing it.
+ * remove.c: what is gone at the source, if the guard lets it. Only after all additions are
+ * durable. *waiting: none of it was removed, the base has to go on knowing it.
  */
 int job_remove_gone(struct job *job, bool *waiting, struct err *err);
 /* remove.c: what job_remove_gone() would do, for a dry run. */

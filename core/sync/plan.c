@@ -117,8 +117,9 @@ static struct pair *pairs_get(struct pairs *t, uint32_t a, uint32_t b, bool *fre
 }
 
 /*
- * Gathers the flag changes. What a pair of flag combinations asks for is worked out once: there are few pairs,
- * while there may be a million messages. A server can make them many, so nothing here is searched.
+ * Gathers the flag changes. What a pair of flag combinations asks for is worked out once: there
+ * are few pairs, while there may be a million messages. A server can make them many, so nothing
+ * here is searched.
  */
 struct flag_planner {
 	struct plan *plan;

@@ -13,8 +13,8 @@
  */
 struct plan_input {
 	/*
-	 * What the source holds now. NULL: proven unchanged since base->token, so that the base says
-	 * it all: base->known is the set, the target's base flags are the flags.
+	 * What the source holds now. NULL: proven unchanged since base->token, so that the base
+	 * says it all: base->known is the set, the target's base flags are the flags.
 	 */
 	const struct changes *source;
 	const struct base *base;
@@ -22,8 +22,8 @@ struct plan_input {
 };
 
 /*
- * One STORE: the same flags for many messages. With nothing to add or remove it makes the flags that
- * both sides have the base's.
+ * One STORE: the same flags for many messages. With nothing to add or remove it makes the flags
+ * that both sides have the base's.
  */
 struct flag_change {
 	struct flag_delta delta;

@@ -17,8 +17,9 @@
 #define RECORD_MAX ((size_t)4 << 20)
 #define RUNS_KEPT 50
 /*
- * A UIDVALIDITY from here on is the time its mailbox was made, as most servers have it. Others count
- * from 1, Gmail among them: then the same mailboxes have the same numbers in every account.
+ * A UIDVALIDITY from here on is the time its mailbox was made, as most servers have it. Others
+ * count from 1, Gmail among them: then the same mailboxes have the same numbers in every
+ * account.
  */
 #define TELLING 100000000
 

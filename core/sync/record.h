@@ -65,9 +65,9 @@ struct identity_question {
 enum identity_verdict identity_judge(const struct identity_question *q, struct err *err);
 
 /*
- * Same account: the same user and host, or most mailboxes the two lists have in common keep their
- * UIDVALIDITY (the server was renamed, a tunnel or another name is used). Small numbers do not count:
- * servers that number from 1 give every account the same.
+ * Same account: the same user and host, or most mailboxes the two lists have in common keep
+ * their UIDVALIDITY (the server was renamed, a tunnel or another name is used). Small numbers
+ * do not count: servers that number from 1 give every account the same.
  */
 bool identity_same_account(const char *fingerprint_now, const char *fingerprint_then,
 			   const struct mailbox_list *source, const struct mailbox_list *target);

@@ -37,7 +37,10 @@ static uint64_t count_held(const struct job *job)
 	return n;
 }
 
-/* Held messages go only with what the user allows, and never where nothing is to be removed at all. */
+/*
+ * Held messages go only with what the user allows, and never where nothing is to be removed at
+ * all.
+ */
 static bool may_remove_held(const struct job *job)
 {
 	return job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR;
@@ -50,8 +53,8 @@ static uint64_t count_removals(const struct job *job)
 }
 
 /*
- * Why no message may be removed in this run, or NULL. A message that left one mailbox may be the one that
- * could not be stored in another: until that is settled, its copy here stays.
+ * Why no message may be removed in this run, or NULL. A message that left one mailbox may be
+ * the one that could not be stored in another: until that is settled, its copy here stays.
  */
 static const char *reason_to_wait(const struct job *job)
 {
@@ -86,8 +89,9 @@ static bool removes_something(const struct lane *lane)
 }
 
 /*
- * What the guard has to know of every mailbox of the target, in work or not; same order as job.to. One that
- * this job does not look after, or that is gone at the source, must not make a loss look small.
+ * What the guard has to know of every mailbox of the target, in work or not; same order as
+ * job.to. One that this job does not look after, or that is gone at the source, must not make a
+ * loss look small.
  */
 static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 {
@@ -121,8 +125,9 @@ static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 }
 
 /*
- * Whether mail came in anywhere since this run looked. A message that seems gone may have been moved behind
- * our back: its old place was looked at after it left, its new place before it came.
+ * Whether mail came in anywhere since this run looked. A message that seems gone may have been
+ * moved behind our back: its old place was looked at after it left, its new place before it
+ * came.
  */
 static int mail_arrived(struct job *job, bool *out, struct err *err)
 {
@@ -199,8 +204,8 @@ static int remove_all(struct job *job, const struct guard_mailbox *v, bool allow
 }
 
 /*
- * Let the guard decide, and the user's --allow-deletes. v: as from weigh(); after it, v[i].held says what is
- * held back in the end.
+ * Let the guard decide, and the user's --allow-deletes. v: as from weigh(); after it, v[i].held
+ * says what is held back in the end.
  */
 static bool decide(struct job *job, struct guard_mailbox *v)
 {

@@ -115,8 +115,9 @@ struct mailbox_list {
 
 void mailbox_list_release(struct mailbox_list *list);
 /*
- * Add an empty entry and return it; mailbox_list_sort() when all are there. It also makes one of
- * entries with the same name: some servers list a mailbox twice, and backing it up twice doubles it.
+ * Add an empty entry and return it; mailbox_list_sort() when all are there. It also makes one
+ * of entries with the same name: some servers list a mailbox twice, and backing it up twice
+ * doubles it.
  */
 struct mailbox_info *mailbox_list_add(struct mailbox_list *list);
 void mailbox_list_sort(struct mailbox_list *list);
@@ -202,12 +203,16 @@ enum outcome {
 /*
  * Where messages go. fetch() pushes into one; append() hands one out. Several messages may be
  * open at once, told apart by *handle. Every begin() that returned 0 is followed by exactly one
- * end(). A failure of kind ERR_MESSAGE concerns this message only (the fetch goes on and reports it
- * OUTCOME_REFUSED; after a failed write() still comes end() with complete false); any other ends the fetch.
+ * end(). A failure of kind ERR_MESSAGE concerns this message only (the fetch goes on and
+ * reports it OUTCOME_REFUSED; after a failed write() still comes end() with complete false);
+ * any other ends the fetch.
  */
 struct message_sink {
 	void *ctx;
-	/* `tag` is the want's. Attributes may be missing here (flags, date NULL); end() has them all. */
+	/*
+	 * `tag` is the want's. Attributes may be missing here (flags, date NULL); end() has
+	 * them all.
+	 */
 	int (*begin)(void *ctx, void *tag, const struct message *msg, void **handle,
 		     struct err *err);
 	int (*write)(void *ctx, void *handle, struct bytes piece, struct err *err);
@@ -217,10 +222,10 @@ struct message_sink {
 };
 
 /*
- * Tells the fate of a message. fetch: exactly once for each message asked for that exists, and for
- * each that is missing from an exact set; DONE means the sink's end() took it. append: once per
- * message, in end() or later, at latest in commit(). `uid` is the source's UID, `new_uid` the UID in the
- * store that took it (append only). `why` is NULL where nothing went wrong.
+ * Tells the fate of a message. fetch: exactly once for each message asked for that exists, and
+ * for each that is missing from an exact set; DONE means the sink's end() took it. append: once
+ * per message, in end() or later, at latest in commit(). `uid` is the source's UID, `new_uid`
+ * the UID in the store that took it (append only). `why` is NULL where nothing went wrong.
  */
 typedef void outcome_fn(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
 			const struct err *why);
@@ -261,15 +266,19 @@ struct store_ops {
 	int (*identify)(const struct store_config *cfg, struct store_identity *out,
 			struct err *err);
 	/*
-	 * STORE_WRITE locks the store (ERR_LOCKED names the holder), settles what a crash left and, with
-	 * cfg->create, makes it. *cfg and what it points to outlive the store. *out is the caller's.
+	 * STORE_WRITE locks the store (ERR_LOCKED names the holder), settles what a crash left
+	 * and, with cfg->create, makes it. *cfg and what it points to outlive the store. *out
+	 * is the caller's.
 	 */
 	int (*open)(struct store **out, const struct store_config *cfg, enum store_mode mode,
 		    struct err *err);
 	/* Also closes its mailboxes. What was not committed may be lost. */
 	void (*close)(struct store *st);
 
-	/* Every mailbox with its token, in as few round trips as it takes. `hint` from last time, or NULL. */
+	/*
+	 * Every mailbox with its token, in as few round trips as it takes. `hint` from last
+	 * time, or NULL.
+	 */
 	int (*list)(struct store *st, const char *hint, struct mailbox_list *out, struct err *err);
 	/* Ask for one mailbox by name. */
 	int (*exists)(struct store *st, const struct mailbox_name *name, bool *out,
@@ -285,9 +294,9 @@ struct store_ops {
 	 */
 	int (*changes)(struct store *st, struct changes_request *req, size_t n, struct err *err);
 	/*
-	 * Messages of several mailboxes into the sink. Trouble with one mailbox is left in its want;
-	 * that also is a UIDVALIDITY other than that of the last changes() or, without one,
-	 * of open_mailbox()'s info: the UIDs asked for would be those of other messages.
+	 * Messages of several mailboxes into the sink. Trouble with one mailbox is left in its
+	 * want; that also is a UIDVALIDITY other than that of the last changes() or, without
+	 * one, of open_mailbox()'s info: the UIDs asked for would be those of other messages.
 	 */
 	int (*fetch)(struct store *st, struct want *want, size_t n,
 		     const struct message_sink *sink, outcome_fn *report, void *ctx,
@@ -296,8 +305,9 @@ struct store_ops {
 	/* The rest is for stores that can be written; NULL where this one cannot. */
 
 	/*
-	 * Fill *sink, which takes messages for `mb` until the store is closed. A base holder binds
-	 * each to its source UID (msg->uid; 0: to none). For good only after commit(). `tag` goes to report.
+	 * Fill *sink, which takes messages for `mb` until the store is closed. A base holder
+	 * binds each to its source UID (msg->uid; 0: to none). For good only after commit().
+	 * `tag` goes to report.
 	 */
 	int (*append)(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		      struct message_sink *sink, struct err *err);
@@ -307,16 +317,25 @@ struct store_ops {
 	/* `to` is of the same store. Flags, date and content go along; source UIDs do not. */
 	int (*copy)(struct mailbox *mb, const struct uidset *set, struct mailbox *to,
 		    struct err *err);
-	/* Remove exactly these, live or kept, at commit(). UIDs that are gone already are no error. */
+	/*
+	 * Remove exactly these, live or kept, at commit(). UIDs that are gone already are no
+	 * error.
+	 */
 	int (*expunge)(struct mailbox *mb, const struct uidset *set, struct err *err);
 	/*
 	 * Turn live messages into kept ones, at commit(): the content stays, without source UID,
 	 * not in known; a later append of equal content takes it over. `held`: by the guard.
 	 */
 	int (*keep)(struct mailbox *mb, const struct uidset *set, bool held, struct err *err);
-	/* Fill in removal.lost, looking at all of them together: a message moved elsewhere is not lost. */
+	/*
+	 * Fill in removal.lost, looking at all of them together: a message moved elsewhere is
+	 * not lost.
+	 */
 	int (*count_lost)(struct store *st, struct removal *r, size_t n, struct err *err);
-	/* Replace the base at the next commit(), but not `held`: keep() and expunge() maintain that. */
+	/*
+	 * Replace the base at the next commit(), but not `held`: keep() and expunge() maintain
+	 * that.
+	 */
 	int (*set_base)(struct mailbox *mb, const struct base *b, struct err *err);
 	/* After a changed UIDVALIDITY: source UID from[i] becomes to[i]; all others are unbound. */
 	int (*renumber)(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,

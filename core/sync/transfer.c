@@ -5,9 +5,9 @@
 #include "core/sync/job_internal.h"
 
 /*
- * Additions. The source pushes messages into job_sink, which hands each to its mailbox at the target. A
- * batch is committed when it is large or old enough, so that an interrupted run resumes where it
- * was and a power cut loses at most one batch of work.
+ * Additions. The source pushes messages into job_sink, which hands each to its mailbox at the
+ * target. A batch is committed when it is large or old enough, so that an interrupted run
+ * resumes where it was and a power cut loses at most one batch of work.
  */
 #define BATCH_BYTES ((uint64_t)32 << 20)
 #define BATCH_MESSAGES 4096
@@ -37,8 +37,8 @@ int job_commit(struct job *job, struct err *err)
 }
 
 /*
- * The target failed: with one message, with one mailbox (then that is skipped, and each message still to come
- * for it is turned away), or as a whole.
+ * The target failed: with one message, with one mailbox (then that is skipped, and each message
+ * still to come for it is turned away), or as a whole.
  */
 static int target_trouble(struct lane *lane, struct err *err)
 {
@@ -161,7 +161,7 @@ static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uin
 	switch (what) {
 	case OUTCOME_ADOPTED:
 		lane->adopted++;
-		uidset_remove(&lane->base.held, new_uid); /* live again: no longer up to be removed */
+		uidset_remove(&lane->base.held, new_uid); /* live again: not to be removed */
 		uidset_add(&lane->stored, uid);
 		break;
 	case OUTCOME_DONE:
@@ -197,9 +197,9 @@ static void on_fetched(void *ctx, void *tag, uint32_t uid, enum outcome what, ui
 }
 
 /*
- * Before anything is done, say in the base which UIDVALIDITY the UIDs belong to, and that both sides do not agree:
- * a run that ends early leaves something that the next one compares in full, also where the source did
- * not change and only files here are being mended.
+ * Before anything is done, say in the base which UIDVALIDITY the UIDs belong to, and that both
+ * sides do not agree: a run that ends early leaves something that the next one compares in
+ * full, also where the source did not change and only files here are being mended.
  */
 static int open_base(struct lane *lane, struct err *err)
 {
@@ -296,7 +296,10 @@ static void judge_unknown(struct lane *lane, const struct changes *again)
 				    "the server lists it, but does not deliver it");
 }
 
-/* Messages listed and then not there: removed meanwhile, or left out? Ask again about those mailboxes. */
+/*
+ * Messages listed and then not there: removed meanwhile, or left out? Ask again about those
+ * mailboxes.
+ */
 static int look_again(struct job *job, struct err *err)
 {
 	struct changes_request *req = xcalloc(job->n, sizeof(*req));
@@ -340,7 +343,10 @@ int job_transfer(struct job *job, struct err *err)
 		goto out;
 	ret = store_fetch(job->source, want, n, &sink, on_fetched, job, err);
 	settle_wants(want, n);
-	/* What has come is kept, however it ended: else a server that fails at the same place stops all. */
+	/*
+	 * What has come is kept, however it ended: else a server that fails at the same place
+	 * stops all.
+	 */
 	if (!job->target_failed && job_commit(job, ret < 0 ? &second : err) < 0)
 		ret = -1;
 	if (ret == 0)

@@ -23,7 +23,10 @@ int job_rig_setup(void **state);
 int job_rig_teardown(void **state);
 /* Run the job: what job_run() returns. The source's counters begin at 0. */
 int job_rig_go(struct job_rig *rig);
-/* Deliver "MAILBOX message N" to the source, `from` <= N <= `to`: odd ones \Seen, even ones $Todo. */
+/*
+ * Deliver "MAILBOX message N" to the source, `from` <= N <= `to`: odd ones \Seen, even ones
+ * $Todo.
+ */
 void job_rig_fill(struct job_rig *rig, const char *mailbox, int from, int to);
 
 #endif

@@ -7,9 +7,10 @@
 #include "core/sync/store.h"
 
 /*
- * A store in memory, so that the engine is tested without servers and files. It outlives being opened and
- * closed: cfg->settings points to a struct memory_world. It serves as a source that misbehaves on demand and
- * as a target that holds a base. What is not committed is gone after close(), as after a crash.
+ * A store in memory, so that the engine is tested without servers and files. It outlives being
+ * opened and closed: cfg->settings points to a struct memory_world. It serves as a source that
+ * misbehaves on demand and as a target that holds a base. What is not committed is gone after
+ * close(), as after a crash.
  */
 struct memory_message {
 	uint32_t uid, source_uid;
@@ -88,7 +89,10 @@ void memory_lose(struct memory_world *w, const char *mailbox, uint32_t uid);
 /* How many messages are live, and how many kept. */
 size_t memory_live(struct memory_world *w, const char *mailbox);
 size_t memory_kept(struct memory_world *w, const char *mailbox);
-/* Whether both hold the same live messages with the same flags, as multisets, mailbox by mailbox. */
+/*
+ * Whether both hold the same live messages with the same flags, as multisets, mailbox by
+ * mailbox.
+ */
 bool memory_equal(struct memory_world *a, struct memory_world *b);
 
 #endif
