@@ -120,13 +120,21 @@ static struct token token_of(const struct comparison *k)
 	};
 }
 
+/* Also for fetch(), which must not take UIDs of one UIDVALIDITY for those of another. */
+static void tell_token(struct comparison *k)
+{
+	k->req->out->token = token_of(k);
+	if (k->req->out->token.known)
+		k->mb->token = k->req->out->token;
+}
+
 static void deliver(struct comparison *k, bool complete)
 {
 	struct changes *out = k->req->out;
 
 	for (size_t i = 0; i < k->n; i++)
 		changes_add(out, k->v[i].uid)->flags = k->v[i].flags;
-	out->token = token_of(k);
+	tell_token(k);
 	out->complete = complete;
 	finish(k);
 }
@@ -210,7 +218,7 @@ static void take_bound(struct comparison *k)
 
 	if (below > 1 && !(k->now.exists_known && k->now.exists == 0))
 		uidset_add_range(&out->fresh, 1, below - 1);
-	out->token = token_of(k);
+	tell_token(k);
 	out->complete = true;
 	finish(k);
 }
@@ -322,7 +330,7 @@ static bool answered_by_list(struct comparison *k)
 {
 	const struct token *told = &k->mb->token;
 
-	if (!k->req->everything_new || !told->known)
+	if (!k->req->everything_new || !told->known || !told->uidnext)
 		return false;
 	if (told->uidnext > 1)
 		uidset_add_range(&k->req->out->fresh, 1, told->uidnext - 1);

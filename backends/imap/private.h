@@ -25,7 +25,7 @@
 
 struct imap_mailbox_handle {
 	struct mailbox mailbox; /* first */
-	struct token token;     /* of list() */
+	struct token token;     /* of list(), or of changes() since */
 	struct buf wire;
 	struct imap_mailbox_handle *next;
 };
