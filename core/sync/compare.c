@@ -90,6 +90,43 @@ static int look_at_missing(struct job *job, const struct mailbox_info *to, struc
 	return 0;
 }
 
+static bool selects(const char *pattern, const struct mailbox_info *info)
+{
+	return scope_contains(&pattern, 1, &info->name, info->attributes);
+}
+
+/* Whether a pattern means a mailbox there is, at the source or from an earlier run. */
+static bool selects_any(const struct job *job, const char *pattern)
+{
+	for (size_t i = 0; i < job->from.n; i++)
+		if (selects(pattern, &job->from.v[i]))
+			return true;
+	for (size_t i = 0; i < job->to.n; i++)
+		if (job->to.v[i].token.known && selects(pattern, &job->to.v[i]))
+			return true;
+	return false;
+}
+
+/*
+ * A name with a slip in it must not pass for a mailbox with nothing to do: named for this run it is an
+ * error, named in the configuration it is told.
+ */
+static int check_selected(struct job *job, struct err *err)
+{
+	const struct job_settings *set = job->set;
+
+	for (size_t i = 0; i < set->n_only; i++)
+		if (set->only[i][0] != '!' && !selects_any(job, set->only[i]))
+			return err_set(err, ERR_MISSING,
+				       "--mailbox=%s: no mailbox of the account is called that",
+				       set->only[i]);
+	for (size_t i = 0; i < set->n_mailboxes && set->n_only == 0; i++)
+		if (set->mailboxes[i][0] != '!' && !selects_any(job, set->mailboxes[i]))
+			job_note(job, "'%s' under 'mailboxes' selects no mailbox of the account",
+				 set->mailboxes[i]);
+	return 0;
+}
+
 static int choose_lanes(struct job *job, struct err *err)
 {
 	job->lanes = xcalloc(job->from.n, sizeof(*job->lanes));
@@ -284,7 +321,7 @@ static void plan_lane(struct lane *lane)
 
 int job_compare(struct job *job, struct err *err)
 {
-	if (choose_lanes(job, err) < 0)
+	if (check_selected(job, err) < 0 || choose_lanes(job, err) < 0)
 		return -1;
 	if (scope_changed(job))
 		name_left_out(job);
