@@ -108,8 +108,8 @@ static bool selects_any(const struct job *job, const char *pattern)
 }
 
 /*
- * A name with a slip in it must not pass for a mailbox with nothing to do: named for this run it is an
- * error, named in the configuration it is told.
+ * A name with a slip in it must not pass for a mailbox with nothing to do: named for this run it is
+ * an error, named in the configuration it is told.
  */
 static int check_selected(struct job *job, struct err *err)
 {

@@ -88,8 +88,8 @@ void job_report_release(struct job_report *r);
 
 /*
  * Run it. On -1 the report still says what was done, and all that it counts as stored is durable.
- * Kinds: ERR_AUTH, ERR_RETRY, ERR_LOCKED, ERR_MISSING (`only` names no mailbox), ERR_HELD (not the expected store: nothing was touched),
- * ERR_CONFIG, ERR_STOPPED, ERR_FATAL.
+ * Kinds: ERR_AUTH, ERR_RETRY, ERR_LOCKED, ERR_MISSING (`only` names no mailbox), ERR_HELD (not the
+ * expected store: nothing was touched), ERR_CONFIG, ERR_STOPPED, ERR_FATAL.
  */
 int job_run(const struct job_settings *job, struct job_report *report, struct err *err);
 

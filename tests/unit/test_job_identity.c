@@ -164,6 +164,38 @@ static void test_a_mailbox_that_lost_its_special_use_is_named_and_stays(void **s
 	assert_int_equal(memory_live(&rig->target, "Gesendet"), 5);
 }
 
+static void test_a_mailbox_named_for_this_run_that_is_not_there_is_an_error(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const only[] = { "INBOX", "Snet*" }, *const wide[] = { "!Old", "S*" };
+
+	fill(rig, "INBOX", 1, 5);
+	fill(rig, "Sent", 1, 5);
+	rig->set.only = only;
+	rig->set.n_only = 2;
+	assert_int_equal(go(rig), -1);
+	assert_int_equal(rig->err.kind, ERR_MISSING);
+	assert_non_null(strstr(rig->err.text, "Snet*"));
+	rig->set.only = wide; /* what is excluded need not be there */
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "Sent"), 5);
+}
+
+static void test_a_pattern_of_the_configuration_that_selects_nothing_is_named(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const patterns[] = { "INBOX", "Snet", "!Old", "\\Sent" };
+
+	fill(rig, "INBOX", 1, 5);
+	rig->set.mailboxes = patterns;
+	rig->set.n_mailboxes = 4;
+	assert_int_equal(go(rig), 0);
+	assert_int_equal(rig->report.n_notes, 2);
+	assert_non_null(strstr(rig->report.notes[0], "'Snet'"));
+	assert_non_null(strstr(rig->report.notes[1], "'\\Sent'"));
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
 static void test_what_leaves_the_scope_stays_and_is_named_once(void **state)
 {
 	struct job_rig *rig = *state;
@@ -398,6 +430,8 @@ int main(void)
 		WITH_JOB_RIG(test_a_mailbox_recreated_before_anything_was_stored_is_just_backed_up),
 		WITH_JOB_RIG(test_a_list_that_tells_no_state_means_comparing_in_full),
 		WITH_JOB_RIG(test_a_mailbox_that_lost_its_special_use_is_named_and_stays),
+		WITH_JOB_RIG(test_a_mailbox_named_for_this_run_that_is_not_there_is_an_error),
+		WITH_JOB_RIG(test_a_pattern_of_the_configuration_that_selects_nothing_is_named),
 		WITH_JOB_RIG(test_what_leaves_the_scope_stays_and_is_named_once),
 		WITH_JOB_RIG(test_an_unknown_store_at_the_place_of_another_is_refused_after_opening_too),
 		WITH_JOB_RIG(test_opening_does_not_make_a_store_another_accounts),
