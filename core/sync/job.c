@@ -282,11 +282,14 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 	return record_save(job->set->state_dir, job->set->name, &job->record, &run, err);
 }
 
-static void add_totals(struct job_report *r)
+static void add_totals(struct job_report *r, bool adopting)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		const struct job_mailbox *m = &r->v[i];
+		struct job_mailbox *m = &r->v[i];
 
+		/* What was taken over is no longer foreign, as it was when the target was compared. */
+		if (adopting)
+			m->foreign -= m->adopted < m->foreign ? m->adopted : m->foreign;
 		r->new_messages += m->new_messages;
 		r->adopted += m->adopted;
 		r->flags_changed += m->flags_changed;
@@ -344,7 +347,7 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	opened = true;
 	ret = run_lanes(&job, err);
 out:
-	add_totals(report);
+	add_totals(report, job.target_config.adopt);
 	failed = ret < 0;
 	if (opened && !set->dry_run && !(failed && job.no_deletions)) {
 		struct err second = { 0 };

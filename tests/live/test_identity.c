@@ -230,6 +230,8 @@ static void test_adopt_pairs_by_content_one_to_one(void **state)
 	deliver_foreign(o, 5, "1500000000.1_5.host,U=5");
 	write_file(foreign, bytes_of("Subject: of nobody\n\nx\n"));
 	backup_expect(&job, &res, 0, "--adopt");
+	assert_non_null(strstr(buf_str(&res.out), "\"adopted\":4"));
+	assert_non_null(strstr(buf_str(&res.out), "\"foreign\":1,"));
 	/* Adopted or new, each message once; the file that is nobody's stays, and is not ours. */
 	archive_read(job.root, &a);
 	assert_int_equal(archive_find(&a, "INBOX")->n, 9);
