@@ -191,8 +191,7 @@ int record_lock(const char *state_dir, const char *job, int *fd, struct err *err
 		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
 		if (busy)
 			err_set(err, ERR_LOCKED,
-				"another run of this job is under way (process %s); try again "
-				"when it has ended",
+				"another run of this job is under way (process %s)",
 				pid[0] ? pid : "unknown");
 		else
 			err_sys(err, ERR_FATAL, "lock %s", path);
