@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -46,9 +47,13 @@ const struct config *app_config(struct app *app)
 	log_set(app->trace ? LOG_TRACE : app->verbose >= 2 ? LOG_DEBUG : LOG_INFO, on_log, app);
 	path = config_find(app->config_path);
 	app->config = config_load(path);
-	free(path);
 	for (size_t i = 0; i < app->config->n_problems; i++)
 		report_line(app, NULL, "%s", app->config->problems[i]);
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		report_line(app, NULL,
+			    "config.example.ini shows what goes into it; --config names another "
+			    "file");
+	free(path);
 	if (app->config->n_problems == 0)
 		return app->config;
 	return NULL;

@@ -86,7 +86,12 @@ static void unknown_key(struct reader *rd, const char *section, const char *near
 {
 	const char *home = key_home(rd->key);
 
-	if (home)
+	if (strcmp(rd->key, "include") == 0)
+		config_problem(rd->cfg, rd->place,
+			       "'include' does not belong in %s but in [global] or before the "
+			       "first section",
+			       section);
+	else if (home)
 		config_problem(rd->cfg, rd->place, "'%s' does not belong in %s but in [%s NAME]",
 			       rd->key, section, home);
 	else if (near)

@@ -85,7 +85,7 @@ static const char *advice(enum err_kind kind)
 	case ERR_LOCKED:
 		return "Wait for the other run to end, or end it.";
 	case ERR_MISSING:
-		return "Check 'from', 'to' and 'path' in the configuration.";
+		return "Check the name, and 'path' in the configuration.";
 	case ERR_STOPPED:
 		return "Run it again to go on from here.";
 	case ERR_FATAL:

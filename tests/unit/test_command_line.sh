@@ -37,7 +37,8 @@ expect 2 "mailcask: option '--json' takes no argument (see 'mailcask help backup
 expect 2 "mailcask: --mailbox: empty mailbox pattern (see 'mailcask help backup')" backup --mailbox=
 expect 2 "mailcask: 'version' takes no 'x' (see 'mailcask help version')" version x
 expect 2 "mailcask: there is no help on 'x' (see 'mailcask help')" help x
-expect 2 "mailcask: $tmp/.config/mailcask/config.ini: cannot be read: No such file or directory" backup
+expect 2 "mailcask: $tmp/.config/mailcask/config.ini: cannot be read: No such file or directory
+mailcask: config.example.ini shows what goes into it; --config names another file" backup
 expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mailcask help backup')" \
 	-c config.example.ini backup nighly
 expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mailcask help plan')" \

@@ -479,7 +479,8 @@ static void test_included_files_are_read_in_order_and_told_by_name(void **state)
 	assert_problems("[global]\ninclude = gone.ini\n",
 			"main.ini:2: include: gone.ini: no such file\n");
 	assert_problems(ACCOUNT "include = x.ini\n" REST,
-			"main.ini:4: unknown key 'include' in [account work]\n");
+			"main.ini:4: 'include' does not belong in [account work] but in [global] "
+			"or before the first section\n");
 }
 
 static void test_include_cycles_and_depth_are_refused(void **state)
