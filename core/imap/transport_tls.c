@@ -185,6 +185,9 @@ static const char *openssl_reason(void)
 	unsigned long code = ERR_peek_last_error();
 	const char *text = code ? ERR_reason_error_string(code) : NULL;
 
+	/* OpenSSL's word for a greeting in clear text is no help. */
+	if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+		return "the server does not begin with TLS on this port; is it one for STARTTLS?";
 	return text ? text : "TLS failed";
 }
 
