@@ -31,16 +31,18 @@ static bool fetch_claims(void *ctx, const struct imap_response *r)
 	return r->type == IMAP_RESPONSE_BODY_BEGIN;
 }
 
+/* The sink may close the session, which frees `call`: nothing touches it after that. */
 static void message_complete(struct fetch_call *call, const struct imap_fetch *f)
 {
-	const struct imap_fetch_sink *sink = &call->sink;
+	const struct imap_fetch_sink sink = call->sink;
 	bool known = (f->present & IMAP_FETCH_UID) && uidset_has(&call->uids, f->uid);
+	bool in_body = call->in_body;
 
-	if (known && sink->message)
-		sink->message(sink->ctx, f);
-	else if (!known && call->in_body && sink->drop)
-		sink->drop(sink->ctx);
 	call->in_body = false;
+	if (known && sink.message)
+		sink.message(sink.ctx, f);
+	else if (!known && in_body && sink.drop)
+		sink.drop(sink.ctx);
 }
 
 static void on_fetch(void *ctx, const struct imap_response *r)

@@ -513,6 +513,71 @@ static void test_a_busy_consumer_gets_nothing_until_it_goes_on(void **state)
 	fixture_close(&f);
 }
 
+/* What the handlers of one that closes the session see afterwards is the end, once. */
+static void close_now(struct fetcher *to)
+{
+	struct err why;
+
+	err_set(&why, ERR_RETRY, "enough");
+	imap_session_close(to->f->session, &why);
+}
+
+static void on_message_close(void *ctx, const struct imap_fetch *m)
+{
+	on_message(ctx, m);
+	close_now(ctx);
+}
+
+static void on_begin_close(void *ctx, const struct imap_fetch *m)
+{
+	on_begin(ctx, m);
+	close_now(ctx);
+}
+
+static void on_data_close(void *ctx, struct bytes piece)
+{
+	on_data(ctx, piece);
+	close_now(ctx);
+}
+
+static void test_a_handler_may_close_the_session_at_any_moment(void **state)
+{
+	static const struct {
+		struct imap_fetch_sink sink;
+		const char *log;
+	} cases[] = {
+		{ { .body_begin = on_begin_close, .drop = on_drop },
+		  "1{ dropped\nfetch lost damaged one:0\n" },
+		{ { .body_data = on_data_close, .drop = on_drop },
+		  "hello dropped\nfetch lost damaged one:0\n" },
+		{ { .message = on_message_close, .drop = on_drop },
+		  " uid 1\nfetch lost damaged one:0\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct imap_fetch_sink sink = cases[i].sink;
+		struct uidset set = UIDSET_INIT;
+		struct fixture f;
+
+		fixture_open(&f, "", "C: a EXAMINE one\nC: b UID FETCH 1 (UID BODY.PEEK[])\n"
+				    "S: a OK in\nS: * 1 FETCH (UID 1 BODY[] {5}\nS: hello)\n"
+				    "S: b OK done\n");
+		sink.done = on_fetched;
+		sink.ctx = new_fetcher(&f);
+		uidset_add(&set, 1);
+		examine(&f, "one");
+		assert_int_equal(imap_fetch(f.session, &(struct imap_fetch_request){ .uids = &set,
+				.section = "" }, &sink, &f.err), 0);
+		assert_int_equal(imap_session_drain(f.session, &f.err), -1);
+		assert_string_equal(f.err.text, "enough");
+		assert_int_equal(strncmp(buf_str(&f.log), "open ok one:0\n", 14), 0);
+		assert_string_equal(buf_str(&f.log) + 14, cases[i].log);
+		uidset_release(&set);
+		fixture_close(&f);
+	}
+}
+
 /* --- streaming a message out, with and without waiting --- */
 
 static int stream_bytes(void *ctx, void *p, size_t max, size_t *n, struct err *err)
@@ -570,6 +635,7 @@ int main(void)
 		cmocka_unit_test(test_reading_goes_on_while_writing_is_blocked),
 		cmocka_unit_test(test_no_more_is_sent_ahead_than_a_server_can_hold),
 		cmocka_unit_test(test_a_busy_consumer_gets_nothing_until_it_goes_on),
+		cmocka_unit_test(test_a_handler_may_close_the_session_at_any_moment),
 		cmocka_unit_test(test_a_message_is_streamed_after_its_continuation),
 	};
 
