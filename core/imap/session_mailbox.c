@@ -98,6 +98,13 @@ void session_closed_code(struct imap_session *s)
 		s->opening = mailbox_ref_take(c->mailbox);
 }
 
+/* One that does not fit counts as not told. */
+static void set_number(uint32_t *field, uint64_t n)
+{
+	if (n <= UINT32_MAX)
+		*field = (uint32_t)n;
+}
+
 void session_mailbox_code(struct imap_session *s, const struct imap_status *st)
 {
 	struct mailbox_ref *ref = session_data_mailbox(s);
@@ -107,10 +114,10 @@ void session_mailbox_code(struct imap_session *s, const struct imap_status *st)
 		return;
 	switch (st->code) {
 	case IMAP_CODE_UIDVALIDITY:
-		m->uid_validity = (uint32_t)st->number;
+		set_number(&m->uid_validity, st->number);
 		break;
 	case IMAP_CODE_UIDNEXT:
-		m->uid_next = (uint32_t)st->number;
+		set_number(&m->uid_next, st->number);
 		break;
 	case IMAP_CODE_HIGHESTMODSEQ:
 		m->highest_modseq = st->number;

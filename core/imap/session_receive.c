@@ -56,8 +56,20 @@ void session_lose_command(struct imap_session *s, struct command *c, const struc
 	command_free(s, c);
 }
 
+/*
+ * The server has another mailbox open than the one the command was meant for: its SELECT was
+ * refused, or [CLOSED] came out of turn.
+ */
+static bool ran_elsewhere(const struct imap_session *s, const struct command *c)
+{
+	return (c->request.flags & IMAP_REQUEST_IN_MAILBOX) &&
+	       !(c->request.flags & IMAP_REQUEST_LEAVES) && c->mailbox &&
+	       c->mailbox != s->mailbox;
+}
+
 /* `c` is in no list any more. */
-static void finish_command(struct command *c, const struct imap_status *st)
+static void finish_command(const struct imap_session *s, struct command *c,
+			   const struct imap_status *st)
 {
 	struct err err = { .kind = ERR_NONE };
 	struct imap_result result = {
@@ -71,14 +83,11 @@ static void finish_command(struct command *c, const struct imap_status *st)
 	if (st->condition != IMAP_OK) {
 		result.outcome = st->condition == IMAP_BAD ? IMAP_DONE_BAD : IMAP_DONE_NO;
 		describe_refusal(&err, c, st);
-	} else if ((c->request.flags & IMAP_REQUEST_IN_MAILBOX) && c->mailbox &&
-		   c->mailbox->failed) {
-		/*
-		 * OK, but about whatever mailbox the server still had: not an answer to the
-		 * question.
-		 */
+	} else if (ran_elsewhere(s, c)) {
+		/* OK, and what came with it was not passed on: no answer to the question. */
 		result.outcome = IMAP_DONE_NO;
-		err_set(&err, ERR_MAILBOX, "%s: the mailbox could not be opened", c->what);
+		err_set(&err, ERR_MAILBOX, "%s: the mailbox %s", c->what,
+			c->mailbox->failed ? "could not be opened" : "was closed meanwhile");
 	}
 	if (c->request.handler.on_done)
 		c->request.handler.on_done(c->request.handler.ctx, &result);
@@ -144,7 +153,7 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 	if (c->request.flags & (IMAP_REQUEST_OPENS | IMAP_REQUEST_LEAVES))
 		session_mailbox_done(s, c, st);
 	session_update_opening(s);
-	finish_command(c, st);
+	finish_command(s, c, st);
 	if (s->state != IMAP_STATE_CLOSED)
 		judge_connection(s, c->encoder.nonsync, c->what, st);
 	if ((c->request.flags & IMAP_REQUEST_LOGOUT) && s->state != IMAP_STATE_CLOSED)

@@ -221,6 +221,38 @@ static void test_what_follows_a_mailbox_that_does_not_open_fails_and_reaches_nob
 	fixture_close(&f);
 }
 
+static void test_an_answer_given_without_the_mailbox_open_is_none(void **state)
+{
+	static const struct {
+		const char *script, *log;
+	} cases[] = {
+		/* [CLOSED] that nobody asked for: what follows is about nothing we know. */
+		{ "C: a EXAMINE one\nC: b UID FETCH 1:9 (UID BODY.PEEK[])\n"
+		  "S: * 2 EXISTS\nS: a OK in\nS: * OK [CLOSED] left\n"
+		  "S: * 1 FETCH (UID 1 BODY[] {5}\nS: first)\nS: b OK fetched\n",
+		  "open ok one:2\nfetch no one:2\n" },
+		/* The next mailbox before the commands in this one are answered. */
+		{ "C: a EXAMINE one\nC: b UID FETCH 1:9 (UID BODY.PEEK[])\nC: c EXAMINE two\n"
+		  "S: * 2 EXISTS\nS: a OK in\nS: * OK [CLOSED] left\nS: * 1 EXISTS\n"
+		  "S: c OK in\nS: * 1 FETCH (UID 1 BODY[] {5}\nS: other)\nS: b OK fetched\n",
+		  "open ok one:2\nopen ok two:1\nfetch no one:2\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture f;
+
+		fixture_open(&f, "", cases[i].script);
+		examine(&f, "one");
+		fetch(&f, 1, 9);
+		if (i == 1)
+			examine(&f, "two");
+		drain(&f);
+		expect_log(&f, cases[i].log);
+		fixture_close(&f);
+	}
+}
+
 /* --- messages --- */
 
 static void test_a_body_goes_to_its_message_whatever_the_order(void **state)
@@ -259,7 +291,9 @@ static void test_mailbox_state_follows_what_the_server_says(void **state)
 		     "S: * OK [UIDVALIDITY 3857529045] uids\nS: * OK [UIDNEXT 4392] next\n"
 		     "S: * OK [HIGHESTMODSEQ 715194045007] mod\n"
 		     "S: * OK [PERMANENTFLAGS (\\Seen \\*)] keep\nS: a OK [READ-ONLY] in\n"
-		     "C: b NOOP\nS: * 3 EXPUNGE\nS: * VANISHED 5:6\n"
+		     "C: b NOOP\nS: * OK [UIDVALIDITY 4294967297] too large\n"
+		     "S: * OK [UIDNEXT 4294967297] too large\n"
+		     "S: * 3 EXPUNGE\nS: * VANISHED 5:6\n"
 		     "S: * VANISHED (EARLIER) 1:4\nS: b OK noop\n");
 	examine(&f, "one");
 	imap_noop(f.session, on_noop, &f);
@@ -624,6 +658,7 @@ int main(void)
 		cmocka_unit_test(test_data_belongs_to_the_right_one_of_several_mailboxes_in_flight),
 		cmocka_unit_test(
 			test_what_follows_a_mailbox_that_does_not_open_fails_and_reaches_nobody),
+		cmocka_unit_test(test_an_answer_given_without_the_mailbox_open_is_none),
 		cmocka_unit_test(test_a_body_goes_to_its_message_whatever_the_order),
 		cmocka_unit_test(test_mailbox_state_follows_what_the_server_says),
 		cmocka_unit_test(test_a_lost_connection_ends_every_command_once),
