@@ -166,30 +166,30 @@ static void test_a_mailbox_that_lost_its_special_use_is_named_and_stays(void **s
 
 static void test_a_mailbox_named_for_this_run_that_is_not_there_is_an_error(void **state)
 {
-	struct rig *rig = *state;
+	struct job_rig *rig = *state;
 	static const char *const only[] = { "INBOX", "Snet*" }, *const wide[] = { "!Old", "S*" };
 
-	fill(rig, "INBOX", 1, 5);
-	fill(rig, "Sent", 1, 5);
+	job_rig_fill(rig, "INBOX", 1, 5);
+	job_rig_fill(rig, "Sent", 1, 5);
 	rig->set.only = only;
 	rig->set.n_only = 2;
-	assert_int_equal(go(rig), -1);
+	assert_int_equal(job_rig_go(rig), -1);
 	assert_int_equal(rig->err.kind, ERR_MISSING);
 	assert_non_null(strstr(rig->err.text, "Snet*"));
 	rig->set.only = wide; /* what is excluded need not be there */
-	assert_int_equal(go(rig), 0);
+	assert_int_equal(job_rig_go(rig), 0);
 	assert_int_equal(memory_live(&rig->target, "Sent"), 5);
 }
 
 static void test_a_pattern_of_the_configuration_that_selects_nothing_is_named(void **state)
 {
-	struct rig *rig = *state;
+	struct job_rig *rig = *state;
 	static const char *const patterns[] = { "INBOX", "Snet", "!Old", "\\Sent" };
 
-	fill(rig, "INBOX", 1, 5);
+	job_rig_fill(rig, "INBOX", 1, 5);
 	rig->set.mailboxes = patterns;
 	rig->set.n_mailboxes = 4;
-	assert_int_equal(go(rig), 0);
+	assert_int_equal(job_rig_go(rig), 0);
 	assert_int_equal(rig->report.n_notes, 2);
 	assert_non_null(strstr(rig->report.notes[0], "'Snet'"));
 	assert_non_null(strstr(rig->report.notes[1], "'\\Sent'"));
