@@ -4,6 +4,10 @@
 # The disk is an ext4 image on a loop device, cut by EXT4_IOC_SHUTDOWN.
 set -eu
 B=${B:-build}
+# Alone with the disk: a mount that another process copied along would outlive our umount.
+if [ -z "${POWERCUT_ALONE:-}" ] && [ "$(id -u)" = 0 ]; then
+	POWERCUT_ALONE=1 exec unshare -m sh "$0"
+fi
 messages=5000
 dir=$(mktemp -d)
 server= mounted=
