@@ -5,13 +5,15 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/imap/account.h"
-#include "core/imap/commands.h"
 #include "core/imap/loop.h"
 
 #include "backends/imap/private.h"
 
 /* Pieces of work queued on one connection: the server has the next ones when it ends one. */
 #define DEPTH_MAX 4
+
+/* How long a goodbye may take. */
+#define LOGOUT_MS 3000
 
 static const int64_t backoff_ms[] = { 200, 1000, 3000 };
 #define LOSSES_MAX (sizeof(backoff_ms) / sizeof(backoff_ms[0]))
@@ -49,16 +51,40 @@ void pool_drop_busy(struct imap_store *st)
 			remove_connection(st, i);
 }
 
+static void say_logout(struct connection *c)
+{
+	struct imap_encoder e;
+	struct err never;
+
+	imap_session_encoder(c->session, &e);
+	imap_encode_word(&e, "LOGOUT");
+	if (imap_encoder_finish(&e, &never) == 0)
+		imap_session_submit(c->session, &(struct imap_request){
+			.command = &e, .flags = IMAP_REQUEST_LOGOUT });
+}
+
+static bool all_closed(const struct imap_store *st)
+{
+	for (size_t i = 0; i < st->n; i++)
+		if (!is_closed(st->conn[i]))
+			return false;
+	return true;
+}
+
 void pool_close(struct imap_store *st)
 {
-	pool_drop_busy(st);
-	while (st->n) {
-		struct err ignored;
+	int64_t deadline = clock_ms() + LOGOUT_MS;
+	struct err ignored;
 
-		/* Nothing is lost with a LOGOUT that fails: the server has nothing of ours to keep. */
-		imap_logout_wait(st->conn[0]->session, &ignored);
-		remove_connection(st, 0);
-	}
+	pool_drop_busy(st);
+	for (size_t i = 0; i < st->n; i++)
+		say_logout(st->conn[i]);
+	/* A matter of manners: the server has nothing of ours that could be lost. */
+	while (!all_closed(st) && clock_ms() < deadline)
+		if (loop_step(st->loop, deadline, &ignored) < 0)
+			break;
+	while (st->n)
+		remove_connection(st, st->n - 1);
 }
 
 int pool_one(struct imap_store *st, struct connection **out, struct err *err)

@@ -447,6 +447,21 @@ static void test_each_server_is_asked_for_its_mailboxes_in_its_own_way(void **st
 	}
 }
 
+static void test_a_server_that_refuses_to_list_all_is_asked_level_by_level(void **state)
+{
+	struct setting *t = *state;
+
+	fake_mailbox(t->fake, bytes_of("Work"));
+	fake_mailbox(t->fake, bytes_of("Work/2024"));
+	fake_mailbox(t->fake, bytes_of("Work/2024/May"));
+	fake_capability(t->fake, "IMAP4rev1");
+	fake_trick(t->fake, NULL, FAKE_LIST_NO, 0, 0, 1);
+	connect_to(t);
+	assert_int_equal(t->probe.list.n, 4);
+	assert_true(probe_info(&t->probe, "Work/2024/May")->token.known);
+	assert_true(was_sent(t, "LIST \"\" Work/2024/%"));
+}
+
 static void test_a_mailbox_the_list_leaves_out_still_answers_by_name(void **state)
 {
 	struct setting *t = *state;
@@ -755,6 +770,7 @@ int main(void)
 		WITH_FAKE(test_a_line_that_cannot_be_had_again_ends_the_fetch),
 		WITH_FAKE(test_the_wrong_password_is_said_to_be_that),
 		WITH_FAKE(test_each_server_is_asked_for_its_mailboxes_in_its_own_way),
+		WITH_FAKE(test_a_server_that_refuses_to_list_all_is_asked_level_by_level),
 		WITH_FAKE(test_a_mailbox_the_list_leaves_out_still_answers_by_name),
 		WITH_FAKE(test_a_list_that_breaks_off_is_no_list),
 		cmocka_unit_test(test_answers_of_all_kinds_end_in_the_right_outcome),
