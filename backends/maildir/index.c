@@ -1,12 +1,14 @@
 #include "backends/maildir/index.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "backends/maildir/box.h"
 #include "core/base/err.h"
@@ -366,6 +368,16 @@ static int open_file(struct maildir *m, const char *path, bool create, struct er
 	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	int rc;
 
+	/* Who wrote to whom concerns nobody else. SQLite gives its log the mode of the database. */
+	if (create) {
+		int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+		if (fd < 0) {
+			free(uri);
+			return err_sys(err, ERR_FATAL, "create %s", path);
+		}
+		close(fd);
+	}
 	/* A writer may be making a log: `immutable` only where nothing else works. */
 	rc = sqlite3_open_v2(path, &m->db, flags | (create ? SQLITE_OPEN_CREATE : 0), NULL);
 	if (!write && (rc != SQLITE_OK || sqlite3_exec(m->db, "PRAGMA user_version", NULL, NULL,
@@ -440,7 +452,8 @@ static int check_layout(struct maildir *m, struct err *err)
 	    sqlite3_step(st) == SQLITE_ROW)
 		value = index_text(st, 0);
 	if (!bytes_is(value, layout_text(m->layout)))
-		ret = err_set(err, ERR_CONFIG, "%s: its layout is \"%.*s\", not \"%s\"", m->path,
+		ret = err_set(err, ERR_CONFIG, "%s: its layout is \"%.*s\", not \"%s\"; that of a store "
+			      "stays: put it back, or use another path", m->path,
 			      (int)value.n, value.n ? (const char *)value.p : "",
 			      layout_text(m->layout));
 	sqlite3_finalize(st);

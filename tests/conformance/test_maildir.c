@@ -391,6 +391,10 @@ static void test_names_and_times_of_files_are_those_of_a_maildir(void **state)
 	assert_int_equal(sb.st_size, 4);
 	assert_int_equal(sb.st_mode & 0777, 0600);
 	free(file);
+	file = path_join(b->cfg.path, "mailcask.db");
+	assert_int_equal(stat(file, &sb), 0);
+	assert_int_equal(sb.st_mode & 0777, 0600);
+	free(file);
 	assert_int_equal(count_in(b, "INBOX/tmp"), 0);
 }
 
