@@ -174,6 +174,23 @@ static void name_left_out(struct job *job)
 	}
 }
 
+/* What the guard holds back is told again in every run, with the number that lets it through. */
+static void name_held(struct job *job)
+{
+	uint64_t n = 0;
+
+	if (job->set->deletions != DELETIONS_MIRROR || job->set->allow_deletes_given ||
+	    job->set->n_only > 0)
+		return;
+	for (size_t i = 0; i < job->to.n; i++)
+		if (job_in_scope(job, &job->to.v[i]))
+			n += job->to.v[i].held;
+	if (n > 0)
+		job_note(job, "the guard of an earlier run holds back deletions (%llu); if they are "
+			      "right: mailcask backup %s --allow-deletes=%llu",
+			 (unsigned long long)n, job->set->name, (unsigned long long)n);
+}
+
 static bool scope_changed(const struct job *job)
 {
 	const char *was = job->record.scope;
@@ -325,6 +342,7 @@ int job_compare(struct job *job, struct err *err)
 		return -1;
 	if (scope_changed(job))
 		name_left_out(job);
+	name_held(job);
 	if (open_lanes(job, err) < 0 || compare_sources(job, err) < 0 ||
 	    compare_targets(job, err) < 0)
 		return -1;

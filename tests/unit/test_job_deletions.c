@@ -68,11 +68,17 @@ static void test_held_messages_go_when_allowed_later(void **state)
 		memory_delete(&rig->source, "INBOX", uid);
 	assert_int_equal(job_rig_go(rig), 0);
 	assert_true(rig->report.held);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.n_notes, 1); /* not forgotten after one night */
+	assert_non_null(strstr(rig->report.notes[0], "--allow-deletes=50"));
 	rig->set.allow_deletes_given = true;
 	rig->set.allow_deletes = 50;
 	assert_int_equal(job_rig_go(rig), 0);
 	assert_int_equal(rig->report.removed, 50);
 	assert_int_equal(memory_kept(&rig->target, "INBOX"), 0);
+	rig->set.allow_deletes_given = false;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.n_notes, 0);
 }
 
 static void test_a_moved_message_keeps_a_copy_when_its_new_place_cannot_be_read(void **state)
