@@ -85,7 +85,7 @@ static const char *advice(enum err_kind kind)
 	case ERR_LOCKED:
 		return "Wait for the other run to end, or end it.";
 	case ERR_MISSING:
-		return "Check the name, and 'path' in the configuration.";
+		return "Check the names in the command and the configuration.";
 	case ERR_STOPPED:
 		return "Run it again to go on from here.";
 	case ERR_FATAL:
@@ -160,7 +160,7 @@ static void print_mailbox(const struct job_mailbox *m)
 
 	add_counts(&line, m);
 	add_count(&line, m->quarantined, "in quarantine");
-	add_count(&line, m->foreign, "files not ours, left alone");
+	add_count(&line, m->foreign, "not ours, left alone");
 	if (m->skipped)
 		buf_add_str(&line, line.n ? ", skipped" : "skipped");
 	if (line.n == 0)
