@@ -36,7 +36,7 @@ static void on_list(void *ctx, const struct imap_response *r)
 	mailbox_gather_add(&l->gather, r);
 	/* An answer without end would keep us here for ever (S21). */
 	if (l->gather.full) {
-		err_set(&err, ERR_FATAL, "the server lists more than %zu mailboxes", l->gather.max);
+		err_set(&err, ERR_FATAL, "the server does not stop listing mailboxes");
 		imap_session_close(l->waiter.session, &err);
 	}
 }
@@ -59,6 +59,7 @@ static void start_over(struct lister *l)
 	l->out->commands = commands;
 	mailbox_gather_release(&l->gather);
 	l->gather.unsure = false;
+	l->gather.bytes = 0;
 	l->waiter.damaged = false;
 }
 

@@ -158,7 +158,7 @@ int imap_select(struct imap_session *s, struct bytes wire_name, bool read_only, 
 
 /* One search as the caller sees it; it may take several commands. */
 struct search_call {
-	struct uidset found;
+	struct uidset_builder found;
 	unsigned left;
 	bool damaged;
 	bool everything; /* "ALL" without restriction: EXISTS says how many there must be */
@@ -168,27 +168,39 @@ struct search_call {
 	void *ctx;
 };
 
+/* Ranges in all answers together: twice what the largest mailbox could need in one. */
+#define FOUND_MAX 2000000
+
+/* Some servers send a response for each message, so they are put in order at the end only. */
 static void on_found(void *ctx, const struct imap_response *r)
 {
 	struct search_call *call = ctx;
+	const struct uidset *set = r->u.search.set;
 
-	if (uidset_is_open(r->u.search.set))
-		call->damaged = true; /* `*` in an answer says nothing */
-	else
-		uidset_union(&call->found, &call->found, r->u.search.set);
+	if (call->found.n + uidset_range_count(set) > FOUND_MAX) {
+		call->damaged = true;
+		return;
+	}
+	for (size_t i = 0; i < uidset_range_count(set); i++) {
+		struct uidrange range = uidset_range(set, i);
+
+		uidset_builder_add(&call->found, range.lo, range.hi);
+	}
 }
 
 /* Some servers answer an extended search with OK and nothing in it. */
-static bool is_incredible(const struct search_call *call, const struct imap_result *r)
+static bool is_incredible(const struct search_call *call, const struct uidset *found,
+			  const struct imap_result *r)
 {
 	return call->outcome == IMAP_DONE_OK && call->everything &&
-	       uidset_is_empty(&call->found) && r->mailbox && r->mailbox->exists > 0;
+	       uidset_is_empty(found) && r->mailbox && r->mailbox->exists > 0;
 }
 
 static void on_search_done(void *ctx, const struct imap_result *r)
 {
 	struct search_call *call = ctx;
 	struct imap_result result = *r;
+	struct uidset found = UIDSET_INIT;
 
 	call->damaged |= r->damaged;
 	if (r->outcome != IMAP_DONE_OK && call->outcome == IMAP_DONE_OK) {
@@ -197,14 +209,16 @@ static void on_search_done(void *ctx, const struct imap_result *r)
 	}
 	if (--call->left)
 		return;
+	uidset_builder_finish(&call->found, &found);
 	result.outcome = call->outcome;
 	if (call->outcome != IMAP_DONE_OK) {
 		result.err = &call->err;
 		result.status = NULL;
 	}
-	result.damaged = call->damaged || is_incredible(call, r);
-	call->done(call->ctx, call->outcome == IMAP_DONE_OK ? &call->found : NULL, &result);
-	uidset_release(&call->found);
+	result.damaged = call->damaged || is_incredible(call, &found, r);
+	call->done(call->ctx, call->outcome == IMAP_DONE_OK ? &found : NULL, &result);
+	uidset_builder_release(&call->found);
+	uidset_release(&found);
 	free(call);
 }
 
@@ -238,7 +252,7 @@ int imap_search(struct imap_session *s, const char *criteria, const struct uidse
 	}
 	free(words);
 	call = xcalloc(1, sizeof(*call));
-	uidset_init(&call->found);
+	uidset_builder_init(&call->found);
 	call->done = done;
 	call->ctx = ctx;
 	call->everything = !within && strcmp(criteria, "ALL") == 0;

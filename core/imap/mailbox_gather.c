@@ -5,6 +5,9 @@
 
 #include "core/base/mem.h"
 
+/* Names, attributes and ids may each fill a line; what is legal is far below. */
+#define TEXT_MAX ((size_t)32 << 20)
+
 struct named_status {
 	char *wire; /* key: as INBOX where it is that */
 	struct imap_mailbox_status status;
@@ -33,16 +36,26 @@ void imap_mailbox_list_release(struct imap_mailbox_list *list)
 	*list = (struct imap_mailbox_list){ 0 };
 }
 
+/* Is there room for one more beside `have`, with so much text? */
+static bool has_room(struct mailbox_gather *g, size_t have, size_t text)
+{
+	if (have >= g->max || text > TEXT_MAX - g->bytes) {
+		g->full = true;
+		return false;
+	}
+	g->bytes += text;
+	return true;
+}
+
 void mailbox_gather_add_entry(struct mailbox_gather *g, const struct imap_list *told)
 {
 	struct imap_mailbox_list *out = g->out;
 	struct imap_mailbox_entry *e;
 
 	g->unsure |= told->dubious;
-	if (!told->name.n || out->n >= g->max) {
-		g->full |= out->n >= g->max;
+	if (!told->name.n || !has_room(g, out->n, told->name.n + told->raw_attributes.n +
+						  told->old_name.n))
 		return;
-	}
 	out->entries = xgrow(out->entries, out->n, &out->cap, sizeof(*out->entries));
 	e = &out->entries[out->n++];
 	*e = (struct imap_mailbox_entry){ .attributes = told->attributes,
@@ -56,7 +69,8 @@ void mailbox_gather_add_entry(struct mailbox_gather *g, const struct imap_list *
 
 static void add_subscribed(struct mailbox_gather *g, const struct imap_list *told)
 {
-	if (!(told->attributes & IMAP_MAILBOX_SUBSCRIBED) || g->subscribed_count >= g->max)
+	if (!(told->attributes & IMAP_MAILBOX_SUBSCRIBED) ||
+	    !has_room(g, g->subscribed_count, told->name.n))
 		return;
 	g->subscribed = xgrow(g->subscribed, g->subscribed_count, &g->subscribed_cap,
 			      sizeof(*g->subscribed));
@@ -67,7 +81,7 @@ static void add_status(struct mailbox_gather *g, const struct imap_mailbox_statu
 {
 	struct named_status *st;
 
-	if (g->status_count >= g->max)
+	if (!has_room(g, g->status_count, told->name.n + told->mailbox_id.n))
 		return;
 	g->statuses = xgrow(g->statuses, g->status_count, &g->status_cap, sizeof(*g->statuses));
 	st = &g->statuses[g->status_count++];

@@ -14,9 +14,10 @@ struct named_status;
  */
 struct mailbox_gather {
 	struct imap_mailbox_list *out; /* entries as they come; made fit by mailbox_gather_join() */
-	size_t max;  /* of each kind; more are dropped */
+	size_t max;  /* of each kind; more are dropped, as what is more than 32 MiB of text */
 	bool utf8;   /* names are UTF-8 */
-	bool full;   /* entries were dropped */
+	bool full;   /* something was dropped */
+	size_t bytes; /* of text that is kept */
 	bool unsure; /* a line was not legal: read by guessing */
 	struct named_status *statuses;
 	size_t status_count, status_cap;

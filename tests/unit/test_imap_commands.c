@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/clock.h"
 #include "core/base/err.h"
+#include "core/base/mem.h"
 #include "core/imap/account.h"
 #include "core/imap/commands.h"
 #include "core/imap/loop.h"
@@ -26,7 +28,7 @@ struct fixture {
 static void fixture_open(struct fixture *f, const char *caps, const char *disable,
 			 const char *script)
 {
-	struct buf text = BUF_INIT(1 << 20);
+	struct buf text = BUF_INIT((size_t)1 << 28);
 
 	*f = (struct fixture){ .account = { .name = "test", .host = "mail.example",
 					    .tls = IMAP_TLS_NONE, .user = "alice",
@@ -166,6 +168,29 @@ static void test_a_list_that_never_ends_is_cut_off(void **state)
 	fixture_close(&f);
 }
 
+/* Lines may be long and many: what is kept of them has a limit of its own. */
+static void test_a_list_of_endless_text_is_cut_off(void **state)
+{
+	struct buf script = BUF_INIT((size_t)1 << 28);
+	struct imap_list_options options = { 0 };
+	struct imap_mailbox_list list;
+	struct fixture f;
+	char *long_one = xmalloc(200001);
+
+	(void)state;
+	memset(long_one, 'x', 200000);
+	long_one[200000] = 0;
+	buf_add_str(&script, "C: a LIST \"\" *\n");
+	for (int i = 0; i < 180; i++)
+		buf_addf(&script, "S: * LIST (\\%s) \"/\" a%d\n", long_one, i);
+	fixture_open(&f, "", NULL, buf_str(&script));
+	assert_int_equal(imap_list_wait(f.session, &options, &list, &f.err), -1);
+	assert_int_equal(f.err.kind, ERR_FATAL);
+	free(long_one);
+	buf_release(&script);
+	fixture_close(&f);
+}
+
 /* --- STATUS --- */
 
 static void on_status(void *ctx, const struct imap_mailbox_status *st, const struct imap_result *r)
@@ -254,6 +279,37 @@ static void on_fetch_done(void *ctx, const struct imap_result *r)
 static void on_message(void *ctx, const struct imap_fetch *m)
 {
 	buf_addf(&((struct fixture *)ctx)->log, "%u ", m->uid);
+}
+
+static void on_many(void *ctx, const struct uidset *found, const struct imap_result *r)
+{
+	assert_false(r->damaged);
+	*(uint64_t *)ctx = uidset_count(found);
+}
+
+/* Descending and with gaps, the worst there is for a set that is kept in order. */
+static void test_a_search_answered_message_by_message_takes_no_longer(void **state)
+{
+	struct buf script = BUF_INIT((size_t)1 << 28);
+	const uint32_t many = 200000;
+	uint64_t found = 0;
+	int64_t started;
+	struct fixture f;
+
+	(void)state;
+	buf_add_str(&script, "C: a EXAMINE one\nC: b UID SEARCH SEEN\nS: a OK in\n");
+	for (uint32_t i = many; i > 0; i--)
+		buf_addf(&script, "S: * SEARCH %u\n", i * 2);
+	buf_add_str(&script, "S: b OK done\n");
+	fixture_open(&f, "", NULL, buf_str(&script));
+	imap_select(f.session, bytes_of("one"), true, NULL, NULL, &f.err);
+	assert_int_equal(imap_search(f.session, "SEEN", NULL, on_many, &found, &f.err), 0);
+	started = clock_ms();
+	assert_int_equal(imap_session_drain(f.session, &f.err), 0);
+	assert_int_equal(found, many);
+	assert_true(clock_ms() - started < 10000);
+	buf_release(&script);
+	fixture_close(&f);
 }
 
 static void test_fetch_asks_only_for_what_the_server_knows(void **state)
@@ -427,6 +483,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mailboxes_are_found_on_every_rung_of_the_ladder),
 		cmocka_unit_test(test_a_list_that_never_ends_is_cut_off),
+		cmocka_unit_test(test_a_list_of_endless_text_is_cut_off),
+		cmocka_unit_test(test_a_search_answered_message_by_message_takes_no_longer),
 		cmocka_unit_test(test_status_answers_are_told_apart_by_name),
 		cmocka_unit_test(test_search_finds_the_same_however_the_server_answers),
 		cmocka_unit_test(test_fetch_asks_only_for_what_the_server_knows),
