@@ -179,6 +179,8 @@ static bool tcp_poll(struct transport *t, unsigned intent, struct pollfd *out)
 		out->events |= POLLIN;
 	if (intent & TRANSPORT_WRITE)
 		out->events |= POLLOUT;
+	if (!out->events)
+		out->fd = -1; /* POLLHUP comes unasked, and poll() would return with it at once */
 	return false;
 }
 
