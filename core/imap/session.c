@@ -16,6 +16,9 @@
 /* Reads per turn, so that one fast server does not keep the others waiting. */
 #define READS_PER_TURN 16
 #define COMMAND_MAX 65536
+/* Timeouts that may pass without an answer while the server keeps sending. */
+#define TALK_MAX 30
+#define LOGIN_TALK_MAX 3
 /* Far above what session_send.c fills in: one command and one piece of a message. */
 #define OUTPUT_MAX ((size_t)1 << 22)
 
@@ -260,11 +263,20 @@ static bool waits_for_server(const struct imap_session *s)
 	return s->in_flight.first || s->out.n || s->bye || !imap_session_is_ready(s);
 }
 
+/*
+ * When to give up: after a silence, and on a server that talks without ever coming to the point.
+ * "Still here" lines during a long search are to be taken seriously for a while.
+ */
 static int64_t silence_ends(const struct imap_session *s)
 {
+	int64_t timeout = session_timeout(s);
+	int64_t silence = s->last_activity + timeout;
+	int64_t idle_talk = s->last_progress +
+			    timeout * (imap_session_is_ready(s) ? TALK_MAX : LOGIN_TALK_MAX);
+
 	if (s->paused || !waits_for_server(s))
 		return INT64_MAX;
-	return s->last_activity + session_timeout(s);
+	return silence < idle_talk ? silence : idle_talk;
 }
 
 static bool session_prepare(struct loop_member *m, struct pollfd *out, int64_t *deadline)
@@ -302,7 +314,7 @@ static void session_service(struct loop_member *m, int64_t now)
 	write_all(s, now);
 	if (s->state != IMAP_STATE_CLOSED && now >= silence_ends(s)) {
 		err_set(&err, ERR_RETRY, "%s does not answer for %lld seconds", s->account->host,
-			(long long)(session_timeout(s) / 1000));
+			(long long)(now - s->last_progress) / 1000);
 		session_fail(s, &err);
 	}
 }
@@ -341,7 +353,7 @@ static struct imap_session *session_alloc(struct loop *loop, const struct imap_a
 	make_tag_prefix(s);
 	s->parser = imap_parser_new(s->tag_prefix);
 	imap_caps_init(&s->caps);
-	s->last_activity = clock_ms();
+	s->last_activity = s->last_progress = clock_ms();
 	loop_add(loop, &s->member);
 	if (account->disable_extensions)
 		imap_caps_disable(&s->caps, account->disable_extensions, &s->error);
@@ -373,6 +385,7 @@ struct imap_session *imap_session_new(struct loop *loop, const struct imap_accou
 						 &s->error);
 	if (s->transport && account->tls == IMAP_TLS_IMPLICIT)
 		layer_tls(s);
+	s->last_activity = s->last_progress = clock_ms(); /* the look-up has limits of its own */
 	return s;
 }
 
@@ -499,7 +512,7 @@ size_t imap_session_set_budget(const struct imap_session *s)
 void imap_session_pause(struct imap_session *s, bool paused)
 {
 	if (s->paused && !paused)
-		s->last_activity = clock_ms();
+		s->last_activity = s->last_progress = clock_ms();
 	s->paused = paused;
 }
 

@@ -94,19 +94,11 @@ static void authenticated(struct imap_session *s)
 
 static enum err_kind login_failure(const struct imap_status *st)
 {
-	switch (st->code) {
-	case IMAP_CODE_UNAVAILABLE:
-	case IMAP_CODE_INUSE:
-	case IMAP_CODE_LIMIT:
-	case IMAP_CODE_THROTTLED:
-	case IMAP_CODE_SERVERBUG:
+	if (session_is_passing(st->code))
 		return ERR_RETRY;
-	case IMAP_CODE_CONTACTADMIN:
-	case IMAP_CODE_PRIVACYREQUIRED:
+	if (st->code == IMAP_CODE_CONTACTADMIN || st->code == IMAP_CODE_PRIVACYREQUIRED)
 		return ERR_FATAL;
-	default:
-		return st->condition == IMAP_BAD ? ERR_FATAL : ERR_AUTH;
-	}
+	return st->condition == IMAP_BAD ? ERR_FATAL : ERR_AUTH;
 }
 
 static void on_login(void *ctx, const struct imap_result *r)

@@ -26,7 +26,7 @@ struct command {
 	struct command *next;
 	struct imap_request request; /* `command` and `what` inside are not used */
 	struct imap_encoder encoder;
-	char *what;
+	char *what; /* escaped: there may be a name in it that a server chose */
 	char tag[24];
 	struct mailbox_ref *mailbox; /* that it opens or runs in; NULL: none */
 	size_t next_chunk;
@@ -82,12 +82,14 @@ struct imap_session {
 	struct buf out;
 	uint64_t queued, written; /* bytes ever put into `out`, and gone from it */
 	int64_t last_activity;
+	int64_t last_progress; /* a command was answered, or somebody got what he asked for */
 
 	/* Receiving */
 	char *bye; /* escaped text of BYE; NULL: none came */
 	bool fetch_routed;
 	struct command *fetch_route; /* who gets the rest of the FETCH; NULL: nobody */
 	char *last_alert;
+	unsigned alerts;
 
 	struct mailbox_ref *mailbox;   /* selected as far as answered */
 	struct mailbox_ref *opening;   /* SELECT whose data comes now */
@@ -121,6 +123,8 @@ void session_queue_bytes(struct imap_session *s, struct bytes data);
 
 /* session_receive.c */
 void session_receive(struct imap_session *s, const struct imap_response *r);
+/* The refusal is about the moment: the same may be granted later. */
+bool session_is_passing(enum imap_code code);
 /* The command is over without an answer; it must be in no list any more. */
 void session_lose_command(struct imap_session *s, struct command *c, const struct err *why);
 

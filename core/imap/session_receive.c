@@ -7,35 +7,42 @@
 #include "core/imap/session_private.h"
 
 #define TEXT_MAX 200
+#define ALERTS_MAX 10 /* that are shown of one session */
 
 /* --- how a command ends --- */
 
+bool session_is_passing(enum imap_code code)
+{
+	return code == IMAP_CODE_UNAVAILABLE || code == IMAP_CODE_INUSE ||
+	       code == IMAP_CODE_LIMIT || code == IMAP_CODE_THROTTLED ||
+	       code == IMAP_CODE_SERVERBUG;
+}
+
+/* Exchange lets people in who have no mailbox or may not use IMAP, and refuses all they ask. */
+static bool is_login_in_vain(const struct imap_status *st)
+{
+	static const char text[] = "User is authenticated but not connected";
+
+	return bytes_starts_nocase(st->text, text);
+}
+
 static enum err_kind kind_of(const struct imap_status *st)
 {
-	switch (st->code) {
-	case IMAP_CODE_UNAVAILABLE:
-	case IMAP_CODE_INUSE:
-	case IMAP_CODE_LIMIT:
-	case IMAP_CODE_THROTTLED:
-	case IMAP_CODE_SERVERBUG:
+	if (session_is_passing(st->code))
 		return ERR_RETRY;
-	case IMAP_CODE_NONEXISTENT:
-		return ERR_MISSING;
-	default:
-		return ERR_MAILBOX;
-	}
+	if (is_login_in_vain(st))
+		return ERR_AUTH;
+	return st->code == IMAP_CODE_NONEXISTENT ? ERR_MISSING : ERR_MAILBOX;
 }
 
 static void describe_refusal(struct err *err, const struct command *c, const struct imap_status *st)
 {
-	char *what = escape_text(bytes_of(c->what), TEXT_MAX);
 	char *code = escape_text(st->name, TEXT_MAX);
 	char *text = escape_text(st->text, TEXT_MAX);
 
-	err_set(err, kind_of(st), "%s: the server says %s %s%s%s%s", what,
+	err_set(err, kind_of(st), "%s: the server says %s %s%s%s%s", c->what,
 		st->condition == IMAP_BAD ? "BAD" : "NO", *code ? "[" : "", code, *code ? "] " : "",
 		text);
-	free(what);
 	free(code);
 	free(text);
 }
@@ -145,6 +152,7 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 		s->sending = NULL;
 		s->await_continue = false;
 	}
+	s->last_progress = s->last_activity;
 	command_list_remove(&s->in_flight, c);
 	s->unacknowledged -= c->wire_bytes;
 	if (s->fetch_route == c)
@@ -208,6 +216,8 @@ static void deliver(struct imap_session *s, const struct imap_response *r)
 	struct command *c = fetch ? fetch_taker(s, r) : find_taker(s, r);
 	struct mailbox_ref *m = session_data_mailbox(s);
 
+	if (c)
+		s->last_progress = s->last_activity;
 	if (c && c->request.handler.on_response)
 		c->request.handler.on_response(c->request.handler.ctx, r);
 	else if (r->type == IMAP_RESPONSE_FETCH && m)
@@ -221,7 +231,8 @@ static void show_alert(struct imap_session *s, const struct imap_status *st)
 	char *text = escape_text(st->text, 1024);
 
 	/* In clear text anybody on the way could have put it there (S6). */
-	if (!session_is_private(s) || (s->last_alert && strcmp(text, s->last_alert) == 0)) {
+	if (!session_is_private(s) || s->alerts == ALERTS_MAX ||
+	    (s->last_alert && strcmp(text, s->last_alert) == 0)) {
 		free(text);
 		return;
 	}
@@ -229,12 +240,15 @@ static void show_alert(struct imap_session *s, const struct imap_status *st)
 		 s->account->host, text);
 	free(s->last_alert);
 	s->last_alert = text;
+	s->alerts++;
 }
 
 static void receive_bye(struct imap_session *s, const struct imap_status *st)
 {
-	if (!s->bye)
+	if (!s->bye) {
 		s->bye = escape_text(st->text, TEXT_MAX);
+		s->last_progress = s->last_activity;
+	}
 	if (s->state != IMAP_STATE_CLOSED)
 		s->state = IMAP_STATE_LOGOUT;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/imap/account.h"
 #include "core/imap/session_private.h"
@@ -16,6 +17,7 @@
 #define COMMANDS_MAX 16
 /* Fill the output buffer up to here; the rest of a literal follows when this has gone. */
 #define OUTPUT_FILL 16384
+#define WHAT_MAX 200
 
 void command_list_add(struct command_list *list, struct command *c)
 {
@@ -68,11 +70,14 @@ static char *name_of(const struct imap_encoder *e)
 static struct command *command_new(struct imap_session *s, const struct imap_request *request)
 {
 	struct command *c = xcalloc(1, sizeof(*c));
+	char *name;
 
 	c->request = *request;
 	c->request.command = NULL;
 	c->encoder = *request->command;
-	c->what = request->what ? xstrdup(request->what) : name_of(&c->encoder);
+	name = request->what ? xstrdup(request->what) : name_of(&c->encoder);
+	c->what = escape_text(bytes_of(name), WHAT_MAX);
+	free(name);
 	c->request.what = NULL;
 	for (size_t i = 0; i < imap_encoder_count(&c->encoder); i++) {
 		struct imap_chunk chunk = imap_encoder_chunk(&c->encoder, i);
@@ -182,6 +187,8 @@ static void note_traffic(struct imap_session *s)
 
 static void start_command(struct imap_session *s, struct command *c)
 {
+	if (!s->in_flight.first)
+		s->last_progress = clock_ms();
 	command_list_add(&s->in_flight, c);
 	s->unacknowledged += c->wire_bytes;
 	s->sending = c;

@@ -277,6 +277,33 @@ static void test_an_alert_is_shown_once_escaped_and_only_when_it_can_be_believed
 	}
 }
 
+static void count_all(void *ctx, enum log_level level, const char *text)
+{
+	(void)text;
+	*(int *)ctx += level == LOG_WARN;
+}
+
+static void test_a_flood_of_alerts_is_cut_off(void **state)
+{
+	struct buf script = BUF_INIT(1 << 20), trace = BUF_INIT(1 << 20);
+	char password[] = SECRET;
+	struct imap_account a = account(password);
+	struct err err = { 0 };
+	int seen = 0;
+
+	(void)state;
+	buf_add_str(&script, HELLO);
+	for (int i = 0; i < 100; i++)
+		buf_addf(&script, "S: * OK [ALERT] number %d\n", i);
+	buf_add_str(&script, "S: a OK [CAPABILITY IMAP4rev1] in\n");
+	log_set(LOG_WARN, count_all, &seen);
+	assert_int_equal(play(&a, buf_str(&script), true, false, &trace, &err), 0);
+	log_set(LOG_ERROR, NULL, NULL);
+	assert_in_range(seen, 1, 20);
+	buf_release(&script);
+	buf_release(&trace);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_secret_goes_out_in_clear_text),
 		cmocka_unit_test(
 			test_an_alert_is_shown_once_escaped_and_only_when_it_can_be_believed),
+		cmocka_unit_test(test_a_flood_of_alerts_is_cut_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

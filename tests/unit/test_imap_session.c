@@ -80,6 +80,11 @@ static void on_opened(void *ctx, const struct imap_result *r)
 	log_result(ctx, "open", r);
 }
 
+static void on_refused(void *ctx, const struct imap_result *r)
+{
+	((struct fixture *)ctx)->err = *r->err;
+}
+
 static void on_noop(void *ctx, const struct imap_result *r)
 {
 	log_result(ctx, "noop", r);
@@ -384,6 +389,92 @@ static void test_silence_ends_the_session_but_not_while_paused(void **state)
 	fixture_close(&f);
 }
 
+static void deaf_peer(void *ctx, struct transport *t, struct bytes written)
+{
+	(void)ctx;
+	(void)t;
+	(void)written;
+}
+
+/* "Still here" for ever, byte by byte or line by line, is no answer. */
+static void test_a_server_that_talks_without_answering_is_left(void **state)
+{
+	static const struct {
+		bool logged_in;
+		const char *talk;
+	} cases[] = {
+		{ true, "* OK still here\r\n" },
+		{ true, "* 7 FETCH (FLAGS ())\r\n" },
+		{ true, "x" },
+		{ false, "* OK still here\r\n" },
+		{ false, "x" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct imap_account a = { .name = "test", .host = "mail.example",
+					  .tls = IMAP_TLS_NONE, .user = "alice", .timeout_ms = 10 };
+		struct loop *loop = loop_new(NULL, NULL);
+		struct transport *t = transport_memory_new(deaf_peer, NULL);
+		struct imap_session *s = imap_session_new_on(loop, &a, NULL, t);
+		struct err err = { 0 };
+		int64_t started = clock_ms();
+
+		if (cases[i].logged_in) {
+			transport_memory_feed(t, bytes_of("* PREAUTH [CAPABILITY IMAP4rev1] x\r\n"));
+			assert_int_equal(imap_session_open(s, &err), 0);
+			imap_noop(s, NULL, NULL);
+		}
+		while (imap_session_state(s) != IMAP_STATE_CLOSED && clock_ms() < started + 5000) {
+			transport_memory_feed(t, bytes_of(cases[i].talk));
+			assert_int_equal(loop_step(loop, clock_ms() + 1, &err), 0);
+		}
+		assert_int_equal(imap_session_state(s), IMAP_STATE_CLOSED);
+		if (cases[i].logged_in || cases[i].talk[0] == 'x')
+			assert_non_null(strstr(imap_session_error(s)->text, "does not answer"));
+		if (cases[i].logged_in) /* not at the first silence of the command itself */
+			assert_true(clock_ms() - started >= 290);
+		imap_session_free(s);
+		loop_free(loop);
+	}
+}
+
+/* Names are chosen by servers, and go to a terminal. */
+static void test_what_is_said_of_a_command_is_fit_to_be_shown(void **state)
+{
+	static const struct {
+		const char *answer;
+		enum err_kind kind;
+		const char *text;
+	} cases[] = {
+		{ "S: a NO \033[2Jno\n", ERR_MAILBOX,
+		  "EXAMINE a\\x1B[2J: the server says NO \\x1B[2Jno" },
+		{ "S: a NO [NONEXISTENT] no\n", ERR_MISSING,
+		  "EXAMINE a\\x1B[2J: the server says NO [NONEXISTENT] no" },
+		{ "S: a NO [INUSE] no\n", ERR_RETRY,
+		  "EXAMINE a\\x1B[2J: the server says NO [INUSE] no" },
+		{ "S: a BAD User is authenticated but not connected.\n", ERR_AUTH,
+		  "EXAMINE a\\x1B[2J: the server says BAD User is authenticated but not connected." },
+		{ "S: a nonsense\n", ERR_RETRY, "EXAMINE a\\x1B[2J: unreadable answer from the server" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf script = BUF_INIT(1 << 20);
+		struct fixture f;
+
+		buf_addf(&script, "C: a EXAMINE \"a\033[2J\"\n%s", cases[i].answer);
+		fixture_open(&f, "", buf_str(&script));
+		assert_int_equal(imap_select(f.session, bytes_of("a\033[2J"), true, on_refused, &f,
+					     &f.err), 0);
+		imap_session_drain(f.session, &f.err);
+		assert_string_equal(f.err.text, cases[i].text);
+		assert_int_equal(f.err.kind, cases[i].kind);
+		buf_release(&script);
+		fixture_close(&f);
+	}
+}
+
 static void test_an_unreadable_line_makes_answers_in_flight_damaged(void **state)
 {
 	struct fixture f;
@@ -446,13 +537,6 @@ static void test_commands_in_flight_are_limited(void **state)
 }
 
 /* A server that stops reading until its own data is taken must find us reading. */
-static void deaf_peer(void *ctx, struct transport *t, struct bytes written)
-{
-	(void)ctx;
-	(void)t;
-	(void)written;
-}
-
 static void test_reading_goes_on_while_writing_is_blocked(void **state)
 {
 	struct imap_account a = { .name = "test", .host = "mail.example", .tls = IMAP_TLS_NONE,
@@ -664,6 +748,8 @@ int main(void)
 		cmocka_unit_test(test_a_lost_connection_ends_every_command_once),
 		cmocka_unit_test(test_free_ends_what_is_under_way),
 		cmocka_unit_test(test_silence_ends_the_session_but_not_while_paused),
+		cmocka_unit_test(test_a_server_that_talks_without_answering_is_left),
+		cmocka_unit_test(test_what_is_said_of_a_command_is_fit_to_be_shown),
 		cmocka_unit_test(test_an_unreadable_line_makes_answers_in_flight_damaged),
 		cmocka_unit_test(test_bad_to_a_literal_already_sent_closes_the_connection),
 		cmocka_unit_test(test_commands_in_flight_are_limited),
