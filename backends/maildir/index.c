@@ -104,6 +104,14 @@ static const char schema[] =
 
 int index_fail(struct maildir *m, struct err *err)
 {
+	/*
+	 * On a full or broken disk SQLite gives the whole transaction up. What followed would be
+	 * committed statement by statement: a base without its messages.
+	 */
+	if (m->db && m->in_tx && sqlite3_get_autocommit(m->db)) {
+		m->in_tx = false;
+		m->broken = true;
+	}
 	return err_set(err, ERR_FATAL, "%s/" INDEX_FILE ": %s", m->path,
 		       m->db ? sqlite3_errmsg(m->db) : "cannot be opened");
 }

@@ -572,6 +572,44 @@ static void test_a_failed_commit_leaves_the_last_one(void **state)
 	assert_int_equal(count_in(b, "INBOX/tmp"), 0);
 }
 
+/* A statement that fails takes its transaction along; the next one must not stand alone. */
+static void test_nothing_is_written_after_a_lost_transaction(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	char *reason = xcalloc(1, 12000000);
+	struct quarantined q = { .uid = 9, .reason = reason };
+	struct base large = { .quarantine = &q, .n_quarantine = 1 }, base;
+	struct rlimit was, limit;
+	struct err err = { 0 };
+
+	bench_put_text(mb, 1, "kept\r\n");
+	bench_commit(b);
+	bench_put_text(mb, 2, "lost\r\n");
+	memset(reason, 'x', 11999999);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	limit = (struct rlimit){ 4000000, was.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &limit);
+	int ret = mailbox_set_base(mb, &large, &err);
+
+	setrlimit(RLIMIT_FSIZE, &was);
+	assert_int_equal(ret, -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	base_init(&base);
+	base.token = (struct token){ .known = true, .uidvalidity = 1, .uidnext = 3 };
+	base.known = set_of("1:2");
+	assert_int_equal(mailbox_set_base(mb, &base, &err), -1);
+	assert_int_equal(store_commit(b->st, &err), -1);
+	base_release(&base);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 1);
+	must(mailbox_base(bench_find(b, "INBOX"), &base, &err), &err);
+	assert_false(base.token.known);
+	base_release(&base);
+	free(reason);
+}
+
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
 
 int main(void)
@@ -593,6 +631,7 @@ int main(void)
 		FOR(&fs, test_the_other_layout_is_refused),
 		FOR(&fs, test_a_full_disk_loses_nothing_that_was_committed),
 		FOR(&fs, test_a_failed_commit_leaves_the_last_one),
+		FOR(&fs, test_nothing_is_written_after_a_lost_transaction),
 		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
 	};
 
