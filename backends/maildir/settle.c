@@ -16,24 +16,39 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
+static int rename_into_cur(struct box *box, const char *from, const char *to)
+{
+	int tmp = box_dir_fd(box, DIR_TMP);
+	int cur = tmp < 0 ? -1 : box_dir_fd(box, DIR_CUR);
+
+	return cur < 0 ? -1 : renameat(tmp, from, cur, to);
+}
+
 /* 1 in cur or new (now), 0 nowhere, -1. */
 static int place_one(struct box *box, const struct row *row, struct err *err)
 {
 	char from[NAME_MAX + 1], to[NAME_MAX + 1];
 	struct place at;
-	int tmp, cur;
+	int found;
 
 	if (!file_name_make(row->base, row->letters, to))
 		return err_set(err, ERR_FATAL, "the index is damaged: a name is too long");
 	snprintf(from, sizeof(from), "%.*s", (int)row->base.n, (const char *)row->base.p);
-	tmp = box_dir_fd(box, DIR_TMP);
-	cur = box_dir_fd(box, DIR_CUR);
-	if (tmp >= 0 && cur >= 0 && renameat(tmp, from, cur, to) == 0)
+	if (rename_into_cur(box, from, to) == 0)
 		return 1;
 	if (errno != ENOENT)
 		return box_sys(box, err, "rename a message into cur");
 	/* Renamed before a crash, perhaps by a reader since; or taken over where it was. */
-	return box_find_file(box, row->uid, row->base, row->letters, &at, err);
+	found = box_find_file(box, row->uid, row->base, row->letters, &at, err);
+	if (found <= 0 || at.which != DIR_TMP)
+		return found;
+	/* Still in tmp: somebody removed cur. */
+	box_close_fds(box);
+	if (box_make_dirs(box, err) < 0)
+		return -1;
+	return rename_into_cur(box, from, to) == 0
+		       ? 1
+		       : box_sys(box, err, "rename a message into cur");
 }
 
 static int forget_row(struct box *box, const struct row *row, void *ctx, struct err *err)

@@ -610,6 +610,26 @@ static void test_nothing_is_written_after_a_lost_transaction(void **state)
 	free(reason);
 }
 
+static void test_a_message_is_not_left_in_tmp_when_cur_is_removed(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	char *cur = dir_of(b, "INBOX/cur");
+	struct gots got;
+
+	bench_commit(b);
+	bench_put_text(mb, 1, "here\r\n");
+	assert_int_equal(rmdir(cur), 0);
+	bench_commit(b);
+	assert_int_equal(count_in(b, "INBOX/cur"), 1);
+	bench_reopen(b);
+	bench_fetch_all(bench_find(b, "INBOX"), &got);
+	assert_int_equal(got.n, 1);
+	assert_string_equal(buf_str(&got.v[0].body), "here\r\n");
+	gots_release(&got);
+	free(cur);
+}
+
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
 
 int main(void)
@@ -632,6 +652,7 @@ int main(void)
 		FOR(&fs, test_a_full_disk_loses_nothing_that_was_committed),
 		FOR(&fs, test_a_failed_commit_leaves_the_last_one),
 		FOR(&fs, test_nothing_is_written_after_a_lost_transaction),
+		FOR(&fs, test_a_message_is_not_left_in_tmp_when_cur_is_removed),
 		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
 	};
 
