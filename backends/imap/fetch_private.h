@@ -8,9 +8,9 @@
 #include "backends/imap/private.h"
 
 /*
- * One fetch(): its mailboxes, and the commands ("chunks") that are under way for them. A UID
- * is, at any moment, in exactly one of: a set of its box that is still to be asked, a chunk, `settled`,
- * or known not to matter.
+ * One fetch(): its mailboxes, and the commands ("chunks") that are under way for them. A UID is,
+ * at any moment, in exactly one of: a set of its box that is still to be asked, a chunk,
+ * `settled`, or known not to matter.
  */
 enum chunk_kind {
 	CHUNK_BODIES,
@@ -96,9 +96,23 @@ int chunk_submit(struct chunk *k, struct err *err);
 
 /* --- fetch.c --- */
 
+/* When nothing is left to be asked: it is complete. */
+void box_check_end(struct fetch_box *b);
+
+/* --- fetch_settle.c --- */
+
+/* How often the line may be lost on a message, or on opening a mailbox, before that is to blame. */
+#define CUTS_MAX 3
+
 /* The fate of one message. `k` may be NULL. */
 void box_settle(struct fetch_box *b, struct chunk *k, uint32_t uid, enum outcome what,
 		const struct err *why);
+void box_end(struct fetch_box *b);
+/* As box_end(), with what is to be said of it. */
+void box_fail(struct fetch_box *b, const struct err *err);
+/* Changes of `todo` go through these, which count the boxes that have something there. */
+void todo_add(struct fetch_box *b, const struct uidset *set);
+void todo_subtract(struct fetch_box *b, const struct uidset *set);
 /* A chunk ended; `k` is freed by the caller afterwards. */
 void box_chunk_done(struct fetch_box *b, struct chunk *k, const struct imap_result *r);
 /* The same for CHUNK_SEARCH. */

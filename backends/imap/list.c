@@ -252,7 +252,8 @@ static void take_entries(struct imap_store *st, const struct namespaces *ns,
 	out->hint = ns->known ? hint_format(ns) : NULL;
 }
 
-int imap_store_list(struct store *base, const char *hint, struct mailbox_list *out, struct err *err)
+int imap_store_list(struct store *base, const char *hint, struct mailbox_list *out,
+		    struct err *err)
 {
 	static const struct imap_list_options options = {
 		.status = IMAP_ITEM_MESSAGES | IMAP_ITEM_UIDNEXT | IMAP_ITEM_UIDVALIDITY |
@@ -344,7 +345,8 @@ static int settle_question(struct imap_store *st, struct connection *c, struct q
 }
 
 /* STATUS, then EXAMINE: one of them is enough for yes, both are needed for no. */
-static int ask_by_name(struct imap_store *st, struct bytes wire, struct question *q, struct err *err)
+static int ask_by_name(struct imap_store *st, struct bytes wire, struct question *q,
+		       struct err *err)
 {
 	struct connection *c;
 
@@ -362,7 +364,8 @@ static int ask_by_name(struct imap_store *st, struct bytes wire, struct question
 	return settle_question(st, c, q, err);
 }
 
-int imap_store_exists(struct store *base, const struct mailbox_name *name, bool *out, struct err *err)
+int imap_store_exists(struct store *base, const struct mailbox_name *name, bool *out,
+		      struct err *err)
 {
 	struct imap_store *st = imap_of(base);
 	struct buf wire = BUF_INIT(HINT_MAX);

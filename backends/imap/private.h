@@ -17,7 +17,8 @@
  *   pool.c         the connections: opening, losing, keeping them busy
  *   list.c         list(), exists(), which namespaces are ours
  *   changes.c      changes(): what the mailboxes hold
- *   fetch.c        fetch(): what to ask next, and what became of what was asked
+ *   fetch.c        fetch(): what to ask next, and how it is cut
+ *   fetch_settle.c what became of what was asked
  *   fetch_chunk.c  the answers to one command of it, and where their bytes go
  */
 #define CONNECTIONS_DEFAULT 4
@@ -73,8 +74,8 @@ struct pool_job {
 };
 
 /*
- * Run `job` to its end. Lost connections are made anew, at most three times in a row without progress
- * in between (-1, ERR_RETRY). After -1, or when the job ended itself early, pool_drop_busy().
+ * Run `job` to its end. Lost connections are made anew, at most three times in a row without
+ * progress in between (-1, ERR_RETRY). After -1, or when the job ended itself early, pool_drop_busy().
  */
 int pool_run(struct imap_store *st, struct pool_job *job, struct err *err);
 /* A connection that is ready, for a command or two. */
@@ -86,13 +87,16 @@ void pool_close(struct imap_store *st);
 
 /* --- list.c --- */
 
-int imap_store_list(struct store *st, const char *hint, struct mailbox_list *out, struct err *err);
-int imap_store_exists(struct store *st, const struct mailbox_name *name, bool *out, struct err *err);
+int imap_store_list(struct store *st, const char *hint, struct mailbox_list *out,
+		    struct err *err);
+int imap_store_exists(struct store *st, const struct mailbox_name *name, bool *out,
+		      struct err *err);
 
 /* --- changes.c, fetch.c --- */
 
 int imap_store_changes(struct store *st, struct changes_request *req, size_t n, struct err *err);
-int imap_store_fetch(struct store *st, struct want *want, size_t n, const struct message_sink *sink,
-		     outcome_fn *report, void *ctx, struct err *err);
+int imap_store_fetch(struct store *st, struct want *want, size_t n,
+		     const struct message_sink *sink, outcome_fn *report, void *ctx,
+		     struct err *err);
 
 #endif

@@ -191,7 +191,8 @@ void probe_report(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_
 	};
 }
 
-const struct probed_message *probe_message(const struct probe_sink *s, const void *tag, uint32_t uid)
+const struct probed_message *probe_message(const struct probe_sink *s, const void *tag,
+					   uint32_t uid)
 {
 	const struct probed_message *found = NULL;
 

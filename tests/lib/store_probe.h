@@ -65,7 +65,8 @@ void probe_sink_init(struct probe_sink *s);
 void probe_sink_release(struct probe_sink *s);
 outcome_fn probe_report; /* ctx is the probe_sink */
 /* The message of `uid` (and `tag`), which must have come exactly once. */
-const struct probed_message *probe_message(const struct probe_sink *s, const void *tag, uint32_t uid);
+const struct probed_message *probe_message(const struct probe_sink *s, const void *tag,
+					   uint32_t uid);
 /* What was reported of `uid`; fails the test unless it was exactly once. */
 const struct probed_outcome *probe_outcome(const struct probe_sink *s, const void *tag,
 					   uint32_t uid);
