@@ -15,8 +15,8 @@
  * singles and isolated end settled, as delivered, unknown or refused.
  *
  * How the commands are cut: sizes are not known in advance, and asking for them would cost a
- * pass over all messages. A chunk takes CHUNK_BYTES by the mean size seen so far, and a mailbox is cut at
- * all only while the number of commands stays below one for each mailbox plus one for each
+ * pass over all messages. A chunk takes CHUNK_BYTES by the mean size seen so far, and a mailbox is
+ * cut at all only while the number of commands stays below one for each mailbox plus one for each
  * COMMAND_BYTES to be expected.
  */
 #define CHUNK_BYTES ((uint64_t)16 << 20)

@@ -200,7 +200,7 @@ static void take_members_to_ask(struct fetch_box *b, struct uidset *rest)
 		todo_add(b, rest);
 }
 
-/* After PRESENCE: the members when nothing else told them, else who deserves to be asked for singly. */
+/* After PRESENCE: the members when nothing else told them, else whom to ask for singly. */
 static void presence_done(struct fetch_box *b, const struct chunk *k, const struct imap_result *r)
 {
 	if (r->outcome != IMAP_DONE_OK && !is_gone_code(r)) /* not known, so nothing is gone */

@@ -75,7 +75,8 @@ struct pool_job {
 
 /*
  * Run `job` to its end. Lost connections are made anew, at most three times in a row without
- * progress in between (-1, ERR_RETRY). After -1, or when the job ended itself early, pool_drop_busy().
+ * progress in between (-1, ERR_RETRY). After -1, or when the job ended itself early,
+ * pool_drop_busy().
  */
 int pool_run(struct imap_store *st, struct pool_job *job, struct err *err);
 /* A connection that is ready, for a command or two. */
