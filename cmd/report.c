@@ -248,7 +248,7 @@ static void complain(const struct app *app, const struct job_settings *job,
 
 	for (size_t i = 0; i < r->n; i++)
 		complain_mailbox(app, job, &r->v[i], err);
-	if (status != EXIT_DONE || app->verbose || isatty(STDERR_FILENO))
+	if (status != EXIT_DONE || job->dry_run || app->verbose || isatty(STDERR_FILENO))
 		for (size_t i = 0; i < r->n_notes && !app->quiet; i++)
 			report_line(app, job->name, "%s", r->notes[i]);
 	if (r->held)
@@ -256,7 +256,8 @@ static void complain(const struct app *app, const struct job_settings *job,
 			    "%llu messages that are gone at the source %s kept: more than "
 			    "max_delete lets go at once. If they shall go: mailcask backup %s "
 			    "--allow-deletes=%llu",
-			    (ull)r->deletes_shown, job->dry_run ? "would be" : "were", job->name, (ull)r->deletes_shown);
+			    (ull)r->deletes_shown, job->dry_run ? "would be" : "were", job->name,
+			    (ull)r->deletes_shown);
 	if (err->kind == ERR_NONE)
 		return;
 	length = strlen(err->text);

@@ -125,6 +125,10 @@ static void test_without_a_terminal_success_is_silent(void **state)
 
 	(void)state;
 	assert_report(&app, &r, &none, EXIT_DONE, false, "", "");
+	assert_report(&app, &r, &none, EXIT_DONE, true,
+		      "  INBOX                           3 new\n"
+		      "nightly: would do: 3 new in 1 mailbox\n",
+		      "mailcask: nightly: A note.\n");
 	assert_report(&talkative, &r, &none, EXIT_DONE, false,
 		      "  INBOX                           3 new\nnightly: 3 new in 1 "
 		      "mailbox (1.5 s)\n",
