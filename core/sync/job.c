@@ -134,6 +134,8 @@ static int check_identity(struct job *job, struct err *err)
 			 job->target_config.path);
 		break;
 	case IDENTITY_OLDER:
+		/* Files stored since then are there, unknown to it: pair them, or they are doubled. */
+		job->target_config.adopt = true;
 		job_note(job, "%s is an older state of the store: going on from what it holds",
 			 job->target_config.path);
 		break;

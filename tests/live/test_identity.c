@@ -379,6 +379,32 @@ static void test_an_older_state_of_the_store_goes_on(void **state)
 	free(aside);
 }
 
+static void test_an_older_database_takes_the_files_stored_since_over(void **state)
+{
+	struct oracle *o = oracle_open(server->port, "rolled");
+	const struct backup_config config = { .port = server->port, .user = "rolled" };
+	char *aside = path_join(job.dir, "aside.db"), *db = path_join(job.root, "mailcask.db");
+	struct backup_result res;
+
+	(void)state;
+	corpus_fill(o, "INBOX", 0, 5, 0, 2000);
+	backup_configure(&job, &config);
+	backup_ends_with(&job, 0, "");
+	run_tool("cp", "-a", db, aside);
+	corpus_fill(o, "INBOX", 10, 3, 0, 2000);
+	backup_ends_with(&job, 0, "");
+	run_tool("mv", aside, db, NULL);
+	backup_expect(&job, &res, 0, "");
+	assert_non_null(strstr(buf_str(&res.out), "\"adopted\":3"));
+	assert_non_null(strstr(buf_str(&res.out), "\"foreign\":0,"));
+	backup_result_release(&res);
+	archive_equals(job.root, o);
+	backup_idle(&job);
+	oracle_close(o);
+	free(aside);
+	free(db);
+}
+
 /* --- who else --- */
 
 static void hold(const char *path, int *fd)
@@ -600,6 +626,7 @@ int main(void)
 		JOB(test_a_store_without_identity_is_not_taken_for_ours),
 		JOB(test_another_store_in_the_same_place_is_recognised),
 		JOB(test_an_older_state_of_the_store_goes_on),
+		JOB(test_an_older_database_takes_the_files_stored_since_over),
 		JOB(test_a_second_run_ends_with_11),
 		JOB(test_a_wrong_password_ends_with_12_after_one_attempt),
 		JOB(test_a_wrong_password_is_refused_by_a_real_server_too),
