@@ -355,12 +355,23 @@ static int load_authorities(struct tls *tls, const char *path, struct err *err)
 	return 0;
 }
 
+/* OpenSSL would ask at the terminal, and a run under cron would wait there for ever. */
+static int no_password(char *text, int size, int writing, void *ctx)
+{
+	(void)text;
+	(void)size;
+	(void)writing;
+	(void)ctx;
+	return -1;
+}
+
 static int load_client_key(struct tls *tls, const char *cert, const char *key, struct err *err)
 {
 	if (!cert)
 		return 0;
 	if (!key)
 		key = cert;
+	SSL_CTX_set_default_passwd_cb(tls->ctx, no_password);
 	if (SSL_CTX_use_certificate_chain_file(tls->ctx, cert) != 1)
 		return err_set(err, ERR_CONFIG, "tls_client_cert %s: %s", cert, openssl_reason());
 	if (SSL_CTX_use_PrivateKey_file(tls->ctx, key, SSL_FILETYPE_PEM) != 1 ||
