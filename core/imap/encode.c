@@ -218,11 +218,13 @@ void imap_encode_nstring(struct imap_encoder *e, struct bytes text)
 		buf_add_str(&e->wire, "NIL");
 }
 
-static bool secret_begin(struct imap_encoder *e)
+/* Room for all of it, escaped, and for what ends the command: growing leaves copies behind. */
+static bool secret_begin(struct imap_encoder *e, struct bytes text)
 {
 	if (!begin(e))
 		return false;
 	cut(e, false);
+	buf_reserve(&e->wire, 2 * text.n + 64);
 	e->secret = true;
 	return true;
 }
@@ -235,7 +237,7 @@ static void secret_end(struct imap_encoder *e)
 
 void imap_encode_secret(struct imap_encoder *e, struct bytes text)
 {
-	if (!secret_begin(e))
+	if (!secret_begin(e, text))
 		return;
 	add_astring(e, text);
 	secret_end(e);
@@ -249,7 +251,7 @@ static bool is_base64_byte(uint8_t c)
 
 void imap_encode_secret_base64(struct imap_encoder *e, struct bytes text)
 {
-	if (!secret_begin(e))
+	if (!secret_begin(e, text))
 		return;
 	if (text.n == 0 || !all_bytes(text, is_base64_byte))
 		err_set(&e->err, ERR_CONFIG, "initial response is not base64"); /* it is secret */

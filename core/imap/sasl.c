@@ -84,6 +84,7 @@ int sasl_step(struct sasl *sasl, struct bytes challenge, struct buf *out, struct
 		return err_set(err, ERR_FATAL, "SASL: %s", gsasl_strerror(rc));
 	}
 	sasl->done = rc == GSASL_OK;
+	buf_reserve(out, strlen(answer) + 2); /* for the line end: growing leaves a copy behind */
 	buf_add_str(out, answer);
 	secret_wipe(answer, strlen(answer));
 	gsasl_free(answer);

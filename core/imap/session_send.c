@@ -278,6 +278,8 @@ static bool queue_chunk(struct imap_session *s)
 		}
 		return queue_stream(s, c);
 	}
+	if (chunk.secret) /* growing would leave a copy behind */
+		buf_reserve(&s->out, chunk.data.n + 64);
 	session_queue_bytes(s, chunk.data);
 	c->next_chunk++;
 	s->await_continue = chunk.wait;

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,6 +278,75 @@ static void test_an_alert_is_shown_once_escaped_and_only_when_it_can_be_believed
 	}
 }
 
+#define LONG_SECRET "correct horse battery staple of 1,000 long and weary nights"
+
+/* Answers everything with OK and keeps nothing of what was said. */
+static void forgetful_peer(void *ctx, struct transport *t, struct bytes written)
+{
+	const char *caps = ctx;
+	const uint8_t *blank = memchr(written.p, ' ', written.n);
+	struct buf answer = BUF_INIT(4096);
+
+	assert_non_null(blank);
+	buf_addf(&answer, "%.*s OK [CAPABILITY %s] in\r\n", (int)(blank - written.p),
+		 (const char *)written.p, caps);
+	transport_memory_feed(t, buf_bytes(&answer));
+	buf_release(&answer);
+}
+
+/* How often `text` stands in the heap, freed memory included. */
+static unsigned count_in_heap(const char *text)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long from, to;
+	unsigned seen = 0;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, "[heap]") && sscanf(line, "%lx-%lx", &from, &to) == 2)
+			for (const char *p = (const char *)from; p; seen += p != NULL)
+				p = memmem(p + 1, to - (unsigned long)p - 1, text, strlen(text));
+	fclose(maps);
+	return seen;
+}
+
+static void test_nothing_secret_stays_in_memory(void **state)
+{
+	static char password[] = LONG_SECRET;
+	/*
+	 * A part of what was sent, since the allocator writes over the beginning of what is freed.
+	 * What libgsasl keeps of the password is not ours to wipe, so PLAIN is looked for as sent.
+	 */
+	static const struct {
+		const char *caps, *part;
+	} cases[] = {
+		{ "IMAP4rev1", "staple of 1,000 long and" },
+		{ "IMAP4rev1 SASL-IR AUTH=PLAIN", "dGVyeSBzdGFwbGUgb2YgMSww" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct transport *t = transport_memory_new(forgetful_peer, (void *)(uintptr_t)cases[i].caps);
+		struct imap_account a = account(password);
+		struct loop *loop = loop_new(NULL, NULL);
+		struct imap_session *s;
+		struct err err = { 0 };
+		char hello[100];
+
+		snprintf(hello, sizeof(hello), "* OK [CAPABILITY %s] hello\r\n", cases[i].caps);
+		transport_memory_claim(t, true, false);
+		transport_memory_feed(t, bytes_of(hello));
+		s = imap_session_new_on(loop, &a, NULL, t);
+		if (imap_session_open(s, &err) < 0)
+			fail_msg("case %zu: %s", i, err.text);
+		if (count_in_heap(cases[i].part))
+			fail_msg("case %zu: %s is in memory", i, cases[i].part);
+		imap_session_free(s);
+		loop_free(loop);
+	}
+}
+
 static void count_all(void *ctx, enum log_level level, const char *text)
 {
 	(void)text;
@@ -313,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_secret_goes_out_in_clear_text),
 		cmocka_unit_test(
 			test_an_alert_is_shown_once_escaped_and_only_when_it_can_be_believed),
+		cmocka_unit_test(test_nothing_secret_stays_in_memory),
 		cmocka_unit_test(test_a_flood_of_alerts_is_cut_off),
 	};
 
