@@ -59,6 +59,25 @@ enum parse_verdict imap_parse_bad(struct imap_parser *p, const char *why)
 	return PARSE_BAD;
 }
 
+enum parse_verdict imap_parse_skip_list(struct imap_parser *p, const struct imap_token *tok,
+					enum parse_state next)
+{
+	switch (tok->type) {
+	case IMAP_TOKEN_OPEN:
+		if (++p->depth > PARSE_MAX_DEPTH)
+			return imap_parse_bad(p, "lists too deep");
+		return PARSE_GO;
+	case IMAP_TOKEN_CLOSE:
+		if (--p->depth == 0)
+			p->state = next;
+		return PARSE_GO;
+	case IMAP_TOKEN_EOL:
+		return imap_parse_bad(p, "line ends inside a list");
+	default:
+		return PARSE_GO;
+	}
+}
+
 struct bytes imap_parse_copy(struct imap_parser *p, struct bytes text)
 {
 	buf_clear(&p->line);

@@ -292,7 +292,7 @@ enum parse_verdict imap_parse_fetch_flags(struct imap_parser *p, const struct im
 	}
 	if (tok->type != IMAP_TOKEN_ATOM && tok->type != IMAP_TOKEN_STRING)
 		return imap_parse_bad(p, "bad flag list");
-	if (p->flags.count >= PARSE_MAX_KEYWORDS)
+	if (p->flags.count >= PARSE_MAX_KEYWORDS || tok->text.n > PARSE_MAX_KEYWORD)
 		return imap_parse_bad(p, "too many flags");
 	flags_add(&p->flags, tok->text); /* \Recent and what is no flag is left out */
 	return PARSE_GO;
@@ -317,20 +317,7 @@ enum parse_verdict imap_parse_fetch_skip(struct imap_parser *p, const struct ima
 					 struct imap_response *out)
 {
 	(void)out;
-	switch (tok->type) {
-	case IMAP_TOKEN_OPEN:
-		if (++p->depth > PARSE_MAX_DEPTH)
-			return imap_parse_bad(p, "lists too deep");
-		return PARSE_GO;
-	case IMAP_TOKEN_CLOSE:
-		if (--p->depth == 0)
-			p->state = PARSE_FETCH_ITEM;
-		return PARSE_GO;
-	case IMAP_TOKEN_EOL:
-		return imap_parse_bad(p, "line ends inside a list");
-	default:
-		return PARSE_GO;
-	}
+	return imap_parse_skip_list(p, tok, PARSE_FETCH_ITEM);
 }
 
 enum parse_verdict imap_parse_fetch_end(struct imap_parser *p, const struct imap_token *tok,

@@ -68,6 +68,7 @@ enum parse_verdict {
 #define PARSE_MAX_LINE (256 * 1024)
 #define PARSE_MAX_NAME 4096      /* bytes of a mailbox name */
 #define PARSE_MAX_KEYWORDS 4096  /* flags in one list */
+#define PARSE_MAX_KEYWORD 1024   /* bytes of each in a FETCH, whose lines have no limit */
 #define PARSE_MAX_RANGES 1000000 /* ranges in one set */
 
 /* What of a FETCH is being read. */
@@ -116,6 +117,9 @@ struct imap_parser {
 };
 
 enum parse_verdict imap_parse_bad(struct imap_parser *p, const char *why);
+/* Pass over a list, begun with depth 1, and go to `next` behind it. */
+enum parse_verdict imap_parse_skip_list(struct imap_parser *p, const struct imap_token *tok,
+					enum parse_state next);
 
 /* response_code.c: split resp-text into code and text. */
 void imap_parse_resp_text(struct imap_parser *p, struct bytes text, struct imap_status *st);

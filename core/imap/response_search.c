@@ -220,20 +220,7 @@ enum parse_verdict imap_parse_esearch_skip(struct imap_parser *p, const struct i
 					   struct imap_response *out)
 {
 	(void)out;
-	switch (tok->type) {
-	case IMAP_TOKEN_OPEN:
-		if (++p->depth > PARSE_MAX_DEPTH)
-			return imap_parse_bad(p, "lists too deep");
-		return PARSE_GO;
-	case IMAP_TOKEN_CLOSE:
-		if (--p->depth == 0)
-			p->state = PARSE_ESEARCH;
-		return PARSE_GO;
-	case IMAP_TOKEN_EOL:
-		return imap_parse_bad(p, "line ends inside a list");
-	default:
-		return PARSE_GO;
-	}
+	return imap_parse_skip_list(p, tok, PARSE_ESEARCH);
 }
 
 enum parse_verdict imap_parse_vanished(struct imap_parser *p, const struct imap_token *tok,

@@ -17,14 +17,6 @@
  * Steps in brackets are left out where they are not needed. ID and login share a flight.
  */
 
-static void fail(struct imap_session *s, enum err_kind kind, const char *text)
-{
-	struct err err;
-
-	err_set(&err, kind, "%s: %s", s->account->host, text);
-	session_fail(s, &err);
-}
-
 static void send_word(struct imap_session *s, const char *word, unsigned flags,
 		      void (*on_done)(void *ctx, const struct imap_result *))
 {
@@ -51,7 +43,7 @@ static void on_capability(void *ctx, const struct imap_result *r)
 	if (r->outcome != IMAP_DONE_OK)
 		session_fail(s, r->err);
 	else if (imap_caps_unknown(&s->caps))
-		fail(s, ERR_FATAL, "the server does not say what it can do");
+		session_fail_text(s, ERR_FATAL, "the server does not say what it can do");
 	else
 		session_login_next(s);
 }
@@ -116,7 +108,8 @@ static void on_login(void *ctx, const struct imap_result *r)
 		return;
 	}
 	if (s->sasl && !sasl_is_done(s->sasl)) {
-		fail(s, ERR_FATAL, "the server ended the authentication before it was complete");
+		session_fail_text(s, ERR_FATAL,
+				  "the server ended the authentication before it was complete");
 		return;
 	}
 	imap_caps_clear(&s->caps); /* what it offered to strangers no longer counts (S7) */
@@ -209,11 +202,11 @@ static void login(struct imap_session *s)
 	struct err err;
 
 	if (obstacle) {
-		fail(s, ERR_FATAL, obstacle);
+		session_fail_text(s, ERR_FATAL, obstacle);
 		return;
 	}
 	if (!a->password) {
-		fail(s, ERR_CONFIG, "no password is given");
+		session_fail_text(s, ERR_CONFIG, "no password is given");
 		return;
 	}
 	buf_init(&password, 65536);
@@ -234,7 +227,7 @@ static void on_starttls(void *ctx, const struct imap_result *r)
 		/* the reader stops here and looks at what is buffered (S1) */
 		s->starting_tls = true;
 	else if (r->outcome != IMAP_DONE_LOST)
-		fail(s, ERR_FATAL, "the server refuses STARTTLS");
+		session_fail_text(s, ERR_FATAL, "the server refuses STARTTLS");
 }
 
 void session_login_next(struct imap_session *s)
@@ -247,7 +240,7 @@ void session_login_next(struct imap_session *s)
 		if (imap_caps_has(&s->caps, IMAP_CAP_STARTTLS))
 			send_word(s, "STARTTLS", IMAP_REQUEST_ALONE, on_starttls);
 		else
-			fail(s, ERR_FATAL, "the server does not offer STARTTLS");
+			session_fail_text(s, ERR_FATAL, "the server does not offer STARTTLS");
 	} else {
 		send_id(s);
 		login(s);
@@ -262,7 +255,7 @@ void session_greeting(struct imap_session *s, const struct imap_response *r)
 	if (r->type != IMAP_RESPONSE_STATUS ||
 	    (st->condition != IMAP_OK && st->condition != IMAP_PREAUTH &&
 	     st->condition != IMAP_BYE)) {
-		fail(s, ERR_FATAL, "not an IMAP server: no greeting");
+		session_fail_text(s, ERR_FATAL, "not an IMAP server: no greeting");
 		return;
 	}
 	if (st->condition == IMAP_BYE) {
@@ -281,7 +274,7 @@ void session_greeting(struct imap_session *s, const struct imap_response *r)
 		 * Authenticated already, STARTTLS is no longer possible: a way to keep us in the
 		 * clear (S3).
 		 */
-		fail(s, ERR_FATAL, "the server skips the login and with it STARTTLS");
+		session_fail_text(s, ERR_FATAL, "the server skips the login and with it STARTTLS");
 		return;
 	}
 	if (st->condition == IMAP_PREAUTH) {

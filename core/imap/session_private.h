@@ -8,7 +8,8 @@
 /*
  * What the parts of the session share; nobody else includes this.
  *
- *   session.c          birth, end, the loop's view: connect, read, write, silence
+ *   session.c          birth, end, the loop's view: when to wait, when to give up
+ *   session_io.c       connect, TLS, read, write
  *   session_login.c    from the greeting to AUTHENTICATED
  *   session_send.c     the queue: what may go out when
  *   session_receive.c  to whom a response belongs, how a command ends
@@ -100,8 +101,20 @@ struct imap_session {
 
 /* session.c */
 void session_fail(struct imap_session *s, const struct err *why);
+/* As session_fail(), for `text` about the server. */
+void session_fail_text(struct imap_session *s, enum err_kind kind, const char *text);
 int64_t session_timeout(const struct imap_session *s);
 bool session_is_private(const struct imap_session *s);
+
+/* session_io.c */
+#define SESSION_INPUT_SIZE 65536
+/* Put TLS over the transport; the session fails when the settings cannot be used. */
+void session_layer_tls(struct imap_session *s);
+void session_go_on_opening(struct imap_session *s, int64_t now);
+/* There is a stream, and it is past its handshake. */
+bool session_is_streaming(const struct imap_session *s);
+void session_read(struct imap_session *s, int64_t now);
+void session_write(struct imap_session *s, int64_t now);
 
 /* session_login.c */
 void session_greeting(struct imap_session *s, const struct imap_response *r);

@@ -827,6 +827,7 @@ static void test_what_passes_a_ceiling_is_a_bad_line_and_reading_goes_on(void **
 		{ "* ESEARCH X ", "(", 33, "\r\n", "BADLINE" },
 		{ "* LIST (", "(", 33, ") \"/\" x\r\n", "BADLINE" },
 		{ "* 1 FETCH (X ", "y", 70000, " UID 1)\r\n", "BADLINE" },
+		{ "* 1 FETCH (FLAGS (", "y", 2000, "))\r\n", "BADLINE" },
 		{ "* 1 FETCH (X \"", "y (", 30000, "\" UID 1)\r\n", "BADLINE" },
 		{ "* 1 FETCH (BODY[] \"", "y", 70000, "\")\r\n", "BADLINE" },
 		{ "* 1 FETCH (BODY[HEADER.FIELDS (", "x ", 40000, ")] \"\")\r\n", "BADLINE" },
