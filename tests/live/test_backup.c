@@ -189,7 +189,7 @@ static void test_mutt_counts_the_messages_and_flags_of_the_maildir(void **state)
 	wanted = xasprintf("all %zu flagged %zu deleted %zu.", want.n, count_with(&want, "\\Flagged"),
 			   count_with(&want, "\\Deleted"));
 	/* mutt wants a terminal: script gives it one, and no end of input, which would be typed as Control-D. */
-	/* Where root is put into a bare file tree, nobody may have mounted the terminals mutt needs. */
+	/* In a bare file tree nobody may have mounted the terminals that mutt needs. */
 	command = xasprintf("HOME=%s mutt -n -R -F /dev/null -f %s/INBOX "
 			    "-e 'set status_format=\"all %%m flagged %%F deleted %%d.\"' "
 			    "-e 'set folder=%s' -e 'push <exit>'", copy, copy, copy);
