@@ -40,7 +40,9 @@ struct backup_result {
 	int status;
 	struct buf out, err; /* use buf_str() */
 	long max_rss_kb;
-	/* Of the summary event; all 0 when there was none. */
+	unsigned jobs; /* summary events */
+	/* Of the last of them; all 0 when there was none. */
+	int job_exit;
 	uint64_t mailboxes, unchanged, new_messages, flags_changed, removed, kept, held, bytes,
 		allow_deletes;
 };
