@@ -66,7 +66,7 @@ static void load(struct box *box)
 
 		if (n <= 0)
 			break;
-		text.n += (size_t)n;
+		buf_grow(&text, (size_t)n);
 	}
 	k->present = fd >= 0;
 	parse(k, buf_bytes(&text));

@@ -1,5 +1,6 @@
 #include "core/base/buf.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,14 +54,20 @@ bool buf_reserve(struct buf *b, size_t n)
 	return true;
 }
 
+void buf_grow(struct buf *b, size_t n)
+{
+	assert(b->n + n < b->cap);
+	b->n += n;
+	b->p[b->n] = '\0';
+}
+
 bool buf_add(struct buf *b, struct bytes data)
 {
 	if (!buf_reserve(b, data.n))
 		return false;
 	if (data.n)
 		memcpy(b->p + b->n, data.p, data.n);
-	b->n += data.n;
-	b->p[b->n] = '\0';
+	buf_grow(b, data.n);
 	return true;
 }
 

@@ -34,8 +34,10 @@ bool buf_add(struct buf *b, struct bytes data);
 bool buf_add_str(struct buf *b, const char *s);
 bool buf_add_byte(struct buf *b, uint8_t c);
 bool buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Room for at least `n` more bytes at b->p + b->n; the caller adds to b->n itself. */
+/* Room for at least `n` more bytes at b->p + b->n, for read() and the like; then buf_grow(). */
 bool buf_reserve(struct buf *b, size_t n);
+/* `n` bytes were written into the room that buf_reserve() made. */
+void buf_grow(struct buf *b, size_t n);
 /* Drop the first `n` bytes (n <= b->n). */
 void buf_consume(struct buf *b, size_t n);
 

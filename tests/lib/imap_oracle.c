@@ -49,7 +49,7 @@ static void fill(struct oracle *o)
 	n = read(o->fd, o->in.p + o->in.n, 1 << 18);
 	if (n <= 0)
 		test_die("oracle: the server closed the connection");
-	o->in.n += (size_t)n;
+	buf_grow(&o->in, (size_t)n);
 }
 
 /* Append one line without CRLF to `to`. */

@@ -255,7 +255,7 @@ static bool pump(pid_t pid, int in, int out, int err, struct bytes input, struct
 				test_die("a program printed more than %zu bytes", OUTPUT_MAX);
 			n = read(p[i].fd, to[i]->p + to[i]->n, 65536);
 			if (n > 0)
-				to[i]->n += (size_t)n;
+				buf_grow(to[i], (size_t)n);
 			else
 				p[i].fd = -1;
 		}

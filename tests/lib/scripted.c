@@ -262,7 +262,7 @@ static bool read_more(struct player *p)
 	buf_reserve(&p->in, 65536);
 	n = read(p->fd, p->in.p + p->in.n, 65536);
 	if (n > 0)
-		p->in.n += (size_t)n;
+		buf_grow(&p->in, (size_t)n);
 	return n > 0;
 }
 

@@ -31,6 +31,11 @@ static void test_a_buffer_never_grows_past_its_ceiling(void **state)
 	assert_string_equal(buf_str(&b), "defgh");
 	buf_consume(&b, 2);
 	assert_string_equal(buf_str(&b), "fgh");
+	buf_clear(&b);
+	assert_true(buf_reserve(&b, 3));
+	memset(b.p, 'x', 3);
+	buf_grow(&b, 2);
+	assert_string_equal(buf_str(&b), "xx"); /* ended, whatever lay behind */
 	buf_release(&b);
 }
 
