@@ -163,8 +163,6 @@ static void print_mailbox(const struct job_mailbox *m)
 	add_count(&line, m->foreign, "not ours, left alone");
 	if (m->skipped)
 		buf_add_str(&line, line.n ? ", skipped" : "skipped");
-	if (line.n == 0)
-		buf_add_str(&line, "unchanged");
 	if (m->bytes) {
 		buf_add_str(&line, ", ");
 		report_bytes(&line, m->bytes);
@@ -176,12 +174,21 @@ static void print_mailbox(const struct job_mailbox *m)
 	buf_release(&line);
 }
 
-/* Worth a line even where nobody asked for one about every mailbox. */
+/* Worth a line: what was looked at and found in order is not. */
 static bool something_happened(const struct job_mailbox *m)
 {
 	return m->created || m->skipped || m->problem || m->new_messages || m->adopted ||
 	       m->flags_changed || m->removed || m->kept || m->held || m->waiting ||
 	       m->quarantined || m->foreign;
+}
+
+static uint64_t count_unchanged(const struct job_report *r)
+{
+	uint64_t n = r->mailboxes_unchanged;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += !something_happened(&r->v[i]);
+	return n;
 }
 
 static void print_summary(const struct app *app, const struct job_settings *job,
@@ -200,7 +207,7 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	bool nothing;
 
 	for (size_t i = 0; i < r->n; i++)
-		if (app->verbose || (job->dry_run && something_happened(&r->v[i])))
+		if ((app->verbose || job->dry_run) && something_happened(&r->v[i]))
 			print_mailbox(&r->v[i]);
 	for (size_t i = 0; i < r->n; i++)
 		sum.new_is_bound = sum.new_is_bound || r->v[i].new_is_bound;
@@ -296,12 +303,11 @@ static json_t *mailbox_event(const struct job_settings *job, const struct job_ma
 	return event;
 }
 
-static void print_events(const struct app *app, const struct job_settings *job,
-			 const struct job_report *r, const struct err *err,
-			 enum exit_status status, int64_t took_ms)
+static void print_events(const struct job_settings *job, const struct job_report *r,
+			 const struct err *err, enum exit_status status, int64_t took_ms)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (app->verbose || something_happened(&r->v[i]))
+		if (something_happened(&r->v[i]))
 			report_event(mailbox_event(job, &r->v[i]));
 	for (size_t i = 0; i < r->n_notes; i++)
 		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job->name, "text",
@@ -313,7 +319,7 @@ static void print_events(const struct app *app, const struct job_settings *job,
 		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I}",
 		"event", "summary", "job", job->name, "dry_run", job->dry_run, "exit", (int)status,
 		"mailboxes", (json_int_t)(r->n + r->mailboxes_unchanged), "mailboxes_unchanged",
-		(json_int_t)r->mailboxes_unchanged, "new", (json_int_t)r->new_messages,
+		(json_int_t)count_unchanged(r), "new", (json_int_t)r->new_messages,
 		"flags_changed", (json_int_t)r->flags_changed, "removed", (json_int_t)r->removed,
 		"kept", (json_int_t)r->kept, "held", (json_int_t)r->held_messages, "guard_tripped",
 		r->held, "incomplete", r->incomplete, "allow_deletes",
@@ -330,7 +336,7 @@ void report_job(const struct app *app, const struct job_settings *job,
 	progress_clear();
 	complain(app, job, report, err, status);
 	if (app->json)
-		print_events(app, job, report, err, status, took_ms);
+		print_events(job, report, err, status, took_ms);
 	else if (show && !app->quiet && err->kind == ERR_NONE)
 		print_summary(app, job, report, took_ms);
 }

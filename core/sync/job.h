@@ -56,7 +56,6 @@ struct job_settings {
 /* What became of one mailbox, or with dry_run what would. */
 struct job_mailbox {
 	char *name; /* display text, not escaped */
-	bool unchanged;
 	bool created;
 	bool new_is_bound;  /* plan only: `new_messages` is an upper bound */
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held;
@@ -79,7 +78,7 @@ struct job_report {
 	bool held;      /* deletions were held back: exit 4 */
 	bool incomplete; /* skipped mailboxes or unaccepted quarantine: exit 3 */
 	uint64_t deletes_shown; /* the N that --allow-deletes=N must be at least */
-	uint64_t mailboxes_unchanged;
+	uint64_t mailboxes_unchanged; /* besides those in `v`, which were looked at */
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held_messages, bytes;
 };
 
