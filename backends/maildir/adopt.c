@@ -96,7 +96,9 @@ static int gather(struct box *box, const struct listing *l, const bool *ours,
 		const char *name = listing_name(l, &l->v[i]);
 		struct candidate c = { .name = f->names.n };
 		int dir = ours[i] ? -1 : box_dir_fd(box, l->v[i].dir);
-		int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		/* The same base name twice is one message, which can be taken once. */
+		bool again = i > 0 && l->v[i - 1].hash == l->v[i].hash;
+		int fd = dir < 0 || again ? -1 : open_message(dir, name);
 
 		if (fd < 0)
 			continue;
@@ -158,6 +160,28 @@ static struct candidate *find_candidate(struct foreign *f, const struct incoming
 	return NULL;
 }
 
+/*
+ * 1 when the file still is what it was when it was hashed, however long ago: what is
+ * on its way in is dropped in favour of it. Then it is made as durable as one that we wrote.
+ */
+static int still_holds(struct box *box, const struct place *at, const struct incoming *in,
+		       struct err *err)
+{
+	int fd = open_message(at->dir, at->name), ret = 0;
+	struct candidate now;
+	struct err why;
+
+	if (fd < 0)
+		return 0;
+	if (hash_file(fd, file_name_split(bytes_of(at->name)).base, &now, &why) == 0 &&
+	    now.size == in->size && memcmp(now.sha256, in->sha256.p, SHA256_SIZE) == 0)
+		ret = 1;
+	if (ret > 0 && !maildir_of(box)->batch && fsync(fd) < 0)
+		ret = box_sys(box, err, "sync a message");
+	close(fd);
+	return ret;
+}
+
 /* The file goes to cur at once: place_box() finds it there. */
 static int take_foreign(struct box *box, const struct incoming *in, uint32_t *uid,
 			struct err *err)
@@ -177,15 +201,18 @@ static int take_foreign(struct box *box, const struct incoming *in, uint32_t *ui
 	c->taken = true;
 	was = file_name_split(bytes_of((const char *)box->foreign->names.p + c->name));
 	found = box_find_file(box, 0, was.base, was.letters, &at, err);
+	if (found > 0)
+		found = still_holds(box, &at, in, err);
 	if (found <= 0)
-		return found; /* gone meanwhile */
+		return found; /* gone or changed meanwhile */
 	was.letters = file_name_split(bytes_of(at.name)).letters;
 	keywords_to_letters(box, in->flags, was.letters, letters);
 	if (!file_name_make(was.base, bytes_of(letters), name))
 		return 0;
 	cur = box_dir_fd(box, DIR_CUR);
-	if (cur < 0 || renameat(at.dir, at.name, cur, name) < 0)
-		return box_sys(box, err, "take a file over");
+	if ((at.which != DIR_CUR || strcmp(at.name, name) != 0) &&
+	    (cur < 0 || rename_apart(at.dir, at.name, cur, name) < 0))
+		return errno == EEXIST ? 0 : box_sys(box, err, "take a file over");
 	box->sync_cur = true;
 	box->sync_new |= at.which == DIR_NEW;
 	box->extra_known = false; /* it is ours now: compare again before trusting */
@@ -254,12 +281,12 @@ static int take_kept(struct box *box, const struct incoming *in, uint32_t *uid,
 		row_copy(&c, &row);
 		index_done(st);
 		got = box_find_file(box, c.row.uid, c.row.base, c.row.letters, &at, err);
-		if (got > 0) {
+		if (got > 0 && (got = still_holds(box, &at, in, err)) > 0) {
 			*uid = c.row.uid;
 			got = take_row(box, &c.row, in, err);
 			break;
 		}
-		/* A kept row without its file holds nothing. */
+		/* A kept row without its file, or with another, holds nothing that we know. */
 		if (got < 0 || row_delete(box, &c.row, err) < 0) {
 			got = -1;
 			break;

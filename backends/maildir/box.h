@@ -41,7 +41,7 @@ void box_touch(struct box *box);
 
 /*
  * Read a directory of the mailbox: `fn` sees every name that does not begin with a dot, until
- * it returns other than 0. A missing directory has none. 0, fn's value, or -1 with *err set.
+ * it returns other than 0. What is known for no regular file is left out. A missing directory has none. 0, fn's value, or -1 with *err set.
  */
 typedef int name_fn(void *ctx, enum box_dir dir, struct bytes name);
 int box_each_file(struct box *box, enum box_dir which, name_fn *fn, void *ctx,
@@ -57,6 +57,10 @@ struct place {
 int box_find_file(struct box *box, uint32_t uid, struct bytes base, struct bytes letters,
 		  struct place *out, struct err *err);
 void box_forget_listing(struct box *box);
+/* A regular file for reading. -1 with errno; a link or a pipe is none, and nothing waits for one. */
+int open_message(int dir, const char *name);
+/* As renameat(), but never over another file: EEXIST. */
+int rename_apart(int from_dir, const char *from, int to_dir, const char *to);
 /* `base:2,letters`. False when that is longer than a file name can be. */
 bool file_name_make(struct bytes base, struct bytes letters, char out[NAME_MAX + 1]);
 /* An unfinished file name with its own time, process and number: also a name for tmp. */

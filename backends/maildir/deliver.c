@@ -409,7 +409,7 @@ static int link_or_copy(struct box *from, const struct place *at, struct box *to
 		return 0;
 	if (errno != EMLINK && errno != EPERM && errno != EXDEV && errno != EOPNOTSUPP)
 		return box_sys(from, err, "link a file");
-	in = openat(at->dir, at->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	in = open_message(at->dir, at->name);
 	if (in < 0 || fstat(in, &sb) < 0) {
 		box_sys(from, err, "open a file");
 		if (in >= 0)

@@ -60,7 +60,7 @@ static void load(struct box *box)
 	k->loaded = true;
 	dir = open_below(maildir_of(box), box->dir, false);
 	if (dir >= 0)
-		fd = openat(dir, KEYWORDS_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		fd = open_message(dir, KEYWORDS_FILE);
 	while (fd >= 0 && buf_reserve(&text, 4096)) {
 		ssize_t n = read(fd, text.p + text.n, 4096);
 

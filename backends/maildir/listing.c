@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,7 +35,7 @@ int box_each_file(struct box *box, enum box_dir which, name_fn *fn, void *ctx,
 		e = readdir(dir);
 		if (!e)
 			break;
-		if (e->d_name[0] != '.' && e->d_type != DT_DIR)
+		if (e->d_name[0] != '.' && (e->d_type == DT_REG || e->d_type == DT_UNKNOWN))
 			ret = fn(ctx, which, bytes_of(e->d_name));
 	}
 	if (ret == 0 && errno != 0)
@@ -70,6 +71,32 @@ static int by_hash(const void *a, const void *b)
 	if (x->hash != y->hash)
 		return x->hash < y->hash ? -1 : 1;
 	return x->name < y->name ? -1 : x->name > y->name;
+}
+
+int open_message(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat sb;
+
+	if (fd < 0 || (fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode)))
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
+int rename_apart(int from_dir, const char *from, int to_dir, const char *to)
+{
+	if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	/* A file system that cannot do it at once. */
+	if (faccessat(to_dir, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(from_dir, from, to_dir, to);
 }
 
 int listing_make(struct box *box, struct listing **out, struct err *err)
@@ -155,7 +182,7 @@ static bool is_there(struct box *box, enum box_dir which, struct place *out)
 	out->which = which;
 	out->dir = box_dir_fd(box, which);
 	return out->dir >= 0 &&
-	       fstatat(out->dir, out->name, &sb, AT_SYMLINK_NOFOLLOW) == 0;
+	       fstatat(out->dir, out->name, &sb, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(sb.st_mode);
 }
 
 static void name_is_base(struct bytes base, struct place *out)

@@ -193,7 +193,7 @@ static int fetch_row(struct box *box, const struct row *row, void *tag,
 	*outcome = OUTCOME_UID_UNKNOWN;
 	if (!found)
 		return 0;
-	fd = openat(at.dir, at.name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_message(at.dir, at.name);
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	*outcome = OUTCOME_REFUSED;

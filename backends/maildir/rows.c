@@ -185,7 +185,8 @@ int row_place_letters(struct box *box, const struct row *row, const char *letter
 	box->sync_new |= at.which == DIR_NEW;
 	crash_point("maildir: rename for flags");
 	cur = at.which == DIR_CUR ? at.dir : box_dir_fd(box, DIR_CUR);
-	if (cur < 0 || renameat(at.dir, at.name, cur, name) < 0)
+	/* The same base name twice: a copy somebody made. Both stay. */
+	if (cur < 0 || (rename_apart(at.dir, at.name, cur, name) < 0 && errno != EEXIST))
 		return box_sys(box, err, "change the flags of a file");
 	return 0;
 }

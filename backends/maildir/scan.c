@@ -277,9 +277,17 @@ static bool flags_differ(const struct changes *out)
 	return false;
 }
 
-static int by_text(const void *a, const void *b)
+static struct bytes base_of(const char *name)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	return file_name_split(bytes_of(name)).base;
+}
+
+static int by_base(const void *a, const void *b)
+{
+	const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+	int c = bytes_compare(base_of(x), base_of(y));
+
+	return c ? c : strcmp(x, y);
 }
 
 static int claim_one(struct comparison *c, const char *name, struct err *err)
@@ -315,9 +323,14 @@ static int claim_files(struct comparison *c, struct err *err)
 		name[n++] = (const char *)c->names.p + at;
 	}
 	if (n > 0)
-		qsort(name, n, sizeof(*name), by_text);
-	for (size_t i = 0; i < n && ret == 0; i++)
-		ret = claim_one(c, name[i], err);
+		qsort(name, n, sizeof(*name), by_base);
+	for (size_t i = 0; i < n && ret == 0; i++) {
+		/* A base name twice is one message by the rules; as two, one would hide the other. */
+		if (i > 0 && bytes_equal(base_of(name[i - 1]), base_of(name[i])))
+			c->out->foreign++;
+		else
+			ret = claim_one(c, name[i], err);
+	}
 	free(name);
 	return ret;
 }

@@ -630,6 +630,137 @@ static void test_a_message_is_not_left_in_tmp_when_cur_is_removed(void **state)
 	free(cur);
 }
 
+/* Read while it may still change: at the time of taking it is looked at again. */
+static void test_a_file_that_changed_since_it_was_hashed_is_not_taken(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb;
+	struct gots got;
+
+	make_foreign_store(b);
+	b->cfg.adopt = true;
+	bench_open(b);
+	mb = bench_mailbox(b, "INBOX");
+	assert_int_equal(bench_put_text(mb, 1, "not there\r\n"), OUTCOME_DONE); /* hashes all */
+	put_foreign(b, "INBOX/new/3.x", "other\r\n");
+	assert_int_equal(bench_put_text(mb, 2, "exact\r\n"), OUTCOME_DONE);
+	bench_commit(b);
+	bench_fetch_all(mb, &got);
+	assert_int_equal(got.n, 2);
+	assert_string_equal(buf_str(&got.v[1].body), "exact\r\n");
+	gots_release(&got);
+	assert_int_equal(count_in(b, "INBOX/new"), 1);
+}
+
+static void test_a_kept_file_that_somebody_changed_is_not_taken(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset one = set_of("1");
+	struct err err = { 0 };
+	struct gots got;
+	char *path;
+
+	bench_put_text(mb, 1, "as it was\r\n");
+	bench_commit(b);
+	must(mailbox_keep(mb, &one, false, &err), &err);
+	bench_commit(b);
+	path = file_in(b, "INBOX/cur", 0);
+	write_file(path, bytes_of("as it is!\n"));
+	assert_int_equal(bench_put_text(mb, 7, "as it was\r\n"), OUTCOME_DONE);
+	bench_commit(b);
+	bench_fetch_all(mb, &got);
+	assert_int_equal(got.n, 1);
+	assert_string_equal(buf_str(&got.v[0].body), "as it was\r\n");
+	gots_release(&got);
+	assert_int_equal(count_in(b, "INBOX/cur"), 2);
+	uidset_release(&one);
+	free(path);
+}
+
+static void test_one_base_name_twice_is_taken_once_and_nothing_is_overwritten(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb;
+	struct put put = { .body = bytes_of("twice\r\n"), .flags = "\\Seen" };
+	struct changes c;
+
+	make_foreign_store(b);
+	put_foreign(b, "w/new/5.x", "twice\n");
+	put_foreign(b, "w/cur/5.x:2,S", "other\n");
+	put_foreign(b, "w/cur/6.x:2,S", "twice\n");
+	put_foreign(b, "w/cur/6.x:2,", "twice\n");
+	b->cfg.adopt = true;
+	bench_open(b);
+	mb = bench_mailbox(b, "w");
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		bench_put(mb, uid, &put, NULL);
+	bench_commit(b);
+	assert_in_range(count_in(b, "w/cur") + count_in(b, "w/new"), 5 + 2, 5 + 3);
+	b->cfg.adopt = false;
+	bench_reopen(b);
+	bench_changes(bench_find(b, "w"), &c);
+	assert_int_equal(c.n, 3);
+	assert_true(uidset_is_empty(&c.missing));
+	changes_release(&c);
+}
+
+static void test_of_one_base_name_twice_one_is_read(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct changes c;
+
+	make_foreign_store(b);
+	put_foreign(b, "w/new/4.x", "other\n");
+	b->cfg.create = false;
+	b->cfg.claim_foreign = true;
+	bench_open_as(b, STORE_READ);
+	bench_changes(bench_find(b, "w"), &c);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(c.foreign, 1);
+	changes_release(&c);
+}
+
+/* A pipe would be waited for without end, a link followed to where it leads. */
+static void test_only_regular_files_are_messages(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb;
+	char *pipe = dir_of(b, "INBOX/cur/7.x:2,"), *link, *target = dir_of(b, "elsewhere");
+	struct changes c;
+	struct gots got;
+
+	make_foreign_store(b);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	b->cfg.adopt = true;
+	bench_open(b);
+	mb = bench_mailbox(b, "INBOX");
+	assert_int_equal(bench_put_text(mb, 1, "mine\r\n"), OUTCOME_DONE);
+	bench_commit(b);
+	link = file_in(b, "INBOX/cur", 1); /* after 1.x */
+	if (!strstr(link, ",S="))
+		fail_msg("%s is not ours", link);
+	write_file(target, bytes_of("elsewhere\n"));
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink(target, link), 0);
+	b->cfg.adopt = false;
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	bench_changes(mb, &c);
+	assert_true(uidset_has(&c.missing, 1));
+	assert_int_equal(c.foreign, 3);
+	changes_release(&c);
+	bench_put_text(mb, 1, "mine\r\n");
+	bench_commit(b);
+	bench_fetch_all(mb, &got);
+	assert_int_equal(got.n, 1);
+	assert_string_equal(buf_str(&got.v[0].body), "mine\r\n");
+	gots_release(&got);
+	free(target);
+	free(pipe);
+	free(link);
+}
+
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
 
 int main(void)
@@ -653,6 +784,11 @@ int main(void)
 		FOR(&fs, test_a_failed_commit_leaves_the_last_one),
 		FOR(&fs, test_nothing_is_written_after_a_lost_transaction),
 		FOR(&fs, test_a_message_is_not_left_in_tmp_when_cur_is_removed),
+		FOR(&fs, test_a_file_that_changed_since_it_was_hashed_is_not_taken),
+		FOR(&fs, test_a_kept_file_that_somebody_changed_is_not_taken),
+		FOR(&fs, test_one_base_name_twice_is_taken_once_and_nothing_is_overwritten),
+		FOR(&fs, test_of_one_base_name_twice_one_is_read),
+		FOR(&fs, test_only_regular_files_are_messages),
 		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
 	};
 
