@@ -176,7 +176,7 @@ static int still_holds(struct box *box, const struct place *at, const struct inc
 	if (hash_file(fd, file_name_split(bytes_of(at->name)).base, &now, &why) == 0 &&
 	    now.size == in->size && memcmp(now.sha256, in->sha256.p, SHA256_SIZE) == 0)
 		ret = 1;
-	if (ret > 0 && !maildir_of(box)->batch && fsync(fd) < 0)
+	if (ret > 0 && box_syncs_alone(box) && fsync(fd) < 0)
 		ret = box_sys(box, err, "sync a message");
 	close(fd);
 	return ret;

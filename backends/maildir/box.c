@@ -129,22 +129,23 @@ static int step_into(struct maildir *m, int fd, const char *name, bool make)
 	const int how = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int next = openat(fd, name, how);
 
+	int sys;
+
 	if (next < 0 && errno == ENOENT && make) {
 		crash_point("maildir: make directory");
-		if (mkdirat(fd, name, 0700) == 0 || errno == EEXIST) {
+		if (mkdirat(fd, name, 0700) == 0 || errno == EEXIST)
 			next = openat(fd, name, how);
-			if (next >= 0 && !m->batch && fsync(fd) < 0) {
-				close(next);
-				next = -1;
-			}
-		}
 	}
-	if (fd != m->root) {
-		int sys = errno;
-
+	sys = errno;
+	/* Also when it was there: a run that was stopped may have made it and not come this far. */
+	if (next >= 0 && make && !m->batch && fsync(fd) < 0) {
+		sys = errno;
+		close(next);
+		next = -1;
+	}
+	if (fd != m->root)
 		close(fd);
-		errno = sys;
-	}
+	errno = sys;
 	return next;
 }
 
@@ -187,6 +188,13 @@ static void evict(struct maildir *m, const struct box *keep)
 		box_close_fds(oldest);
 }
 
+static void note_file_system(struct box *box, int dir)
+{
+	struct stat sb;
+
+	box->other_fs |= fstat(dir, &sb) < 0 || sb.st_dev != maildir_of(box)->device;
+}
+
 static const char *const dir_names[] = { "cur", "new", "tmp" };
 
 int box_dir_fd(struct box *box, enum box_dir which)
@@ -204,6 +212,7 @@ int box_dir_fd(struct box *box, enum box_dir which)
 	parent = open_below(m, box->dir, false);
 	if (parent < 0)
 		return -1;
+	note_file_system(box, parent);
 	*fd = openat(parent, dir_names[which],
 		     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*fd >= 0)
@@ -226,6 +235,7 @@ int box_make_dirs(struct box *box, struct err *err)
 
 	if (parent < 0)
 		return box_sys(box, err, "make the directory");
+	note_file_system(box, parent);
 	crash_point("maildir: make cur, new, tmp");
 	for (size_t i = 0; i < 3 && ret == 0; i++)
 		if (mkdirat(parent, dir_names[i], 0700) < 0 && errno != EEXIST)
@@ -237,7 +247,7 @@ int box_make_dirs(struct box *box, struct err *err)
 		if (fd >= 0)
 			close(fd);
 	}
-	if (ret == 0 && !m->batch && fsync(parent) < 0)
+	if (ret == 0 && box_syncs_alone(box) && fsync(parent) < 0)
 		ret = box_sys(box, err, "sync the directory");
 	close(parent);
 	return ret;
@@ -283,8 +293,9 @@ bool stamp_is_set(const struct stamp *s)
 
 int64_t stamp_racy_ns(const struct maildir *m, const struct stamp *s)
 {
+	const int64_t second = 1000000000;
+	int64_t latest = 0, tick = m->tick_ns;
 	struct timespec now;
-	int64_t latest = 0;
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &now); /* what the kernel stamps files with */
 	for (size_t i = 0; i < 2; i++) {
@@ -293,7 +304,10 @@ int64_t stamp_racy_ns(const struct maildir *m, const struct stamp *s)
 		if (s->modified_ns[i] > latest)
 			latest = s->modified_ns[i];
 	}
-	return latest + m->tick_ns - to_ns(&now);
+	/* ext3, or ext4 with small inodes, keeps whole seconds. */
+	if (s->changed_ns[0] % second == 0 && s->changed_ns[1] % second == 0 && tick < 2 * second)
+		tick = 2 * second;
+	return latest + tick - to_ns(&now);
 }
 
 void box_expect(struct box *box, struct bytes base, struct bytes letters)
@@ -358,18 +372,21 @@ static int sync_one(struct box *box, enum box_dir which, bool *wanted, struct er
 	return 0;
 }
 
+static int sync_box(struct box *box, struct err *err)
+{
+	if (sync_one(box, DIR_CUR, &box->sync_cur, err) < 0 ||
+	    sync_one(box, DIR_NEW, &box->sync_new, err) < 0)
+		return -1;
+	return sync_one(box, DIR_TMP, &box->sync_tmp, err);
+}
+
 int maildir_sync(struct maildir *m, struct err *err)
 {
 	crash_point("maildir: sync");
+	for (size_t i = 0; i < m->n; i++)
+		if (box_syncs_alone(m->box[i]) && sync_box(m->box[i], err) < 0)
+			return -1;
 	if (m->batch)
 		return sync_batch(m->root, err) < 0 ? err_prefix(err, "%s", m->path) : 0;
-	for (size_t i = 0; i < m->n; i++) {
-		struct box *box = m->box[i];
-
-		if (sync_one(box, DIR_CUR, &box->sync_cur, err) < 0 ||
-		    sync_one(box, DIR_NEW, &box->sync_new, err) < 0 ||
-		    sync_one(box, DIR_TMP, &box->sync_tmp, err) < 0)
-			return -1;
-	}
 	return fsync(m->root) < 0 ? err_sys(err, ERR_FATAL, "sync %s", m->path) : 0;
 }

@@ -266,7 +266,7 @@ static int finish_file(struct delivery *d, const struct message *msg, bool *exac
 		return -1;
 	if (futimens(d->fd, times) < 0)
 		return box_sys(box, err, "set the date of a file");
-	if (!m->batch && fsync(d->fd) < 0)
+	if (box_syncs_alone(box) && fsync(d->fd) < 0)
 		return box_sys(box, err, "sync a message");
 	box->sync_tmp = true;
 	if (strcmp(d->tmp, base) == 0)

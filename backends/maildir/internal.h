@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "backends/maildir/names.h"
@@ -68,6 +69,7 @@ struct box {
 	bool dirty;         /* to be written to the database */
 	bool written;       /* we changed its files in this run */
 	bool sync_tmp, sync_cur, sync_new;
+	bool other_fs; /* something is mounted below the root: syncing the root's does not reach it */
 	struct box_fds fds;
 	struct keyword_letters letters;
 	struct listing *listing; /* files by base, made when a file is not where its row says */
@@ -80,6 +82,7 @@ struct maildir {
 	enum maildir_layout layout;
 	char *path;
 	int root, lock;
+	dev_t device; /* the root's */
 	bool batch;     /* one sync does for the whole file system */
 	bool broken;    /* a commit failed: only close() is left */
 	bool in_tx;
@@ -109,6 +112,12 @@ struct maildir {
 static inline struct maildir *maildir_of(const struct box *box)
 {
 	return (struct maildir *)box->mb.store;
+}
+
+/* Whether its files must be synced one by one. */
+static inline bool box_syncs_alone(const struct box *box)
+{
+	return box->other_fs || !maildir_of(box)->batch;
 }
 
 /* What a row of `messages` says. */

@@ -41,12 +41,16 @@ static bool is_shared(const struct maildir *m, const char *dir)
 	return false;
 }
 
-static char *choose_dir(const struct maildir *m, const struct mailbox_name *name)
+/* `vacant`: nothing may lie there, for a directory is to be renamed to it. */
+static char *choose_dir(const struct maildir *m, const struct mailbox_name *name,
+			bool vacant)
 {
 	struct buf dir = BUF_INIT(MAILDIR_PATH_MAX);
+	struct stat sb;
 
 	maildir_directory(name, m->layout, false, &dir);
-	if (is_taken(m, buf_str(&dir)) || is_shared(m, buf_str(&dir))) {
+	if (is_taken(m, buf_str(&dir)) || is_shared(m, buf_str(&dir)) ||
+	    (vacant && fstatat(m->root, buf_str(&dir), &sb, AT_SYMLINK_NOFOLLOW) == 0)) {
 		buf_clear(&dir);
 		maildir_directory(name, m->layout, true, &dir);
 	}
@@ -90,7 +94,7 @@ int maildir_create(struct store *st, const struct mailbox_name *name, unsigned a
 	bool selectable = !(attributes & MAILBOX_NOSELECT);
 
 	if (!box) {
-		box = new_box(m, name, choose_dir(m, name));
+		box = new_box(m, name, choose_dir(m, name, false));
 		box->attributes = attributes;
 		box->extra_known = is_fresh(box);
 		/* Directories without a row: a run was stopped before it committed them. */
@@ -254,7 +258,7 @@ static int rename_tree(struct maildir *m, const struct mailbox_name *from,
 {
 	struct box **todo = xcalloc(m->n, sizeof(struct box *));
 	struct box *top = box_find(m, from);
-	char *old_top = xstrdup(top->dir), *new_top = choose_dir(m, to);
+	char *old_top = xstrdup(top->dir), *new_top = choose_dir(m, to, true);
 	struct mailbox_name name;
 	size_t n = 0;
 	int ret = 0;
@@ -272,7 +276,7 @@ static int rename_tree(struct maildir *m, const struct mailbox_name *from,
 
 		ret = name_below(&todo[i]->mb.name, from->count, to, &name, err);
 		if (!dir)
-			dir = fs ? xstrdup(todo[i]->dir) : choose_dir(m, &name);
+			dir = fs ? xstrdup(todo[i]->dir) : choose_dir(m, &name, true);
 		if (ret == 0)
 			ret = rename_row(m, todo[i], &name, dir, moves, err);
 		else

@@ -80,11 +80,16 @@ static int64_t tick_of(const struct maildir *m)
 
 static int open_root(struct maildir *m, bool make, struct err *err)
 {
+	struct stat sb;
+
 	if (make && dir_make(m->path, 0700, err) < 0)
 		return -1;
 	m->root = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->root < 0)
 		return err_sys(err, ERR_FATAL, "open %s", m->path);
+	if (fstat(m->root, &sb) < 0)
+		return err_sys(err, ERR_FATAL, "look at %s", m->path);
+	m->device = sb.st_dev;
 	m->batch = sync_can_batch(m->root);
 	m->tick_ns = tick_of(m);
 	return 0;
@@ -144,12 +149,13 @@ static int maildir_open(struct store **out, const struct store_config *cfg,
 	    (mode == STORE_WRITE && identity_lock(m, err) < 0))
 		goto fail;
 	/* Again, under the lock: another run may just have made or changed it. */
-	if (maildir_identify(cfg, &id, err) < 0) {
+	if (maildir_identify(cfg, &id, err) < 0 ||
+	    check_presence(cfg, mode, id.presence, &make, err) < 0) {
 		store_identity_release(&id);
 		goto fail;
 	}
 	take_identity(m, &id);
-	if (open_index(m, id.presence != STORE_OURS && mode == STORE_WRITE, err) < 0)
+	if (open_index(m, make, err) < 0)
 		goto fail;
 	*out = &m->st;
 	return 0;

@@ -761,6 +761,29 @@ static void test_only_regular_files_are_messages(void **state)
 	free(link);
 }
 
+/* B lies there already, because of B/c: A cannot become that very directory. */
+static void test_a_mailbox_is_renamed_beside_a_directory_that_is_there(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox_name from = MAILBOX_NAME_INIT, to = MAILBOX_NAME_INIT;
+	struct err err = { 0 };
+	struct gots got;
+
+	bench_put_text(bench_mailbox(b, "A"), 1, "moved\r\n");
+	bench_put_text(bench_mailbox(b, "B/c"), 1, "stays\r\n");
+	must(mailbox_name_from_display(&from, bytes_of("A"), &err), &err);
+	must(mailbox_name_from_display(&to, bytes_of("B"), &err), &err);
+	must(store_rename(b->st, &from, &to, &err), &err);
+	bench_reopen(b);
+	bench_fetch_all(bench_find(b, "B"), &got);
+	assert_int_equal(got.n, 1);
+	assert_string_equal(buf_str(&got.v[0].body), "moved\r\n");
+	gots_release(&got);
+	assert_int_equal(bench_live(b), 2);
+	mailbox_name_release(&from);
+	mailbox_name_release(&to);
+}
+
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
 
 int main(void)
@@ -789,6 +812,7 @@ int main(void)
 		FOR(&fs, test_one_base_name_twice_is_taken_once_and_nothing_is_overwritten),
 		FOR(&fs, test_of_one_base_name_twice_one_is_read),
 		FOR(&fs, test_only_regular_files_are_messages),
+		FOR(&fs, test_a_mailbox_is_renamed_beside_a_directory_that_is_there),
 		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
 	};
 
