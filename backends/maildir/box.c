@@ -55,6 +55,7 @@ void box_free(struct maildir *m, struct box *box)
 	box_forget_listing(box);
 	foreign_free(box->foreign);
 	keyword_letters_release(&box->letters);
+	uidset_release(&box->missing);
 	mailbox_name_release(&box->mb.name);
 	free(box->dir);
 	free(box->moved_from);

@@ -66,6 +66,7 @@ struct box {
 	uint64_t extra;        /* the same of foreign files, when last compared */
 	bool extra_known;
 	struct stamp stamp; /* cur and new looked like this when they held just digest + extra */
+	struct uidset missing; /* source UIDs whose file was gone when last compared */
 	bool dirty;         /* to be written to the database */
 	bool written;       /* we changed its files in this run */
 	bool sync_tmp, sync_cur, sync_new;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backends/maildir/index.h"
+#include "backends/maildir/rows.h"
 #include "backends/maildir/settle.h"
 #include "core/base/clock.h"
 #include "core/base/err.h"
@@ -393,6 +394,39 @@ static int write_quarantine(struct box *box, const struct base *b, struct err *e
 	return 0;
 }
 
+static int forget_row(struct box *box, uint32_t source_uid, struct err *err)
+{
+	struct row_copy c = { .bytes = BUF_INIT(SIZE_MAX / 4) };
+	struct row row;
+	int got = row_by_source(box, source_uid, &row, err);
+
+	if (got > 0)
+		row_copy(&c, &row);
+	row_done(box);
+	if (got > 0)
+		got = row_delete(box, &c.row, err);
+	buf_release(&c.bytes);
+	return got;
+}
+
+/* Gone here, though not by us, and now gone at the source as well: nothing is left to come back to the row. */
+static int forget_missing(struct box *box, const struct uidset *known, struct err *err)
+{
+	struct uidset gone = UIDSET_INIT;
+	int ret = 0;
+
+	uidset_subtract(&gone, &box->missing, known);
+	for (size_t i = 0; i < uidset_range_count(&gone) && ret == 0; i++) {
+		struct uidrange r = uidset_range(&gone, i);
+
+		for (uint64_t uid = r.lo; uid <= r.hi && ret == 0; uid++)
+			ret = forget_row(box, (uint32_t)uid, err);
+	}
+	uidset_subtract(&box->missing, &box->missing, &gone);
+	uidset_release(&gone);
+	return ret;
+}
+
 int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err)
 {
 	struct box *box = (struct box *)mb;
@@ -411,7 +445,8 @@ int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err)
 	index_bind(st, "ti", buf_bytes(&known), box->id);
 	ret = index_run(m, st, err);
 	buf_release(&known);
-	if (ret < 0 || write_quarantine(box, b, err) < 0)
+	if (ret < 0 || forget_missing(box, &b->known, err) < 0 ||
+	    write_quarantine(box, b, err) < 0)
 		return -1;
 	box->token = b->token;
 	box->known = uidset_count(&b->known);

@@ -400,6 +400,7 @@ static int changes_of(struct box *box, struct changes *out, struct err *err)
 	buf_release(&c.names);
 	if (ret < 0)
 		return -1;
+	uidset_copy(&box->missing, &out->missing);
 	out->complete = true;
 	out->token = (struct token){
 		.known = true,
