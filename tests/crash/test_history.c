@@ -1,0 +1,190 @@
+/*
+ * Random histories: the account changes, files of the store are damaged, runs are stopped at random steps
+ * and lines cut at random bytes. Whenever a run is left in peace, the store equals the account.
+ * SEED and ROUNDS in the environment choose another history; the seed is printed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/crash.h"
+#include "core/base/mem.h"
+#include "tests/lib/archive.h"
+#include "tests/lib/backup.h"
+#include "tests/lib/corpus.h"
+#include "tests/lib/dovecot.h"
+#include "tests/lib/imap_oracle.h"
+#include "tests/lib/relay.h"
+
+enum { ROUNDS = 25, MAILBOXES = 4 };
+
+static const char *const mailboxes[MAILBOXES] = { "INBOX", "Work/&AOQ-", "Trash", "Sent" };
+static struct dovecot *server;
+static struct oracle *oracle;
+static struct backup job;
+static uint64_t seed;
+static uint32_t appended;
+
+static uint32_t below(uint32_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % n;
+}
+
+static int start(void **state)
+{
+	const char *given = getenv("SEED");
+
+	(void)state;
+	seed = given ? strtoull(given, NULL, 10) : 20200229;
+	print_message("SEED=%llu\n", (unsigned long long)seed);
+	server = dovecot_start(NULL);
+	oracle = oracle_open(server->port, "alice");
+	for (int i = 1; i < MAILBOXES; i++)
+		oracle_create(oracle, mailboxes[i]);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	oracle_close(oracle);
+	dovecot_stop(server);
+	backup_release(&job);
+	return 0;
+}
+
+/* Some UID of the mailbox; 0 when it is empty. */
+static uint32_t some_uid(const char *mailbox)
+{
+	struct oracle_dump d;
+	uint32_t uid;
+
+	oracle_dump(oracle, mailbox, &d);
+	uid = d.n ? d.msg[below((uint32_t)d.n)].uid : 0;
+	oracle_dump_release(&d);
+	return uid;
+}
+
+static void change_account(void)
+{
+	static const char *const flags[] = { "\\Seen", "\\Flagged $A", "$B Later", "\\Answered",
+					     "\\Deleted", "$Forwarded" };
+	static const char *const how[] = { "FLAGS", "+FLAGS", "-FLAGS" };
+	const char *mailbox = mailboxes[below(MAILBOXES)];
+	uint32_t n = 1 + below(6), uid = some_uid(mailbox), what = below(5);
+	char set[16];
+
+	snprintf(set, sizeof(set), "%u", uid);
+	if (what < 2 || uid == 0) {
+		/* Now and then content that was there before. */
+		corpus_fill(oracle, mailbox, below(3) ? appended : 0, n, 0, 4000);
+		appended += n;
+	} else if (what == 2) {
+		oracle_store(oracle, mailbox, set, how[below(3)], flags[below(6)]);
+	} else if (what == 3) {
+		oracle_expunge(oracle, mailbox, set);
+	} else {
+		oracle_command(oracle, "SELECT \"%s\"", mailbox);
+		oracle_command(oracle, "UID MOVE %u:* \"%s\"", uid, mailboxes[below(MAILBOXES)]);
+	}
+}
+
+/* Remove or reflag one file that the store has. */
+static void damage_store(void)
+{
+	struct archive a;
+	const struct archive_mailbox *mb;
+	char *path, *other;
+
+	archive_read(job.root, &a);
+	mb = a.n ? &a.v[below((uint32_t)a.n)] : NULL;
+	if (mb && mb->n > 0) {
+		path = path_join(job.root, mb->msg[below((uint32_t)mb->n)].path);
+		other = xasprintf("%.*s:2,S", (int)strcspn(path, ":"), path);
+		assert_int_equal(below(2) ? remove(path) : rename(path, other), 0);
+		free(path);
+		free(other);
+	}
+	archive_release(&a);
+}
+
+static void configure(int port)
+{
+	const struct backup_config config = { .port = port, .account = "timeout = 20\n",
+					      .job = "max_delete = 1000000\n" };
+
+	if (job.dir)
+		backup_configure(&job, &config);
+	else
+		backup_init(&job, &config);
+}
+
+static void crashed_run(void)
+{
+	char *env = xasprintf("CRASH_AT=%u", 1 + below(30));
+	struct backup_result res;
+
+	backup_run_env(&job, &res, env, "");
+	if (res.status != CRASH_STATUS && res.status != 0)
+		fail_msg("%s: exit %d: %s", env, res.status, buf_str(&res.err));
+	backup_result_release(&res);
+	free(env);
+}
+
+static void cut_run(void)
+{
+	struct relay *relay = relay_start(&(struct relay_opts){
+		.port = server->port, .cut_to_client = 1 + below(8000),
+		.cut_times = (int)below(4) + 1, .piece = below(2) ? 0 : 1 + below(50) });
+	struct backup_result res;
+
+	configure(relay_port(relay));
+	backup_run(&job, &res, "");
+	if (res.status != 75 && res.status != 0 && res.status != 3 && res.status != 1)
+		fail_msg("exit %d: %s", res.status, buf_str(&res.err));
+	backup_result_release(&res);
+	relay_stop(relay);
+	configure(server->port);
+}
+
+static void test_after_any_history_a_run_in_peace_makes_both_equal(void **state)
+{
+	const char *rounds = getenv("ROUNDS");
+	uint32_t n = rounds ? (uint32_t)strtoul(rounds, NULL, 10) : ROUNDS;
+
+	(void)state;
+	configure(server->port);
+	for (uint32_t round = 0; round < n; round++) {
+		for (uint32_t i = below(4); i > 0; i--)
+			change_account();
+		for (uint32_t i = below(3); i > 0; i--) {
+			if (below(2))
+				crashed_run();
+			else
+				cut_run();
+			if (below(2))
+				change_account();
+		}
+		backup_ends_with(&job, 0, "");
+		archive_equals(job.root, oracle);
+		backup_idle(&job);
+		if (below(3) == 0)
+			damage_store();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_after_any_history_a_run_in_peace_makes_both_equal),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
