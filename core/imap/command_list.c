@@ -291,7 +291,8 @@ static int climb(struct lister *l, struct err *err)
 {
 	int rc = rung_extended(l, err);
 
-	if (rc == 0) {
+	/* There is an INBOX at least: OK and nothing is a server that did not understand. */
+	if (rc == 0 || (rc > 0 && !l->out->n)) {
 		start_over(l);
 		rc = rung_plain(l, err);
 	}
@@ -315,7 +316,7 @@ int imap_list_wait(struct imap_session *s, const struct imap_list_options *optio
 	l.options = options;
 	if (climb(&l, err) < 0)
 		goto out;
-	out->complete = !l.too_deep && !l.gather.unsure && !l.waiter.damaged;
+	out->complete = out->n && !l.too_deep && !l.gather.unsure && !l.waiter.damaged;
 	mailbox_gather_join(&l.gather);
 	if (options->status && ask_missing(&l, err) < 0)
 		goto out;

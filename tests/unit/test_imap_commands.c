@@ -122,6 +122,11 @@ static void test_mailboxes_are_found_on_every_rung_of_the_ladder(void **state)
 		  "C: h STATUS b (MESSAGES UIDNEXT)\n"
 		  "S: f OK done\nS: g OK done\nS: h OK done\n",
 		  "INBOX a*- a*/x b complete" },
+		/* OK and nothing: asked again, and not believed */
+		{ "LIST-EXTENDED LIST-STATUS", NULL,
+		  "C: a LIST \"\" * RETURN (SUBSCRIBED CHILDREN STATUS (MESSAGES UIDNEXT))\n"
+		  "S: a OK done\nC: b LIST \"\" *\nC: c LSUB \"\" *\nS: b OK done\nS: c OK done\n",
+		  "partial" },
 		/* a line that cannot be read may have been a mailbox */
 		{ "LIST-EXTENDED LIST-STATUS", NULL,
 		  "C: a LIST \"\" * RETURN (SUBSCRIBED CHILDREN STATUS (MESSAGES UIDNEXT))\n"
