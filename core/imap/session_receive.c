@@ -56,8 +56,6 @@ void session_lose_command(struct imap_session *s, struct command *c, const struc
 		.err = why,
 	};
 
-	if (c->mailbox && (c->request.flags & IMAP_REQUEST_OPENS))
-		c->mailbox->failed = true;
 	if (c->request.handler.on_done)
 		c->request.handler.on_done(c->request.handler.ctx, &result);
 	command_free(s, c);

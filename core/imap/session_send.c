@@ -247,6 +247,8 @@ static bool queue_stream(struct imap_session *s, struct command *c)
 		session_fail(s, &err);
 		return false;
 	}
+	if (s->state == IMAP_STATE_CLOSED) /* by the caller, and `c` is gone */
+		return false;
 	session_queue_bytes(s, bytes_from(piece, n));
 	c->stream_left -= n;
 	if (!c->stream_left) {

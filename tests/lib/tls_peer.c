@@ -16,6 +16,7 @@ struct tls_peer {
 	SSL *ssl;
 	BIO *in, *out; /* what came from the client, what goes to it; owned by `ssl` */
 	char *cert_file, *key_file;
+	bool clear; /* no TLS yet */
 	tls_peer_fn *fn;
 	void *fn_ctx;
 };
@@ -77,6 +78,10 @@ static void on_written(void *ctx, struct transport *t, struct bytes written)
 	int n;
 
 	(void)t;
+	if (p->clear) {
+		p->fn(p->fn_ctx, p, written);
+		return;
+	}
 	BIO_write(p->in, written.p, (int)written.n);
 	while ((n = SSL_read(p->ssl, piece, sizeof(piece))) > 0)
 		if (p->fn)
@@ -117,8 +122,17 @@ struct transport *tls_peer_transport(struct tls_peer *p)
 
 void tls_peer_say(struct tls_peer *p, struct bytes text)
 {
+	if (p->clear) {
+		transport_memory_feed(p->transport, text);
+		return;
+	}
 	must(SSL_write(p->ssl, text.p, (int)text.n) == (int)text.n, "say something");
 	flush(p);
+}
+
+void tls_peer_clear(struct tls_peer *p, bool clear)
+{
+	p->clear = clear;
 }
 
 const char *tls_peer_cert_file(const struct tls_peer *p)

@@ -27,6 +27,8 @@ struct tls_peer *tls_peer_new(const struct tls_peer_cert *cert, const char *dir,
 /* What lies below the client's TLS; owned by whoever gets it. */
 struct transport *tls_peer_transport(struct tls_peer *p);
 void tls_peer_say(struct tls_peer *p, struct bytes text);
+/* Whether to speak clear text, as before STARTTLS. */
+void tls_peer_clear(struct tls_peer *p, bool clear);
 /* The certificate signs itself: as authority it makes itself good. */
 const char *tls_peer_cert_file(const struct tls_peer *p);
 const char *tls_peer_key_file(const struct tls_peer *p);

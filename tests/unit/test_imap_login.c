@@ -15,6 +15,8 @@
 #include "core/imap/loop.h"
 #include "core/imap/transport.h"
 #include "tests/lib/imap_play.h"
+#include "tests/lib/support.h"
+#include "tests/lib/tls_peer.h"
 
 #define SECRET "s3cr3t"
 
@@ -159,6 +161,8 @@ static void test_what_ends_a_login_says_what_can_be_done(void **state)
 		{ "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\n", ERR_FATAL, "LOGINDISABLED" },
 		{ HELLO "S: <a+> OK in\n", ERR_FATAL, "not sent" },
 		{ HELLO "S: +\n", ERR_RETRY, "go on" },
+		{ "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\nC: a AUTHENTICATE PLAIN\n"
+		  "S: a OK in\n", ERR_FATAL, "before it was complete" },
 	};
 
 	(void)state;
@@ -241,6 +245,70 @@ static void test_nothing_secret_goes_out_in_clear_text(void **state)
 			fail_msg("case %zu: %s", i, err.text);
 		buf_release(&trace);
 	}
+}
+
+/* Before TLS it offers much, under TLS little; what it was asked is kept. */
+static void serve_starttls(void *ctx, struct tls_peer *p, struct bytes said)
+{
+	const uint8_t *blank = memchr(said.p, ' ', said.n);
+	struct buf answer = BUF_INIT(4096);
+	bool capability = memmem(said.p, said.n, " CAPABILITY", 11) != NULL;
+
+	assert_non_null(blank);
+	buf_add(ctx, bytes_skip(said, (size_t)(blank - said.p)));
+	buf_addf(&answer, "%s%.*s OK done\r\n", capability ? "* CAPABILITY IMAP4rev1\r\n" : "",
+		 (int)(blank - said.p), (const char *)said.p);
+	tls_peer_say(p, buf_bytes(&answer));
+	if (memmem(said.p, said.n, " STARTTLS", 9))
+		tls_peer_clear(p, false);
+	buf_release(&answer);
+}
+
+static void test_what_was_said_before_starttls_does_not_count(void **state)
+{
+	const struct tls_peer_cert cert = { .names = "DNS:mail.example" };
+	struct buf asked = BUF_INIT(1 << 20);
+	struct tls_peer *peer = tls_peer_new(&cert, tmp_dir(), serve_starttls, &asked);
+	struct loop *loop = loop_new(NULL, NULL);
+	char password[] = SECRET;
+	struct imap_account a = account(password);
+	struct imap_session *s;
+	struct err err = { 0 };
+
+	(void)state;
+	a.tls = IMAP_TLS_STARTTLS;
+	a.tls_ca_file = tls_peer_cert_file(peer);
+	tls_peer_clear(peer, true);
+	tls_peer_say(peer, bytes_of("* OK [CAPABILITY IMAP4rev1 STARTTLS SASL-IR AUTH=PLAIN ID] x\r\n"));
+	s = imap_session_new_on(loop, &a, NULL, tls_peer_transport(peer));
+	if (imap_session_open(s, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(buf_str(&asked), " STARTTLS\r\n CAPABILITY\r\n"
+					     " LOGIN alice s3cr3t\r\n CAPABILITY\r\n");
+	imap_session_free(s);
+	loop_free(loop);
+	tls_peer_free(peer);
+	buf_release(&asked);
+}
+
+static void test_mail_data_before_the_login_changes_nothing(void **state)
+{
+	struct imap_play *p = play_new(HELLO "S: * ENABLED UTF8=ACCEPT\n"
+				       "S: a OK [CAPABILITY IMAP4rev1] in\n");
+	struct loop *loop = loop_new(NULL, NULL);
+	char password[] = SECRET;
+	struct imap_account a = account(password);
+	struct imap_session *s;
+	struct err err = { 0 };
+
+	(void)state;
+	transport_memory_claim(play_transport(p), true, false);
+	s = imap_session_new_on(loop, &a, NULL, play_transport(p));
+	assert_int_equal(imap_session_open(s, &err), 0);
+	assert_false(imap_session_utf8(s));
+	imap_session_free(s);
+	loop_free(loop);
+	play_finish(p);
 }
 
 static void count_warnings(void *ctx, enum log_level level, const char *text)
@@ -383,6 +451,8 @@ int main(void)
 		cmocka_unit_test(test_nothing_secret_goes_out_in_clear_text),
 		cmocka_unit_test(
 			test_an_alert_is_shown_once_escaped_and_only_when_it_can_be_believed),
+		cmocka_unit_test(test_what_was_said_before_starttls_does_not_count),
+		cmocka_unit_test(test_mail_data_before_the_login_changes_nothing),
 		cmocka_unit_test(test_nothing_secret_stays_in_memory),
 		cmocka_unit_test(test_a_flood_of_alerts_is_cut_off),
 	};
