@@ -139,7 +139,8 @@ int identity_lock(struct maildir *m, struct err *err)
 	}
 	m->unclean = n > 0;
 	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(m->lock, 0) < 0 || pwrite(m->lock, pid, (size_t)n, 0) != n)
+	/* In this order: on a full disk the mark of a run that was stopped stays. */
+	if (pwrite(m->lock, pid, (size_t)n, 0) != n || ftruncate(m->lock, n) < 0)
 		return err_sys(err, ERR_FATAL, "write %s/" LOCK_FILE, m->path);
 	return 0;
 }

@@ -784,6 +784,37 @@ static void test_a_mailbox_is_renamed_beside_a_directory_that_is_there(void **st
 	mailbox_name_release(&to);
 }
 
+/* The lock's content says that tmp directories are to be cleaned. */
+static void test_a_full_disk_does_not_hide_that_a_run_was_stopped(void **state)
+{
+	struct bench *b = bench_of(state);
+	char *lock = dir_of(b, "mailcask.lock");
+	struct buf text = BUF_INIT(4096);
+	struct rlimit was, limit;
+	struct err err = { 0 };
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_commit(b);
+	bench_put_text(bench_mailbox(b, "INBOX"), 2, "litter");
+	bench_close(b);
+	assert_int_equal(count_in(b, "INBOX/tmp"), 1);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	limit = (struct rlimit){ 0, was.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &limit);
+	int ret = store_open(&maildir_store, &b->st, &b->cfg, STORE_WRITE, &err);
+
+	setrlimit(RLIMIT_FSIZE, &was);
+	assert_int_equal(ret, -1);
+	read_file(lock, &text);
+	assert_true(text.n > 0);
+	b->st = NULL;
+	bench_open(b);
+	assert_int_equal(count_in(b, "INBOX/tmp"), 0);
+	buf_release(&text);
+	free(lock);
+}
+
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
 
 int main(void)
@@ -813,6 +844,7 @@ int main(void)
 		FOR(&fs, test_of_one_base_name_twice_one_is_read),
 		FOR(&fs, test_only_regular_files_are_messages),
 		FOR(&fs, test_a_mailbox_is_renamed_beside_a_directory_that_is_there),
+		FOR(&fs, test_a_full_disk_does_not_hide_that_a_run_was_stopped),
 		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
 	};
 
