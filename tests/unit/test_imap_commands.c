@@ -483,6 +483,33 @@ static void test_logout_ends_without_error(void **state)
 	}
 }
 
+static bool stop_soon(void *ctx)
+{
+	return --*(int *)ctx < 0;
+}
+
+/* Whoever waited is gone then, so nothing may be left that would call back. */
+static void test_a_wait_that_is_interrupted_ends_the_session(void **state)
+{
+	struct imap_account a = { .name = "test", .host = "mail.example", .tls = IMAP_TLS_NONE,
+				  .user = "alice", .timeout_ms = 2000 };
+	struct imap_play *p = play_new("S: * PREAUTH [CAPABILITY IMAP4rev1] x\nC: a NOOP\nPAUSE\n");
+	int polls = 3;
+	struct loop *loop = loop_new(stop_soon, &polls);
+	struct imap_session *s = imap_session_new_on(loop, &a, NULL, play_transport(p));
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(imap_session_open(s, &err), 0);
+	assert_int_equal(imap_noop_wait(s, &err), -1);
+	assert_int_equal(err.kind, ERR_STOPPED);
+	assert_int_equal(imap_session_state(s), IMAP_STATE_CLOSED);
+	assert_int_equal(imap_session_pending(s), 0);
+	imap_session_free(s);
+	loop_free(loop);
+	play_finish(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_a_mailbox_is_left_without_expunging),
 		cmocka_unit_test(test_id_and_namespace_are_read),
 		cmocka_unit_test(test_subscriptions_are_listed),
+		cmocka_unit_test(test_a_wait_that_is_interrupted_ends_the_session),
 		cmocka_unit_test(test_logout_ends_without_error),
 	};
 

@@ -182,12 +182,13 @@ static void test_a_pin_decides_alone(void **state)
 
 static void say_twice(struct link *l, size_t max)
 {
+	static const char hello[] = "hello, world";
 	char got[64];
 	size_t n = 0, have = 0;
 
 	for (size_t at = 0; at < 12;) {
-		enum transport_io io = transport_write(l->tls, bytes_from("hello, world" + at, 12 - at),
-						       &n, &l->err);
+		enum transport_io io = transport_write(l->tls, bytes_from(hello + at, 12 - at), &n,
+						       &l->err);
 
 		assert_true(io == TRANSPORT_OK || io == TRANSPORT_AGAIN);
 		at += io == TRANSPORT_OK ? n : 0;
