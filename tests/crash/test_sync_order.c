@@ -67,6 +67,12 @@ int renameat(int oldfd, const char *old, int newfd, const char *new)
 	return (int)syscall(SYS_renameat2, oldfd, old, newfd, new, 0);
 }
 
+int renameat2(int oldfd, const char *old, int newfd, const char *new, unsigned flags)
+{
+	event('R');
+	return (int)syscall(SYS_renameat2, oldfd, old, newfd, new, flags);
+}
+
 int unlinkat(int fd, const char *name, int flag)
 {
 	event('U');
