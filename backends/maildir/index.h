@@ -5,7 +5,7 @@
 
 #include "backends/maildir/internal.h"
 
-/* `mailcask.db`: every query on it stands in index.c or names one of these statements. */
+/* `mailcask.db`: every query on it stands in index.c or index_file.c, or names one of these statements. */
 #define INDEX_FILE "mailcask.db"
 #define INDEX_SCHEMA 1
 
