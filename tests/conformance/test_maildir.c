@@ -815,6 +815,53 @@ static void test_a_full_disk_does_not_hide_that_a_run_was_stopped(void **state)
 	free(lock);
 }
 
+/* An index that somebody edited leads nowhere outside the root. */
+static void test_a_directory_outside_the_root_is_refused(void **state)
+{
+	struct bench *b = bench_of(state);
+	char *outside = path_join(tmp_dir(), "outside");
+	struct name_list files = { 0 };
+	struct message_sink sink;
+	struct message msg = { .uid = 2 };
+	struct err err = { 0 };
+	void *handle;
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_commit(b);
+	bench_close(b);
+	set_schema(b, "UPDATE mailboxes SET directory = '../outside'");
+	assert_int_equal(mkdir(outside, 0700), 0);
+	bench_open(b);
+	must(mailbox_append(bench_find(b, "INBOX"), NULL, NULL, NULL, &sink, &err), &err);
+	must(sink.begin(sink.ctx, NULL, &msg, &handle, &err), &err);
+	assert_int_equal(sink.end(sink.ctx, handle, &msg, true, &err), -1);
+	assert_int_equal(err.kind, ERR_MAILBOX);
+	dir_entries(outside, &files);
+	assert_int_equal(files.n, 0);
+	name_list_release(&files);
+	remove_tree(outside);
+	free(outside);
+}
+
+static void test_many_mailboxes_need_few_descriptors(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct rlimit was, limit;
+	char name[16];
+
+	getrlimit(RLIMIT_NOFILE, &was);
+	limit = (struct rlimit){ 230, was.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (int i = 0; i < 120; i++) {
+		snprintf(name, sizeof(name), "m%d", i);
+		bench_put_text(bench_mailbox(b, name), 1, name);
+	}
+	bench_commit(b);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 120);
+	setrlimit(RLIMIT_NOFILE, &was);
+}
+
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
 
 int main(void)
@@ -845,6 +892,8 @@ int main(void)
 		FOR(&fs, test_only_regular_files_are_messages),
 		FOR(&fs, test_a_mailbox_is_renamed_beside_a_directory_that_is_there),
 		FOR(&fs, test_a_full_disk_does_not_hide_that_a_run_was_stopped),
+		FOR(&fs, test_a_directory_outside_the_root_is_refused),
+		FOR(&fs, test_many_mailboxes_need_few_descriptors),
 		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
 	};
 
