@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -108,8 +109,9 @@ static bool selects_any(const struct job *job, const char *pattern)
 }
 
 /*
- * A name with a slip in it must not pass for a mailbox with nothing to do: named for this run it is
- * an error, named in the configuration it is told.
+ * A name with a slip in it must not pass for a mailbox with nothing to do: named for this run it is an
+ * error; a plain name in the configuration leaves the run incomplete; a pattern that happens to match
+ * nothing is told.
  */
 static int check_selected(struct job *job, struct err *err)
 {
@@ -120,10 +122,15 @@ static int check_selected(struct job *job, struct err *err)
 			return err_set(err, ERR_MISSING,
 				       "--mailbox=%s: no mailbox of the account is called that",
 				       set->only[i]);
-	for (size_t i = 0; i < set->n_mailboxes && set->n_only == 0; i++)
-		if (set->mailboxes[i][0] != '!' && !selects_any(job, set->mailboxes[i]))
-			job_note(job, "'%s' under 'mailboxes' selects no mailbox of the account",
-				 set->mailboxes[i]);
+	for (size_t i = 0; i < set->n_mailboxes && set->n_only == 0; i++) {
+		const char *pattern = set->mailboxes[i];
+
+		if (pattern[0] == '!' || selects_any(job, pattern))
+			continue;
+		job_note(job, "'%s' under 'mailboxes' selects no mailbox of the account", pattern);
+		if (!strpbrk(pattern, "*%\\"))
+			job->report->incomplete = true;
+	}
 	return 0;
 }
 
