@@ -862,6 +862,114 @@ static void test_many_mailboxes_need_few_descriptors(void **state)
 	setrlimit(RLIMIT_NOFILE, &was);
 }
 
+/* UIDs of another account mean other messages; what is equal is paired by content. */
+static void test_rebinding_forgets_uids_and_quarantine(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct quarantined q = { .uid = 9, .reason = (char *)(uintptr_t)"no" };
+	struct base base = { .quarantine = &q, .n_quarantine = 1 };
+	struct err err = { 0 };
+
+	bench_put_text(mb, 1, "one\r\n");
+	bench_put_text(mb, 2, "two\r\n");
+	must(mailbox_set_base(mb, &base, &err), &err);
+	bench_commit(b);
+	b->cfg.rebind = true;
+	bench_reopen(b);
+	b->cfg.rebind = false;
+	mb = bench_find(b, "INBOX");
+	assert_int_equal(bench_live(b), 0);
+	base_init(&base);
+	must(mailbox_base(mb, &base, &err), &err);
+	assert_int_equal(base.n_quarantine, 0);
+	base_release(&base);
+	assert_int_equal(bench_put_text(mb, 1, "other\r\n"), OUTCOME_DONE);
+	assert_int_equal(bench_put_text(mb, 7, "one\r\n"), OUTCOME_ADOPTED);
+	bench_commit(b);
+	assert_int_equal(bench_live(b), 2);
+	assert_int_equal(count_in(b, "INBOX/cur"), 3);
+}
+
+static void test_every_commit_has_its_generation(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct store_identity id;
+	struct err err = { 0 };
+	uint64_t last = 0;
+
+	for (uint32_t uid = 1; uid <= 3; uid++) {
+		bench_put_text(mb, uid, "x");
+		bench_commit(b);
+		must(maildir_store.identify(&b->cfg, &id, &err), &err);
+		assert_true(id.generation > last);
+		last = id.generation;
+		store_identity_release(&id);
+	}
+}
+
+/* What others are writing in tmp is theirs, also after a run of ours was stopped. */
+static void test_only_our_litter_is_removed_from_tmp(void **state)
+{
+	struct bench *b = bench_of(state);
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_commit(b);
+	bench_put_text(bench_mailbox(b, "INBOX"), 2, "litter");
+	put_foreign(b, "INBOX/tmp/1700000000.M1P1.other", "being delivered");
+	bench_close(b);
+	assert_int_equal(count_in(b, "INBOX/tmp"), 2);
+	bench_open(b);
+	assert_int_equal(count_in(b, "INBOX/tmp"), 1);
+}
+
+static void test_a_removed_message_that_comes_back_is_left_alone(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset one = set_of("1");
+	struct err err = { 0 };
+	char *path;
+
+	bench_put_text(mb, 1, "x");
+	bench_commit(b);
+	path = file_in(b, "INBOX/cur", 0);
+	must(mailbox_expunge(mb, &one, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	write_file(path, bytes_of("from a backup\n"));
+	bench_reopen(b);
+	assert_int_equal(count_in(b, "INBOX/cur"), 1);
+	uidset_release(&one);
+	free(path);
+}
+
+static void test_keeping_twice_counts_once_and_kept_copies_are_not_live(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct uidset one = set_of("1"), two = set_of("2");
+	struct removal removal = { .mailbox = mb, .set = &two };
+	struct mailbox_list list = { 0 };
+	struct err err = { 0 };
+
+	bench_put_text(mb, 1, "same");
+	bench_put_text(mb, 2, "same");
+	bench_commit(b);
+	must(store_count_lost(b->st, &removal, 1, &err), &err);
+	assert_int_equal(removal.lost, 0);
+	must(mailbox_keep(mb, &one, true, &err), &err);
+	must(mailbox_keep(mb, &one, true, &err), &err);
+	bench_commit(b);
+	assert_int_equal(bench_info(b, "INBOX", &list)->held, 1);
+	must(store_count_lost(b->st, &removal, 1, &err), &err);
+	assert_int_equal(removal.lost, 1);
+	mailbox_list_release(&list);
+	uidset_release(&one);
+	uidset_release(&two);
+}
+
 #define FOR(sut, test) { #test, test, setup, teardown, (void *)(uintptr_t)(sut) }
 
 int main(void)
@@ -894,6 +1002,11 @@ int main(void)
 		FOR(&fs, test_a_full_disk_does_not_hide_that_a_run_was_stopped),
 		FOR(&fs, test_a_directory_outside_the_root_is_refused),
 		FOR(&fs, test_many_mailboxes_need_few_descriptors),
+		FOR(&fs, test_rebinding_forgets_uids_and_quarantine),
+		FOR(&fs, test_every_commit_has_its_generation),
+		FOR(&fs, test_only_our_litter_is_removed_from_tmp),
+		FOR(&fs, test_a_removed_message_that_comes_back_is_left_alone),
+		FOR(&fs, test_keeping_twice_counts_once_and_kept_copies_are_not_live),
 		FOR(&plus, test_maildirplusplus_has_dots_and_its_mark),
 	};
 
