@@ -71,7 +71,7 @@ static void with_files_only(const char *path)
 {
 	const struct timespec times[2] = { { .tv_sec = 837596665 }, { .tv_sec = 837596665 } };
 	char name[64], placed[72];
-	int dir, tmp, cur;
+	int dir = -1, tmp, cur;
 
 	if (mkdir(path, 0700) < 0 || (dir = open(path, O_RDONLY | O_DIRECTORY)) < 0 ||
 	    mkdirat(dir, "tmp", 0700) < 0 || mkdirat(dir, "cur", 0700) < 0)
