@@ -38,6 +38,7 @@ struct comparison {
 	bool only_examine;
 	bool examined; /* `now` is filled in */
 	bool from_scratch_once;
+	bool turned_away; /* EXAMINE was refused for asking too much */
 	unsigned looks;
 	unsigned losses; /* of the line, while this was the next to be answered */
 	uint32_t asked_below; /* UIDs below this one were asked for; 0: none yet */
@@ -185,6 +186,16 @@ static void line_lost(struct comparison *k, const struct imap_result *r)
 		wait_again(k);
 }
 
+/* The whole answer: nothing else of this look will come. */
+static void refused(struct comparison *k, const struct imap_result *r)
+{
+	if (throttle_note(&k->all->st->throttle, r) || k->turned_away)
+		wait_again(k);
+	else
+		fail(k, r->err);
+	k->turned_away = false;
+}
+
 static void on_flags_done(void *ctx, const struct imap_result *r)
 {
 	struct comparison *k = ctx;
@@ -193,12 +204,12 @@ static void on_flags_done(void *ctx, const struct imap_result *r)
 	k->conn->load--;
 	if (k->stage == STAGE_DONE) /* EXAMINE was refused */
 		return;
-	if (r->outcome == IMAP_DONE_LOST) {
+	if (r->outcome == IMAP_DONE_LOST && !k->turned_away) {
 		line_lost(k, r);
 		return;
 	}
 	if (r->outcome != IMAP_DONE_OK) {
-		fail(k, r->err);
+		refused(k, r);
 		return;
 	}
 	k->asked_below = below;
@@ -238,7 +249,12 @@ static void on_examined(void *ctx, const struct imap_result *r)
 	}
 	if (r->outcome != IMAP_DONE_OK) {
 		k->conn->opened = NULL;
-		fail(k, r->err);
+		if (k->only_examine)
+			refused(k, r);
+		else if (throttle_note(&k->all->st->throttle, r))
+			k->turned_away = true; /* and so will be what is behind it */
+		else
+			fail(k, r->err);
 		return;
 	}
 	k->now = *r->mailbox;

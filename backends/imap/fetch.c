@@ -105,13 +105,15 @@ static void on_opened(void *ctx, const struct imap_result *r)
 
 	if (r->outcome == IMAP_DONE_LOST) {
 		/* A mailbox that breaks every line must not stand in the way of the others. */
-		if (!o->conn->lost_head && !b->fetch->failed && ++b->open_losses == CUTS_MAX)
+		if (!o->conn->lost_head && !b->fetch->failed && ++b->asking_losses == CUTS_MAX)
 			box_fail(b, r->err);
 		o->conn->lost_head = true; /* whatever comes next was not begun */
 	} else if (r->outcome != IMAP_DONE_OK) {
 		if (o->conn->opened == b->mb)
 			o->conn->opened = NULL;
-		box_fail(b, r->err);
+		b->turned_away = throttle_note(&b->fetch->st->throttle, r);
+		if (!b->turned_away)
+			box_fail(b, r->err);
 	} else if (told->known && told->uidvalidity != r->mailbox->uid_validity &&
 		   r->mailbox->uid_validity) {
 		err_set(&err, ERR_MAILBOX, "the server changed its UIDVALIDITY from %u to %u "
@@ -119,6 +121,7 @@ static void on_opened(void *ctx, const struct imap_result *r)
 			r->mailbox->uid_validity);
 		box_fail(b, &err);
 	} else {
+		b->turned_away = false;
 		take_numbers(b, r->mailbox);
 	}
 	free(o);

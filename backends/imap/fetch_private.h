@@ -35,6 +35,7 @@ struct fetch_box {
 	bool examined;
 	bool search_first;  /* before anything else is asked */
 	bool search_failed; /* it found nothing, which cannot be */
+	bool turned_away;   /* EXAMINE was refused for asking too much */
 	uint32_t exists, uid_next; /* of the first EXAMINE */
 	bool exists_known;
 	struct uidset todo;     /* to be asked in chunks */
@@ -49,7 +50,7 @@ struct fetch_box {
 	uint64_t delivered;
 	unsigned refusals;      /* in a row */
 	unsigned under_way;     /* chunks */
-	unsigned open_losses;   /* how often the line was lost at EXAMINE */
+	unsigned asking_losses;   /* how often the line was lost at what is not about a message */
 	struct cut *cuts;
 	size_t n_cuts, cap_cuts;
 };

@@ -101,6 +101,34 @@ static void note_cut(struct fetch_box *b, uint32_t uid)
 	b->fetch->job.progress++;
 }
 
+/* Nothing is known of these: they are where they were before the command. */
+static void put_back(struct fetch_box *b, const struct chunk *k, const struct uidset *rest)
+{
+	switch (k->kind) {
+	case CHUNK_ISOLATED:
+		uidset_union(&b->isolated, &b->isolated, rest);
+		break;
+	case CHUNK_SINGLE:
+		uidset_union(&b->singles, &b->singles, rest);
+		break;
+	case CHUNK_BODIES:
+		b->fetch->commands--;
+		todo_add(b, rest);
+		break;
+	case CHUNK_PRESENCE:
+	case CHUNK_SEARCH:
+		break; /* asked again as long as it is not answered */
+	}
+}
+
+/* The line was lost on the mailbox rather than on a message of it. */
+static void note_lost_asking(struct fetch_box *b, const struct imap_result *r)
+{
+	/* One that breaks every line must not stand in the way of the others. */
+	if (++b->asking_losses == CUTS_MAX)
+		box_fail(b, r->err);
+}
+
 static void chunk_lost(struct fetch_box *b, struct chunk *k, const struct uidset *rest,
 		       const struct imap_result *r)
 {
@@ -108,30 +136,22 @@ static void chunk_lost(struct fetch_box *b, struct chunk *k, const struct uidset
 	struct err err;
 
 	k->conn->lost_head = true;
-	switch (k->kind) {
-	case CHUNK_ISOLATED:
-		if (!was_head || uidset_is_empty(rest))
-			break;
+	if (k->kind == CHUNK_ISOLATED && was_head && !uidset_is_empty(rest)) {
 		err_set(&err, ERR_MESSAGE, "the connection is lost whenever it is fetched: %s",
 			r->err->text);
 		box_settle(b, NULL, uidset_min(rest), OUTCOME_REFUSED, &err);
 		return;
-	case CHUNK_SINGLE:
-		uidset_union(&b->singles, &b->singles, rest);
-		break;
-	case CHUNK_BODIES:
-		b->fetch->commands--;
-		todo_add(b, rest);
-		/* It is the members that are needed to find the one that breaks the line. */
-		if (was_head && !k->cut_uid && uidset_is_empty(&k->got) && !b->members_known)
-			b->search_first = true;
-		break;
-	default:
-		return;
 	}
-	if (k->kind == CHUNK_ISOLATED)
-		uidset_union(&b->isolated, &b->isolated, rest);
-	else if (was_head && !uidset_is_empty(rest) && (k->cut_uid || b->members_known))
+	put_back(b, k, rest);
+	if (!was_head)
+		return;
+	if (k->kind == CHUNK_PRESENCE || k->kind == CHUNK_SEARCH)
+		note_lost_asking(b, r);
+	else if (k->kind == CHUNK_BODIES && !k->cut_uid && uidset_is_empty(&k->got) &&
+		 !b->members_known)
+		/* It is the members that are needed to find the one that breaks the line. */
+		b->search_first = true;
+	else if (!uidset_is_empty(rest) && (k->cut_uid || b->members_known))
 		note_cut(b, k->cut_uid ? k->cut_uid : uidset_min(rest));
 }
 
@@ -240,11 +260,14 @@ static void chunk_leaves(struct fetch_box *b, struct chunk *k)
 void box_chunk_done(struct fetch_box *b, struct chunk *k, const struct imap_result *r)
 {
 	struct uidset rest = UIDSET_INIT;
+	bool throttled = throttle_note(&b->fetch->st->throttle, r);
 
 	chunk_leaves(b, k);
 	uidset_subtract(&rest, &k->asked, &b->settled);
 	if (b->over || b->fetch->failed)
 		;
+	else if (throttled || (b->turned_away && r->outcome != IMAP_DONE_OK))
+		put_back(b, k, &rest);
 	else if (r->outcome == IMAP_DONE_LOST)
 		chunk_lost(b, k, &rest, r);
 	else if (k->kind == CHUNK_PRESENCE)
@@ -264,8 +287,13 @@ void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
 	struct err err;
 
 	chunk_leaves(b, k);
-	if (b->over || b->fetch->failed || r->outcome == IMAP_DONE_LOST)
+	if (b->over || b->fetch->failed || throttle_note(&b->fetch->st->throttle, r) ||
+	    (b->turned_away && r->outcome != IMAP_DONE_OK))
 		return;
+	if (r->outcome == IMAP_DONE_LOST) {
+		chunk_lost(b, k, &rest, r);
+		return;
+	}
 	if (!found || r->damaged) {
 		if (!found)
 			err = *r->err;

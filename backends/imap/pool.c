@@ -149,6 +149,8 @@ static bool reap(struct imap_store *st, struct retry *retry)
 /* After a loss: wait before the next try, unless it was tried often enough. */
 static int note_loss(struct imap_store *st, struct retry *retry, struct err *err)
 {
+	int64_t wait;
+
 	if (retry->why.kind == ERR_NONE)
 		err_set(&retry->why, ERR_RETRY, "the server ended the session");
 	if (retry->why.kind != ERR_RETRY || retry->losses == LOSSES_MAX) {
@@ -156,7 +158,13 @@ static int note_loss(struct imap_store *st, struct retry *retry, struct err *err
 		return -1;
 	}
 	log_info("%s: connecting again: %s", st->account->name, retry->why.text);
-	retry->not_before = clock_ms() + backoff_ms[retry->losses++];
+	wait = throttle_named_ms(retry->why.text);
+	if (throttle_check_wait(wait, retry->why.text, err) < 0)
+		return -1;
+	if (wait < backoff_ms[retry->losses])
+		wait = backoff_ms[retry->losses];
+	retry->losses++;
+	retry->not_before = clock_ms() + wait;
 	return 0;
 }
 
@@ -171,6 +179,8 @@ static bool any_ready(const struct imap_store *st)
 /* Give every connection something before any has much. */
 static void feed(struct imap_store *st, struct pool_job *job)
 {
+	if (clock_ms() < st->throttle.until)
+		return;
 	for (unsigned depth = 1; depth <= DEPTH_MAX; depth++)
 		for (size_t i = 0; i < st->n; i++) {
 			struct connection *c = st->conn[i];
@@ -191,6 +201,14 @@ static void open_more(struct imap_store *st, const struct pool_job *job, const s
 		add_connection(st);
 }
 
+/* When there is something to do though nothing comes. */
+static int64_t wake_at(const struct imap_store *st, const struct retry *retry)
+{
+	if (!st->n)
+		return retry->not_before;
+	return clock_ms() < st->throttle.until ? st->throttle.until : INT64_MAX;
+}
+
 int pool_run(struct imap_store *st, struct pool_job *job, struct err *err)
 {
 	struct retry retry = { .progress = job->progress };
@@ -199,14 +217,20 @@ int pool_run(struct imap_store *st, struct pool_job *job, struct err *err)
 		if (job->progress != retry.progress) {
 			retry.progress = job->progress;
 			retry.losses = 0;
+			if (clock_ms() >= st->throttle.until)
+				st->throttle.times = 0;
 		}
 		if (reap(st, &retry) && note_loss(st, &retry, err) < 0)
 			return -1;
+		if (st->throttle.why.kind == ERR_RETRY) {
+			*err = st->throttle.why;
+			return -1;
+		}
 		open_more(st, job, &retry);
 		feed(st, job);
 		if (job->done(job->ctx))
 			break;
-		if (loop_step(st->loop, st->n ? INT64_MAX : retry.not_before, err) < 0)
+		if (loop_step(st->loop, wake_at(st, &retry), err) < 0)
 			return -1;
 	}
 	return 0;

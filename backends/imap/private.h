@@ -15,6 +15,7 @@
  *
  *   store.c        the table; opening, closing, names
  *   pool.c         the connections: opening, losing, keeping them busy
+ *   throttle.c     servers that ask to be left alone for a while
  *   list.c         list(), exists(), which namespaces are ours
  *   changes.c      changes(): what the mailboxes hold
  *   fetch.c        fetch(): what to ask next, and how it is cut
@@ -41,6 +42,13 @@ struct connection {
 	bool lost_head;  /* the oldest command under way when the line was lost has been told */
 };
 
+/* What the server said of asking too much. */
+struct throttle {
+	int64_t until;  /* nothing is asked before, in clock_ms() time */
+	unsigned times; /* in a row, without anything completed in between */
+	struct err why; /* kind ERR_RETRY: it is not worth waiting for */
+};
+
 struct imap_store {
 	struct store store; /* first */
 	const struct imap_account *account;
@@ -52,6 +60,7 @@ struct imap_store {
 	uint8_t delimiter; /* of the names list() gave; 0: none yet */
 	bool utf8;
 	struct imap_mailbox_handle *mailboxes;
+	struct throttle throttle;
 };
 
 static inline struct imap_store *imap_of(struct store *st)
@@ -85,6 +94,18 @@ int pool_one(struct imap_store *st, struct connection **out, struct err *err);
 void pool_drop_busy(struct imap_store *st);
 /* With LOGOUT where that can be said. */
 void pool_close(struct imap_store *st);
+
+/* --- throttle.c --- */
+
+/*
+ * To be called with every result: true when the command was refused for asking too much. It is
+ * then to be asked again, as it is: the pool hands out nothing until the time has come.
+ */
+bool throttle_note(struct throttle *t, const struct imap_result *r);
+/* The milliseconds a server's text asks us to wait; 0: none. */
+int64_t throttle_named_ms(const char *text);
+/* -1 (ERR_RETRY, saying when to try again) when `ms` is more than a run should wait. */
+int throttle_check_wait(int64_t ms, const char *text, struct err *err);
 
 /* --- list.c --- */
 
