@@ -350,6 +350,29 @@ static void test_rebinding_forgets_uids_and_quarantine(void **state)
 	assert_int_equal(mdir_count(b, "INBOX/cur"), 3);
 }
 
+static void test_a_file_of_another_length_is_refused(void **state)
+{
+	static const char *const bodies[] = { "short\n", "longer than it was\n" };
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	char *path;
+
+	bench_put_text(mb, 1, "as it was\r\n");
+	bench_commit(b);
+	path = mdir_file(b, "INBOX/cur", 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct gots got;
+
+		write_file(path, bytes_of(bodies[i]));
+		bench_fetch_all(mb, &got);
+		assert_int_equal(got.n, 1);
+		assert_int_equal(got.v[0].what, OUTCOME_REFUSED);
+		assert_false(got.v[0].complete);
+		gots_release(&got);
+	}
+	free(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +386,7 @@ int main(void)
 		FOR(&fs, test_of_one_base_name_twice_one_is_read),
 		FOR(&fs, test_only_regular_files_are_messages),
 		FOR(&fs, test_a_directory_outside_the_root_is_refused),
+		FOR(&fs, test_a_file_of_another_length_is_refused),
 		FOR(&fs, test_rebinding_forgets_uids_and_quarantine),
 		FOR(&fs, test_only_our_litter_is_removed_from_tmp),
 		FOR(&fs, test_a_removed_message_that_comes_back_is_left_alone),
