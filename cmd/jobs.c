@@ -8,22 +8,20 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
-#include "core/imap/account.h"
 #include "core/sync/job.h"
 #include "core/sync/scope.h"
 
+#include "cmd/account.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
-#include "cmd/password.h"
 #include "cmd/progress.h"
 #include "cmd/report.h"
 
 /* All that job_settings points to for one run. */
 struct prepared {
 	struct job_settings set;
-	struct imap_account imap;
-	struct password_source password;
-	char *port, *path, *fingerprint, *state_dir;
+	struct account account;
+	char *path, *fingerprint, *state_dir;
 };
 
 char *jobs_state_dir(void)
@@ -52,37 +50,12 @@ int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char
 	return 0;
 }
 
-static void prepare_account(struct prepared *p, const struct config_account *ac)
-{
-	p->password.account = ac;
-	if (ac->port)
-		p->port = xasprintf("%lld", (long long)ac->port);
-	p->imap = (struct imap_account){
-		.name = ac->head.name,
-		.host = ac->host,
-		.port = p->port,
-		.tls = (enum imap_tls)ac->tls,
-		.tls_ca_file = ac->tls_ca_file,
-		.tls_pin = ac->tls_pin,
-		.tls_client_cert = ac->tls_client_cert,
-		.tls_client_key = ac->tls_client_key,
-		.user = ac->user,
-		.authzid = ac->authzid,
-		.auth = (enum imap_auth)ac->auth,
-		.password = password_get,
-		.password_ctx = &p->password,
-		.timeout_ms = ac->timeout * 1000,
-		.connections = (unsigned)ac->connections,
-		.disable_extensions = ac->disable_extensions,
-	};
-}
-
 static void prepare(struct prepared *p, struct app *app, const struct config_job *job,
 		    const struct job_options *opts)
 {
 	*p = (struct prepared){ 0 };
-	prepare_account(p, job->account);
-	p->fingerprint = imap_fingerprint(&p->imap);
+	account_init(&p->account, job->account);
+	p->fingerprint = imap_fingerprint(&p->account.imap);
 	p->path = config_store_path(job->store, job->account);
 	p->state_dir = jobs_state_dir();
 	p->set = (struct job_settings){
@@ -90,7 +63,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		.source = &imap_store,
 		.target = &maildir_store,
 		.source_config = { .name = job->from, .account = p->fingerprint,
-				   .settings = &p->imap },
+				   .settings = &p->account.imap },
 		.target_config = { .name = job->to, .path = p->path, .account = p->fingerprint,
 				   .layout = config_choice_word(config_layout_words,
 								job->store->layout) },
@@ -114,8 +87,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 
 static void prepared_release(struct prepared *p)
 {
-	password_release(&p->password);
-	free(p->port);
+	account_release(&p->account);
 	free(p->path);
 	free(p->fingerprint);
 	free(p->state_dir);

@@ -1,0 +1,38 @@
+#include "cmd/account.h"
+
+#include <stdlib.h>
+
+#include "core/base/mem.h"
+
+#include "cmd/config.h"
+
+void account_init(struct account *a, const struct config_account *ac)
+{
+	*a = (struct account){ .password.account = ac };
+	if (ac->port)
+		a->port = xasprintf("%lld", (long long)ac->port);
+	a->imap = (struct imap_account){
+		.name = ac->head.name,
+		.host = ac->host,
+		.port = a->port,
+		.tls = (enum imap_tls)ac->tls,
+		.tls_ca_file = ac->tls_ca_file,
+		.tls_pin = ac->tls_pin,
+		.tls_client_cert = ac->tls_client_cert,
+		.tls_client_key = ac->tls_client_key,
+		.user = ac->user,
+		.authzid = ac->authzid,
+		.auth = (enum imap_auth)ac->auth,
+		.password = password_get,
+		.password_ctx = &a->password,
+		.timeout_ms = ac->timeout * 1000,
+		.connections = (unsigned)ac->connections,
+		.disable_extensions = ac->disable_extensions,
+	};
+}
+
+void account_release(struct account *a)
+{
+	password_release(&a->password);
+	free(a->port);
+}
