@@ -6,30 +6,6 @@
 #include "core/imap/commands_private.h"
 #include "core/msgset/uidset.h"
 
-/* "EXAMINE Archive", for messages; the name as the server spells it. */
-static char *describe(const char *word, struct bytes wire_name)
-{
-	char *name = bytes_dup(wire_name);
-	char *what = xasprintf("%s %s", word, name);
-
-	free(name);
-	return what;
-}
-
-static int finish_and_submit(struct imap_session *s, struct imap_encoder *e,
-			     const struct imap_request *request, struct err *err)
-{
-	struct imap_request q = *request;
-
-	if (imap_encoder_finish(e, err) < 0) {
-		imap_encoder_release(e);
-		return -1;
-	}
-	q.command = e;
-	imap_session_submit(s, &q);
-	return 0;
-}
-
 /* --- STATUS --- */
 
 struct status_call {
@@ -85,7 +61,7 @@ int imap_status(struct imap_session *s, struct bytes wire_name, unsigned items,
 		imap_status_fn *done, void *ctx, struct err *err)
 {
 	struct status_call *call = xcalloc(1, sizeof(*call));
-	char *what = describe("STATUS", wire_name);
+	char *what = command_describe("STATUS", wire_name);
 	struct imap_encoder e;
 	int ret;
 
@@ -96,7 +72,7 @@ int imap_status(struct imap_session *s, struct bytes wire_name, unsigned items,
 	imap_encode_word(&e, "STATUS");
 	imap_encode_mailbox(&e, wire_name);
 	encode_status_items(s, &e, items);
-	ret = finish_and_submit(s, &e, &(struct imap_request){
+	ret = command_submit(s, &e, &(struct imap_request){
 		.what = what,
 		.wants = IMAP_WANT(IMAP_RESPONSE_MAILBOX),
 		.claims = status_claims,
@@ -129,7 +105,7 @@ int imap_select(struct imap_session *s, struct bytes wire_name, bool read_only, 
 {
 	struct select_call *call = xcalloc(1, sizeof(*call));
 	const char *word = read_only ? "EXAMINE" : "SELECT";
-	char *what = describe(word, wire_name);
+	char *what = command_describe(word, wire_name);
 	struct imap_encoder e;
 	int ret;
 
@@ -143,7 +119,7 @@ int imap_select(struct imap_session *s, struct bytes wire_name, bool read_only, 
 		imap_encode_word(&e, "CONDSTORE");
 		imap_encode_close(&e);
 	}
-	ret = finish_and_submit(s, &e, &(struct imap_request){
+	ret = command_submit(s, &e, &(struct imap_request){
 		.what = what,
 		.flags = IMAP_REQUEST_OPENS | (read_only ? IMAP_REQUEST_READ_ONLY : 0),
 		.mailbox_name = wire_name,

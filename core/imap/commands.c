@@ -7,6 +7,47 @@
 #include "core/imap/commands_private.h"
 #include "core/imap/loop.h"
 
+/* --- what all commands are made with --- */
+
+char *command_describe(const char *word, struct bytes wire_name)
+{
+	char *name = bytes_dup(wire_name);
+	char *what = xasprintf("%s %s", word, name);
+
+	free(name);
+	return what;
+}
+
+int command_submit(struct imap_session *s, struct imap_encoder *e,
+		   const struct imap_request *request, struct err *err)
+{
+	struct imap_request q = *request;
+
+	if (imap_encoder_finish(e, err) < 0) {
+		imap_encoder_release(e);
+		return -1;
+	}
+	q.command = e;
+	imap_session_submit(s, &q);
+	return 0;
+}
+
+int command_needs(const struct imap_session *s, enum imap_cap cap, const char *what,
+		  struct err *err)
+{
+	if (imap_session_has(s, cap))
+		return 0;
+	return err_set(err, ERR_CONFIG, "%s: the server does not offer %s", what,
+		       imap_cap_name(cap));
+}
+
+int command_needs_mailbox(const struct imap_session *s, const char *what, struct err *err)
+{
+	if (imap_session_submitted(s))
+		return 0;
+	return err_set(err, ERR_CONFIG, "%s: no mailbox is selected", what);
+}
+
 /* --- waiting --- */
 
 void waiter_note(struct waiter *w, const struct imap_result *result)
@@ -21,7 +62,11 @@ void waiter_note(struct waiter *w, const struct imap_result *result)
 
 static void on_waited(void *ctx, const struct imap_result *result)
 {
-	waiter_note(ctx, result);
+	struct waiter *w = ctx;
+
+	waiter_note(w, result);
+	if (w->on_result)
+		w->on_result(w, result);
 }
 
 int waiter_submit(struct waiter *w, struct imap_encoder *e, const struct imap_request *request,

@@ -10,6 +10,8 @@ struct waiter {
 	enum imap_outcome outcome; /* of the first that was not OK */
 	bool damaged;  /* any was */
 	struct err err;
+	/* Sees each result as it comes; may be NULL. */
+	void (*on_result)(struct waiter *w, const struct imap_result *result);
 };
 
 /* Count one result; for an on_done. */
@@ -28,6 +30,17 @@ int waiter_run(struct waiter *w, struct err *err);
 /* Both, for one command that has to be OK. */
 int waiter_do(struct waiter *w, struct imap_encoder *e, const struct imap_request *request,
 	      struct err *err);
+
+/* Finish the encoder and submit; -1 when it cannot be encoded, the encoder is released then. */
+int command_submit(struct imap_session *s, struct imap_encoder *e,
+		   const struct imap_request *request, struct err *err);
+/* "EXAMINE Archive", for messages; the name as the server spells it. Owned. */
+char *command_describe(const char *word, struct bytes wire_name);
+/* -1 (ERR_CONFIG) unless the server has `cap`. */
+int command_needs(const struct imap_session *s, enum imap_cap cap, const char *what,
+		  struct err *err);
+/* -1 (ERR_CONFIG) unless a mailbox is selected, or will be by what was submitted. */
+int command_needs_mailbox(const struct imap_session *s, const char *what, struct err *err);
 
 /* Add the parenthesised STATUS items that this server knows. */
 void encode_status_items(const struct imap_session *s, struct imap_encoder *e, unsigned items);

@@ -304,6 +304,11 @@ struct loop *imap_session_loop(const struct imap_session *s)
 	return s->loop;
 }
 
+bool imap_session_enabled(const struct imap_session *s, enum imap_cap cap)
+{
+	return s->enabled >> cap & 1;
+}
+
 bool imap_session_utf8(const struct imap_session *s)
 {
 	return s->utf8;

@@ -208,6 +208,8 @@ const struct imap_mailbox *imap_session_mailbox(const struct imap_session *s);
 /* The one that what is submitted now would run in; its state may not be there yet. NULL: none. */
 const struct imap_mailbox *imap_session_submitted(const struct imap_session *s);
 struct loop *imap_session_loop(const struct imap_session *s);
+/* The server said ENABLED to it (RFC 5161). */
+bool imap_session_enabled(const struct imap_session *s, enum imap_cap cap);
 /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names on the wire are UTF-8. */
 bool imap_session_utf8(const struct imap_session *s);
 

@@ -64,6 +64,7 @@ struct imap_session {
 	bool tls_layered;  /* the handshake is ours to finish before NOT_AUTHENTICATED */
 	bool id_sent;
 	bool utf8;
+	uint64_t enabled; /* 1 << enum imap_cap: what ENABLED named */
 	struct sasl *sasl;
 
 	/* Queue */

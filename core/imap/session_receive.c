@@ -155,7 +155,9 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 	s->unacknowledged -= c->wire_bytes;
 	if (s->fetch_route == c)
 		s->fetch_route = NULL;
-	session_mailbox_code(s, st);
+	/* CREATE's says what it made, not what is selected. */
+	if (st->code != IMAP_CODE_MAILBOXID || (c->request.flags & IMAP_REQUEST_OPENS))
+		session_mailbox_code(s, st);
 	if (c->request.flags & (IMAP_REQUEST_OPENS | IMAP_REQUEST_LEAVES))
 		session_mailbox_done(s, c, st);
 	session_update_opening(s);
@@ -270,6 +272,7 @@ static void receive_enabled(struct imap_session *s, struct bytes words)
 
 	imap_caps_init(&enabled);
 	imap_caps_set(&enabled, words, false);
+	s->enabled |= enabled.bits;
 	if (imap_caps_has(&enabled, IMAP_CAP_UTF8_ACCEPT) ||
 	    imap_caps_has(&enabled, IMAP_CAP_IMAP4REV2))
 		s->utf8 = true;
