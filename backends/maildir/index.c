@@ -66,8 +66,24 @@ static const char *const statements[ST_COUNT] = {
 	[ST_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
 };
 
+int index_trouble(sqlite3 *db, const char *file, struct err *err)
+{
+	int code = db ? sqlite3_errcode(db) : SQLITE_NOMEM;
+
+	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+		return err_set(err, ERR_FATAL,
+			       "%s is damaged; the mail beside it is not. Move it away with the "
+			       "files that are named like it, remove the job's .run file in the "
+			       "state directory, and run once with --adopt",
+			       file);
+	return err_set(err, ERR_FATAL, "%s: %s", file,
+		       db ? sqlite3_errmsg(db) : "cannot be opened");
+}
+
 int index_fail(struct maildir *m, struct err *err)
 {
+	char *file;
+
 	/*
 	 * On a full or broken disk SQLite gives the whole transaction up. What followed would be
 	 * committed statement by statement: a base without its messages.
@@ -76,8 +92,10 @@ int index_fail(struct maildir *m, struct err *err)
 		m->in_tx = false;
 		m->broken = true;
 	}
-	return err_set(err, ERR_FATAL, "%s/" INDEX_FILE ": %s", m->path,
-		       m->db ? sqlite3_errmsg(m->db) : "cannot be opened");
+	file = xasprintf("%s/" INDEX_FILE, m->path);
+	index_trouble(m->db, file, err);
+	free(file);
+	return -1;
 }
 
 int index_exec(struct maildir *m, const char *sql, struct err *err)

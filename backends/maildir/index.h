@@ -50,6 +50,8 @@ int index_run(struct maildir *m, sqlite3_stmt *st, struct err *err);
 int index_step(struct maildir *m, sqlite3_stmt *st, struct err *err);
 void index_done(sqlite3_stmt *st);
 int index_fail(struct maildir *m, struct err *err);
+/* What SQLite says of this file, and what a person can do about it. db NULL: it cannot be opened. -1. */
+int index_trouble(sqlite3 *db, const char *file, struct err *err);
 int index_exec(struct maildir *m, const char *sql, struct err *err);
 
 /* The columns of a ST_MESSAGE... query. */

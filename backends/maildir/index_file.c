@@ -88,7 +88,7 @@ static int check_schema(sqlite3 *db, const char *path, enum index_kind *kind, st
 	*kind = INDEX_NONE;
 	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
 	    sqlite3_step(st) != SQLITE_ROW) {
-		err_set(err, ERR_FATAL, "%s: %s", path, sqlite3_errmsg(db));
+		index_trouble(db, path, err);
 		goto out;
 	}
 	version = sqlite3_column_int(st, 0);
@@ -133,7 +133,7 @@ static int read_meta(sqlite3 *db, const char *path, struct store_identity *out, 
 	}
 	sqlite3_finalize(st);
 	if (rc != SQLITE_DONE)
-		return err_set(err, ERR_FATAL, "%s: %s", path, sqlite3_errmsg(db));
+		return index_trouble(db, path, err);
 	return 0;
 }
 
@@ -166,7 +166,7 @@ int index_identify(const char *path, enum index_kind *kind, struct store_identit
 
 	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) !=
 	    SQLITE_OK) {
-		err_set(err, ERR_FATAL, "%s: %s", path, db ? sqlite3_errmsg(db) : "no memory");
+		index_trouble(db, path, err);
 		goto out;
 	}
 	sqlite3_busy_timeout(db, 5000);

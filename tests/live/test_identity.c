@@ -414,6 +414,32 @@ static void hold(const char *path, int *fd)
 	assert_int_equal(flock(*fd, LOCK_EX | LOCK_NB), 0);
 }
 
+/* What the message says must be true: nothing is lost, and after it nothing is there twice. */
+static void test_a_damaged_database_is_named_and_its_advice_works(void **state)
+{
+	char *db = xasprintf("%s/mailcask.db", job.root), *record = backup_record(&job);
+	struct backup_result res;
+	FILE *f;
+
+	(void)state;
+	backup_ends_with(&job, 0, "");
+	f = fopen(db, "r+");
+	assert_non_null(f);
+	for (int i = 0; i < 4096; i++)
+		fputc(i % 251, f);
+	assert_int_equal(fclose(f), 0);
+	refused(1, "", "mailcask.db is damaged", ".run", "--adopt", NULL);
+
+	assert_int_equal(unlink(db), 0);
+	assert_int_equal(unlink(record), 0);
+	backup_expect(&job, &res, 0, "--adopt");
+	assert_non_null(strstr(buf_str(&res.out), "\"adopted\":6"));
+	backup_result_release(&res);
+	assert_complete();
+	free(record);
+	free(db);
+}
+
 static void test_a_second_run_ends_with_11(void **state)
 {
 	char *store_lock = path_join(job.root, "mailcask.lock");
@@ -627,6 +653,7 @@ int main(void)
 		JOB(test_another_store_in_the_same_place_is_recognised),
 		JOB(test_an_older_state_of_the_store_goes_on),
 		JOB(test_an_older_database_takes_the_files_stored_since_over),
+		JOB(test_a_damaged_database_is_named_and_its_advice_works),
 		JOB(test_a_second_run_ends_with_11),
 		JOB(test_a_wrong_password_ends_with_12_after_one_attempt),
 		JOB(test_a_wrong_password_is_refused_by_a_real_server_too),
