@@ -219,7 +219,8 @@ int chunk_submit(struct chunk *k, struct err *err)
 
 	buf_init(&k->held, HELD_MAX);
 	if (k->kind == CHUNK_SEARCH)
-		ret = imap_search(k->conn->session, "ALL", &k->asked, on_found, k, err);
+		/* Of the whole mailbox, so that it can be held against the count. */
+		ret = imap_search(k->conn->session, "ALL", NULL, on_found, k, err);
 	else if (k->kind == CHUNK_PRESENCE)
 		ret = submit_presence(k, err);
 	else

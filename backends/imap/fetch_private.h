@@ -34,7 +34,7 @@ struct fetch_box {
 	bool doubtful;      /* not to be judged by the count alone */
 	bool examined;
 	bool search_first;  /* before anything else is asked */
-	bool search_failed; /* it found nothing, which cannot be */
+	bool search_failed; /* it found fewer than there are */
 	bool turned_away;   /* EXAMINE was refused for asking too much */
 	uint32_t exists, uid_next; /* of the first EXAMINE */
 	bool exists_known;

@@ -165,6 +165,9 @@ static void settle_single(struct fetch_box *b, uint32_t uid, const struct imap_r
 		err = *r->err;
 		err.kind = ERR_MESSAGE;
 		box_settle(b, NULL, uid, OUTCOME_REFUSED, &err);
+	} else if (r->damaged) {
+		err_set(&err, ERR_MESSAGE, "what the server says of it is unreadable");
+		box_settle(b, NULL, uid, OUTCOME_REFUSED, &err);
 	} else if (uidset_has(&b->present, uid) ||
 		   (uidset_has(&b->found, uid) && !r->mailbox->removed)) {
 		err_set(&err, ERR_MESSAGE, "the server lists it, says OK, and gives no content");
@@ -223,6 +226,8 @@ static void take_members_to_ask(struct fetch_box *b, struct uidset *rest)
 /* After PRESENCE: the members when nothing else told them, else whom to ask for singly. */
 static void presence_done(struct fetch_box *b, const struct chunk *k, const struct imap_result *r)
 {
+	struct err err;
+
 	if (r->outcome != IMAP_DONE_OK && !is_gone_code(r)) /* not known, so nothing is gone */
 		uidset_union(&b->present, &b->present, &k->asked);
 	if (b->members_known) {
@@ -230,9 +235,10 @@ static void presence_done(struct fetch_box *b, const struct chunk *k, const stru
 		uidset_clear(&b->missing);
 	} else if (r->outcome != IMAP_DONE_OK) {
 		box_fail(b, r->err);
+	} else if (r->damaged) {
+		err_set(&err, ERR_MAILBOX, "the server's list of messages is unreadable");
+		box_fail(b, &err);
 	} else {
-		struct err err;
-
 		struct uidset rest = UIDSET_INIT;
 		bool none = uidset_is_empty(&b->present) && uidset_is_empty(&b->settled);
 
@@ -280,11 +286,16 @@ void box_chunk_done(struct fetch_box *b, struct chunk *k, const struct imap_resu
 	box_check_end(b);
 }
 
+/* Some servers find nothing, or not all, and say OK. */
+static bool accounts_for_all(const struct uidset *found, const struct imap_mailbox *m)
+{
+	return m->exists_known ? uidset_count(found) >= m->exists : !uidset_is_empty(found);
+}
+
 void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
 	       const struct imap_result *r)
 {
 	struct uidset rest = UIDSET_INIT;
-	struct err err;
 
 	chunk_leaves(b, k);
 	if (b->over || b->fetch->failed || throttle_note(&b->fetch->st->throttle, r) ||
@@ -294,25 +305,19 @@ void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
 		chunk_lost(b, k, &rest, r);
 		return;
 	}
-	if (!found || r->damaged) {
-		if (!found)
-			err = *r->err;
-		else
-			err_set(&err, ERR_MAILBOX, "the server's list of messages is unreadable");
-		box_fail(b, &err);
+	if (!found) {
+		box_fail(b, r->err);
 		return;
 	}
 	b->fetch->job.progress++;
-	if (uidset_is_empty(found) && (b->exists || !b->exists_known)) {
-		b->search_failed = true; /* some servers find nothing, and say OK */
-		return;
-	}
-	b->members_known = true;
 	uidset_intersect(&rest, found, b->want->set);
 	uidset_union(&b->present, &b->present, &rest);
 	uidset_subtract(&rest, &rest, &b->settled);
 	uidset_copy(&b->found, &rest);
-	take_members_to_ask(b, &rest);
+	b->search_failed = r->damaged || !accounts_for_all(found, r->mailbox);
+	b->members_known = !b->search_failed;
+	if (b->members_known)
+		take_members_to_ask(b, &rest);
 	uidset_release(&rest);
 	box_check_end(b);
 }

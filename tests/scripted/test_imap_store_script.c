@@ -60,6 +60,28 @@ static void test_answers_of_all_kinds_end_in_the_right_outcome(void **state)
 		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\n" MESSAGE("2", "2")
 		  "S: $TAG OK done\n",
 		  false, OUTCOME_DONE, true },
+		{ "nor is one that finds fewer than there are",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") "S: $TAG OK done\n"
+		  "C: UID SEARCH RETURN (ALL) ALL\nS: * ESEARCH (TAG \"$TAG\") UID ALL 1,3\n"
+		  "S: $TAG OK done\n"
+		  "C: UID FETCH 1:3 (UID FLAGS)\nS: * 1 FETCH (UID 1 FLAGS ())\n"
+		  "S: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2:3 (UID FLAGS)\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\n" MESSAGE("2", "2") "S: $TAG OK done\n"
+		  "C: UID FETCH 3 (UID FLAGS I*\n" MESSAGE("3", "3") "S: $TAG OK done\n",
+		  false, OUTCOME_DONE, true },
+		{ "what cannot be read is not taken for gone",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\nS: * 2 FETCH (UID 2 BODY[] \nS: $TAG OK done\n",
+		  true, OUTCOME_REFUSED, true },
+		{ "one that arrived meanwhile is no reason to doubt",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") MESSAGE("3", "3")
+		  "S: * 4 EXISTS\nS: $TAG OK done\n"
+		  "C: UID SEARCH *\nS: * ESEARCH (TAG \"$TAG\") UID ALL 1:4\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\n" MESSAGE("2", "2") "S: $TAG OK done\n",
+		  false, OUTCOME_DONE, true },
 		{ "the line lost before a byte of it: found out, and refused in the end",
 		  EXAMINE("3") BODIES MESSAGE("1", "1") "CUT\nACCEPT\n" LOGIN EXAMINE("3")
 		  "C: UID FETCH 2:3 *\nCUT\nACCEPT\n" LOGIN EXAMINE("3")
@@ -79,7 +101,8 @@ static void test_answers_of_all_kinds_end_in_the_right_outcome(void **state)
 		print_message("           %s\n", cases[i].name);
 		script_start(&t, text);
 		script_fetch(&t, cases[i].exact);
-		assert_int_equal(t.want.complete, cases[i].complete);
+		if (t.want.complete != cases[i].complete)
+			fail_msg("%s", t.want.err.text);
 		assert_int_equal(probe_outcome(&t.sink, &t, 1)->what, OUTCOME_DONE);
 		assert_int_equal(probe_outcome(&t.sink, &t, 2)->what, cases[i].of_2);
 		assert_int_equal(probe_outcome(&t.sink, &t, 3)->what, OUTCOME_DONE);
@@ -305,6 +328,23 @@ static void test_comparisons_wait_too_where_they_are_asked_to(void **state)
 	}
 }
 
+static void test_a_list_of_messages_that_cannot_be_read_is_no_list(void **state)
+{
+	static const char script[] =
+		LOGIN EXAMINE("3") BODIES MESSAGE("1", "1") "S: $TAG OK done\n"
+		"C: UID SEARCH *\nS: * ESEARCH (TAG \"$TAG\") UID\nS: $TAG OK done\n"
+		"C: UID FETCH 1:3 (UID FLAGS)\nS: * 1 FETCH (UID 1 FLAGS ())\n"
+		"S: * 2 FETCH (UID 2 FLAGS\nS: $TAG OK done\n" LOGOUT;
+	struct script t;
+
+	(void)state;
+	script_start(&t, script);
+	script_fetch(&t, false);
+	assert_false(t.want.complete);
+	assert_int_equal(t.want.err.kind, ERR_MAILBOX);
+	script_end(&t);
+}
+
 static void test_a_mailbox_whose_search_breaks_the_line_fails_alone(void **state)
 {
 	static const char script[] =
@@ -360,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_a_server_that_asks_for_too_long_a_wait_ends_the_run_with_the_time),
 		cmocka_unit_test(test_a_server_that_always_asks_to_wait_is_not_asked_for_ever),
 		cmocka_unit_test(test_comparisons_wait_too_where_they_are_asked_to),
+		cmocka_unit_test(test_a_list_of_messages_that_cannot_be_read_is_no_list),
 		cmocka_unit_test(test_a_mailbox_whose_search_breaks_the_line_fails_alone),
 		cmocka_unit_test(test_memory_does_not_grow_with_the_message),
 	};
