@@ -23,7 +23,7 @@ HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fno-common
 SANF    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ALL     = $(CSTD) $(WARN) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' \
           $(CFLAGS) $(if $(SAN),$(SANF),$(HARDEN)) $(EXTRA)
-LIBS    := -linih -lsqlite3 -lgsasl -ljansson -lssl -lcrypto
+LIBS    := -linih -lsqlite3 -lgsasl -ljansson -lssl -lcrypto -lz
 
 LIBSRC  := $(sort $(wildcard core/*/*.c backends/*/*.c))
 CMDSRC  := $(sort $(wildcard cmd/*.c))
@@ -136,4 +136,4 @@ clean:
 	rm -rf build
 
 .PHONY: all deps check check-build check-powercut check-tools headers lint fuzz bench demo install clean
--include $(shell find $B -name '*.d' 2>/dev/null)
+-include $(shell find $B -name '*.d' -type f -not -path '*/live/*' 2>/dev/null)

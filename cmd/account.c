@@ -27,6 +27,7 @@ void account_init(struct account *a, const struct config_account *ac)
 		.password_ctx = &a->password,
 		.timeout_ms = ac->timeout * 1000,
 		.connections = (unsigned)ac->connections,
+		.compress = (enum imap_compress)ac->compress,
 		.disable_extensions = ac->disable_extensions,
 	};
 }

@@ -79,6 +79,7 @@ struct config_account {
 	int64_t port; /* 0: by `tls` */
 	int tls;      /* enum imap_tls */
 	int auth;     /* enum imap_auth */
+	int compress; /* enum imap_compress */
 	char *tls_ca_file, *tls_pin, *tls_client_cert, *tls_client_key;
 	char *password, *password_command, *password_file;
 	char *disable_extensions;

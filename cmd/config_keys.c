@@ -21,6 +21,13 @@ static const struct config_choice auth_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct config_choice compress_words[] = {
+	{ "auto", IMAP_COMPRESS_AUTO },
+	{ "yes", IMAP_COMPRESS_YES },
+	{ "no", IMAP_COMPRESS_NO },
+	{ NULL, 0 },
+};
+
 const struct config_choice config_type_words[] = {
 	{ "maildir", CONFIG_STORE_MAILDIR },
 	{ "git", CONFIG_CHOICE_LATER },
@@ -80,7 +87,9 @@ static const struct config_key account_keys[] = {
 	{ "tunnel", CONFIG_LATER, .help = "Reaching the server through a command." },
 	{ "connections", CONFIG_NUMBER, AT(config_account, connections), .min = 1, .max = 16,
 	  .value = "2", .help = "Connections used at once for fetching." },
-	{ "compress", CONFIG_LATER, .help = "COMPRESS=DEFLATE." },
+	{ "compress", CONFIG_CHOICE, AT(config_account, compress), .choices = compress_words,
+	  .value = "auto",
+	  .help = "COMPRESS=DEFLATE: auto (when the line is found to be slow), yes or no." },
 	{ "disable_extensions", CONFIG_EXTENSIONS, AT(config_account, disable_extensions),
 	  .value = "NAME, ...", .help = "IMAP extensions to act as if the server did not have." },
 	{ "timeout", CONFIG_NUMBER, AT(config_account, timeout), .min = 1, .max = 3600,

@@ -19,6 +19,13 @@ enum imap_auth {
 	IMAP_AUTH_LOGIN, /* LOGIN or nothing */
 };
 
+/* COMPRESS=DEFLATE (RFC 4978), where the server offers it. */
+enum imap_compress {
+	IMAP_COMPRESS_AUTO, /* once the line turns out to be what everything waits for */
+	IMAP_COMPRESS_YES,  /* right after the login */
+	IMAP_COMPRESS_NO,
+};
+
 /*
  * One login on one server. Plain data, borrowed by every session made with it until that
  * session is freed. NULL strings are not given.
@@ -44,6 +51,7 @@ struct imap_account {
 	void *password_ctx;
 	int64_t timeout_ms;             /* for connecting, and for silence while waiting; 0: 60 s */
 	const char *disable_extensions; /* "QRESYNC, MOVE": as if not advertised */
+	enum imap_compress compress;
 	unsigned connections; /* at most so many sessions at once, by those who use several; 0: 4 */
 };
 

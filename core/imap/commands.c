@@ -142,6 +142,21 @@ int imap_noop_wait(struct imap_session *s, struct err *err)
 	return do_word(s, "NOOP", 0, err);
 }
 
+int imap_compress_wait(struct imap_session *s, struct err *err)
+{
+	struct waiter w = { .session = s };
+	struct imap_encoder e;
+
+	if (imap_session_is_compressed(s) || !imap_session_has(s, IMAP_CAP_COMPRESS_DEFLATE))
+		return err_set(err, ERR_MAILBOX, "COMPRESS: %s", imap_session_is_compressed(s) ?
+			       "in force already" : "the server does not offer it");
+	imap_session_encoder(s, &e);
+	imap_encode_word(&e, "COMPRESS");
+	imap_encode_word(&e, "DEFLATE");
+	return waiter_do(&w, &e, &(struct imap_request){
+		.flags = IMAP_REQUEST_ALONE | IMAP_REQUEST_COMPRESS }, err);
+}
+
 int imap_logout_wait(struct imap_session *s, struct err *err)
 {
 	struct waiter w = { .session = s };

@@ -31,6 +31,11 @@ struct uidset;
 /* Ask again what the server can do; imap_session_caps() has the answer. */
 int imap_capability_wait(struct imap_session *s, struct err *err);
 int imap_noop_wait(struct imap_session *s, struct err *err);
+/*
+ * COMPRESS DEFLATE: everything after it is compressed, both ways. ERR_MAILBOX when the server does
+ * not offer or refuses it, or it is in force already; the session goes on as it was.
+ */
+int imap_compress_wait(struct imap_session *s, struct err *err);
 /* Says LOGOUT and waits for the end; the session is CLOSED afterwards. */
 int imap_logout_wait(struct imap_session *s, struct err *err);
 

@@ -175,6 +175,7 @@ static struct imap_session *session_alloc(struct loop *loop, const struct imap_a
 	make_tag_prefix(s);
 	s->parser = imap_parser_new(s->tag_prefix);
 	imap_caps_init(&s->caps);
+	session_compress_init(s);
 	s->last_activity = s->last_progress = clock_ms();
 	loop_add(loop, &s->member);
 	if (account->disable_extensions)
@@ -340,6 +341,7 @@ void imap_session_pause(struct imap_session *s, bool paused)
 {
 	if (s->paused && !paused)
 		s->last_activity = s->last_progress = clock_ms();
+	s->meter.empty_since = 0; /* the time is ours, not the line's */
 	s->paused = paused;
 }
 

@@ -124,6 +124,8 @@ enum imap_request_flags {
 	IMAP_REQUEST_LOGOUT = 1 << 5,
 	/* With OPENS: it is EXAMINE. */
 	IMAP_REQUEST_READ_ONLY = 1 << 6,
+	/* COMPRESS, with ALONE: when OK all that follows is deflated, both ways. */
+	IMAP_REQUEST_COMPRESS = 1 << 7,
 };
 
 #define IMAP_WANT(type) (1u << (type)) /* of enum imap_response_type */
@@ -212,6 +214,8 @@ struct loop *imap_session_loop(const struct imap_session *s);
 bool imap_session_enabled(const struct imap_session *s, enum imap_cap cap);
 /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names on the wire are UTF-8. */
 bool imap_session_utf8(const struct imap_session *s);
+/* COMPRESS is in force: `compress = yes`, found worth it by `auto`, or imap_compress_wait(). */
+bool imap_session_is_compressed(const struct imap_session *s);
 
 /*
  * What an encoder for this session is to be given: literals, and a ceiling for the whole command.

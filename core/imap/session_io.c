@@ -86,13 +86,14 @@ void session_go_on_opening(struct imap_session *s, int64_t now)
 
 /* --- reading and writing --- */
 
-/* Take apart what was read. Stops early when paused, closed, or at the OK of STARTTLS. */
+/* Take apart what was read. Stops early when paused, closed, or where TLS or deflate begins. */
 static void parse_input(struct imap_session *s)
 {
 	struct imap_response r;
 	struct err err;
 
-	while (s->unparsed && !s->paused && s->state != IMAP_STATE_CLOSED && !s->starting_tls) {
+	while (s->unparsed && !s->paused && s->state != IMAP_STATE_CLOSED && !s->starting_tls &&
+	       !s->starting_deflate) {
 		struct bytes in = bytes_from(s->in + s->in_at, s->in_end - s->in_at);
 		enum imap_step step = imap_parser_next(s->parser, &in, &r, &err);
 
@@ -107,6 +108,8 @@ static void parse_input(struct imap_session *s)
 	}
 	if (s->starting_tls && s->state != IMAP_STATE_CLOSED)
 		begin_starttls(s);
+	if (s->starting_deflate && s->state != IMAP_STATE_CLOSED)
+		session_begin_deflate(s);
 }
 
 /* False: nothing more to read now. */
@@ -118,6 +121,7 @@ static bool read_once(struct imap_session *s, int64_t now)
 	switch (transport_read(s->transport, s->in, SESSION_INPUT_SIZE, &n, &err)) {
 	case TRANSPORT_OK:
 		s->last_activity = now;
+		session_note_read(s, n);
 		s->traffic.read += n;
 		imap_trace_received(&s->trace, bytes_from(s->in, n));
 		s->in_at = 0;
@@ -126,6 +130,7 @@ static bool read_once(struct imap_session *s, int64_t now)
 		parse_input(s);
 		return true;
 	case TRANSPORT_AGAIN:
+		session_note_read(s, 0);
 		return false;
 	case TRANSPORT_EOF:
 		end_of_stream(s);

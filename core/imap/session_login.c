@@ -12,7 +12,7 @@
  *   greeting --PREAUTH--------------------------------------------------------> AUTHENTICATED
  *      |OK                                                                            ^
  *      v                                                                              |
- *   [CAPABILITY] -> [STARTTLS -> handshake -> CAPABILITY] -> [ID] login -> [CAPABILITY] -> [ID]
+ *   [CAPABILITY] -> [STARTTLS -> handshake -> CAPABILITY] -> [ID] login -> [CAPABILITY] -> [ID] -> [COMPRESS]
  *
  * Steps in brackets are left out where they are not needed. ID and login share a flight.
  */
@@ -71,6 +71,13 @@ static void send_id(struct imap_session *s)
 		session_submit_own(s, &(struct imap_request){ .command = &e });
 }
 
+/* The capabilities after the login are known. */
+static void introduce(struct imap_session *s)
+{
+	send_id(s);
+	session_compress_login(s);
+}
+
 static void authenticated(struct imap_session *s)
 {
 	s->state = IMAP_STATE_AUTHENTICATED;
@@ -79,7 +86,7 @@ static void authenticated(struct imap_session *s)
 	if (imap_caps_unknown(&s->caps))
 		send_word(s, "CAPABILITY", 0, on_capability);
 	else
-		send_id(s);
+		introduce(s);
 }
 
 /* --- login --- */
@@ -235,7 +242,7 @@ void session_login_next(struct imap_session *s)
 	if (imap_caps_unknown(&s->caps)) {
 		send_word(s, "CAPABILITY", 0, on_capability);
 	} else if (s->state != IMAP_STATE_NOT_AUTHENTICATED) {
-		send_id(s);
+		introduce(s);
 	} else if (s->account->tls == IMAP_TLS_STARTTLS && !s->transport->is_private) {
 		if (imap_caps_has(&s->caps, IMAP_CAP_STARTTLS))
 			send_word(s, "STARTTLS", IMAP_REQUEST_ALONE, on_starttls);

@@ -10,11 +10,26 @@
  *
  *   session.c          birth, end, the loop's view: when to wait, when to give up
  *   session_io.c       connect, TLS, read, write
+ *   session_compress.c when to compress, and the step to it
  *   session_login.c    from the greeting to AUTHENTICATED
  *   session_send.c     the queue: what may go out when
  *   session_receive.c  to whom a response belongs, how a command ends
  *   session_mailbox.c  the state of the selected mailbox, and which one data is about
  */
+
+/*
+ * How fast the line is, as far as it was waited for: the time between a read that found nothing
+ * and the next that found something. The time this program needs itself does not count.
+ */
+struct link_meter {
+	int64_t round_trip;   /* shortest answer to a command, in ms; -1: none yet */
+	int64_t empty_since;  /* clock_us() of a read that found nothing; 0: the line is not waited for */
+	int64_t waited;       /* microseconds of this sample */
+	uint64_t bytes;       /* of this sample */
+	bool streaming;  /* the answer to a command with much data has begun */
+	unsigned samples;
+	unsigned slow;        /* of the last ones, in a row */
+};
 
 /* Shared by the session and every command that runs in it. */
 struct mailbox_ref {
@@ -37,6 +52,7 @@ struct command {
 	bool damaged;
 	bool all_queued;   /* its last byte is in the output buffer or gone */
 	uint64_t end_at;   /* value of `written` at which it has been sent completely */
+	int64_t started_at; /* clock_ms() */
 	size_t wire_bytes; /* what counts against the cap of unacknowledged bytes */
 };
 
@@ -66,6 +82,12 @@ struct imap_session {
 	bool utf8;
 	uint64_t enabled; /* 1 << enum imap_cap: what ENABLED named */
 	struct sasl *sasl;
+
+	/* COMPRESS */
+	bool starting_deflate; /* it was answered OK: what follows is compressed */
+	bool compressed;
+	bool compress_asked; /* by the session itself; once is enough */
+	struct link_meter meter;
 
 	/* Queue */
 	struct command_list setup;   /* waiting, the session's own: login */
@@ -116,6 +138,16 @@ void session_go_on_opening(struct imap_session *s, int64_t now);
 bool session_is_streaming(const struct imap_session *s);
 void session_read(struct imap_session *s, int64_t now);
 void session_write(struct imap_session *s, int64_t now);
+
+/* session_compress.c */
+void session_compress_init(struct imap_session *s);
+/* The login is over: ask for it if the account says so. */
+void session_compress_login(struct imap_session *s);
+/* Put compression over the transport. */
+void session_begin_deflate(struct imap_session *s);
+/* For the measurement: a command was answered; a read brought `n` bytes (0: none were there). */
+void session_note_answer(struct imap_session *s, const struct command *c);
+void session_note_read(struct imap_session *s, size_t n);
 
 /* session_login.c */
 void session_greeting(struct imap_session *s, const struct imap_response *r);

@@ -151,6 +151,9 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 		s->await_continue = false;
 	}
 	s->last_progress = s->last_activity;
+	session_note_answer(s, c);
+	if ((c->request.flags & IMAP_REQUEST_COMPRESS) && st->condition == IMAP_OK)
+		s->starting_deflate = true; /* the reader stops here */
 	command_list_remove(&s->in_flight, c);
 	s->unacknowledged -= c->wire_bytes;
 	if (s->fetch_route == c)

@@ -192,6 +192,7 @@ static void start_command(struct imap_session *s, struct command *c)
 	command_list_add(&s->in_flight, c);
 	s->unacknowledged += c->wire_bytes;
 	s->sending = c;
+	c->started_at = clock_ms();
 	trace_command(s, c);
 	session_queue_bytes(s, bytes_of(c->tag));
 	session_queue_bytes(s, bytes_of(" "));

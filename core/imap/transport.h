@@ -15,6 +15,8 @@ struct transport;
  * A two-way byte stream that never blocks: TCP, TLS on top of any other transport, or plain
  * memory. Layers own what lies below them and are freed from the top.
  *
+ *   deflate   transport_deflate_new(lower) once COMPRESS is in force
+ *    |
  *   tls
  *    |          transport_tls_new(lower) at the start (implicit TLS) or later (STARTTLS)
  *   tcp | memory
@@ -125,6 +127,13 @@ struct transport_tls_settings {
 struct transport *transport_tls_new(struct transport *lower,
 				    const struct transport_tls_settings *set, struct err *err);
 
+/*
+ * Compression on top of an open stream, which it owns from then on (RFC 4978). `received` is what
+ * was read after the line that began it: compressed already, copied. A write that returns
+ * TRANSPORT_AGAIN has to be repeated with the same bytes in front. A peer whose data expands
+ * beyond what mail can (more than 256 MiB at 200:1) fails with ERR_RETRY.
+ */
+struct transport *transport_deflate_new(struct transport *lower, struct bytes received);
 
 /*
  * A stream whose other end is the test itself. `peer` is called with everything that is written and

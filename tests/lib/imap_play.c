@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
@@ -21,6 +22,8 @@ struct imap_play {
 	size_t label_count;
 	char *complaint;
 	bool paused;
+	bool deflating;
+	z_stream inflate, deflate;
 };
 
 /* The line at p->next without its line end, or NULL at the end. Terminates it in place. */
@@ -65,6 +68,48 @@ static bool add_tag(const struct imap_play *p, const char *label, size_t n, stru
 	return tag != NULL;
 }
 
+/* What zlib makes of `data`, added to `out`. */
+static void through_zlib(z_stream *z, int (*step)(z_stream *z, int flush), struct bytes data,
+			 struct buf *out)
+{
+	struct buf in = BUF_INIT(1 << 24); /* zlib takes no const */
+	uint8_t piece[4096];
+
+	buf_add(&in, data);
+	z->next_in = in.p;
+	z->avail_in = (uInt)in.n;
+	do {
+		z->next_out = piece;
+		z->avail_out = sizeof(piece);
+		if (step(z, Z_SYNC_FLUSH) < 0 && z->avail_in)
+			test_die("imap_play: the client does not compress");
+		buf_add(out, bytes_from(piece, sizeof(piece) - z->avail_out));
+	} while (!z->avail_out);
+	buf_release(&in);
+}
+
+static void start_deflate(struct imap_play *p)
+{
+	int rc = inflateInit2(&p->inflate, -MAX_WBITS);
+
+	if (rc == Z_OK)
+		rc = deflateInit2(&p->deflate, Z_BEST_SPEED, Z_DEFLATED, -MAX_WBITS,
+				  MAX_MEM_LEVEL - 1, Z_DEFAULT_STRATEGY);
+	if (rc != Z_OK)
+		test_die("imap_play: zlib");
+	p->deflating = true;
+}
+
+static void feed(struct imap_play *p, struct bytes data)
+{
+	struct buf out = BUF_INIT(1 << 24);
+
+	if (p->deflating)
+		through_zlib(&p->deflate, deflate, data, &out);
+	transport_memory_feed(p->transport, p->deflating ? buf_bytes(&out) : data);
+	buf_release(&out);
+}
+
 static void send_line(struct imap_play *p, const char *text)
 {
 	struct buf out = BUF_INIT(1 << 24);
@@ -84,7 +129,7 @@ static void send_line(struct imap_play *p, const char *text)
 			buf_add_byte(&out, (uint8_t)*text++);
 	}
 	buf_add_str(&out, "\r\n");
-	transport_memory_feed(p->transport, buf_bytes(&out));
+	feed(p, buf_bytes(&out));
 	buf_release(&out);
 }
 
@@ -152,6 +197,8 @@ static void play_on(struct imap_play *p)
 			transport_memory_end(p->transport);
 		else if (strcmp(line, "PAUSE") == 0)
 			p->paused = true;
+		else if (strcmp(line, "DEFLATE") == 0)
+			start_deflate(p);
 		else
 			test_die("imap_play: not a script line: %s", line);
 	}
@@ -162,7 +209,10 @@ static void on_written(void *ctx, struct transport *t, struct bytes written)
 	struct imap_play *p = ctx;
 
 	(void)t;
-	buf_add(&p->got, written);
+	if (p->deflating)
+		through_zlib(&p->inflate, inflate, written, &p->got);
+	else
+		buf_add(&p->got, written);
 	play_on(p);
 }
 
@@ -202,6 +252,10 @@ void play_finish(struct imap_play *p)
 	for (size_t i = 0; i < p->label_count; i++) {
 		free(p->labels[i].label);
 		free(p->labels[i].tag);
+	}
+	if (p->deflating) {
+		inflateEnd(&p->inflate);
+		deflateEnd(&p->deflate);
 	}
 	buf_release(&p->got);
 	free(p->script);

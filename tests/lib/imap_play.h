@@ -13,6 +13,7 @@ struct transport;
  *	C= hello               a line without a tag (literal, continuation)
  *	S: a OK done           first word: the tag that `a` stands for; anywhere: <a>; <a+>: the tag after it
  *	PAUSE                  wait for play_resume()
+ *	DEFLATE                from here on both directions are compressed
  *	END                    the server closes the connection
  *
  * An empty line is skipped. The client's line `C: a X` may end in `...`: the rest does not matter.

@@ -228,8 +228,6 @@ static void test_what_a_later_version_will_do_is_refused_by_this_one(void **stat
 	} cases[] = {
 		{ ACCOUNT "tunnel = ssh x\n" REST,
 		  "main.ini:4: 'tunnel' is not supported by this version yet\n" },
-		{ ACCOUNT "compress = auto\n" REST,
-		  "main.ini:4: 'compress' is not supported by this version yet\n" },
 		{ ACCOUNT "token_command = x\n" REST,
 		  "main.ini:4: 'token_command' is not supported by this version yet\n" },
 		{ ACCOUNT REST "map = a b\n",
