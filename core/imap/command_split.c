@@ -53,3 +53,46 @@ void split_command_submit(struct split_command *split, struct imap_session *s,
 	}
 	release(split);
 }
+
+void command_encode_set(const struct imap_session *s, struct imap_encoder *e, const char *word,
+			enum imap_numbering numbering, const struct uidset *piece)
+{
+	imap_session_encoder(s, e);
+	if (numbering != IMAP_NUMBERS)
+		imap_encode_word(e, "UID");
+	imap_encode_word(e, word);
+	if (numbering == IMAP_SAVED)
+		imap_encode_word(e, "$");
+	else
+		imap_encode_uidset(e, piece);
+}
+
+unsigned command_set_flags(enum imap_numbering numbering)
+{
+	return IMAP_REQUEST_IN_MAILBOX | (numbering == IMAP_NUMBERS ? IMAP_REQUEST_ALONE : 0);
+}
+
+int command_check_set(const struct imap_session *s, const char *word,
+		      enum imap_numbering numbering, struct err *err)
+{
+	if (command_needs_mailbox(s, word, err) < 0)
+		return -1;
+	return numbering == IMAP_SAVED ? command_needs(s, IMAP_CAP_SEARCHRES, word, err) : 0;
+}
+
+bool tally_note(struct tally *t, const struct imap_result *r, struct imap_result *out)
+{
+	t->damaged |= r->damaged;
+	if (r->outcome != IMAP_DONE_OK && t->outcome == IMAP_DONE_OK) {
+		t->outcome = r->outcome;
+		t->err = *r->err;
+	}
+	*out = *r;
+	out->damaged = t->damaged;
+	out->outcome = t->outcome;
+	if (t->outcome != r->outcome)
+		out->status = NULL; /* it is another's */
+	if (t->outcome != IMAP_DONE_OK)
+		out->err = &t->err;
+	return --t->left == 0;
+}

@@ -145,6 +145,15 @@ int imap_search(struct imap_session *s, const char *criteria, const struct uidse
 
 /* --- messages --- */
 
+/* What the numbers of a message set are. */
+enum imap_numbering {
+	IMAP_UIDS,
+	/* Message numbers. They shift, so nothing else is in flight meanwhile. */
+	IMAP_NUMBERS,
+	/* No set: what the last search with IMAP_SEARCH_SAVE found (RFC 5182). */
+	IMAP_SAVED,
+};
+
 struct imap_fetch_request {
 	const struct uidset *uids; /* not empty, not open; need not outlive the call */
 	unsigned items;            /* enum imap_fetch_item but BODY: gated, UID always */

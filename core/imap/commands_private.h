@@ -64,4 +64,23 @@ int split_command_encode(struct split_command *split, const struct imap_session 
 void split_command_submit(struct split_command *split, struct imap_session *s,
 			  const struct imap_request *request);
 
+/* The beginning of a command about messages: "UID STORE 1:5", "STORE 1:5" or "UID STORE $". */
+void command_encode_set(const struct imap_session *s, struct imap_encoder *e, const char *word,
+			enum imap_numbering numbering, const struct uidset *piece);
+/* Its flags; message numbers must be alone, for they shift. */
+unsigned command_set_flags(enum imap_numbering numbering);
+/* -1 (ERR_CONFIG): no mailbox, no SEARCHRES for IMAP_SAVED. */
+int command_check_set(const struct imap_session *s, const char *word,
+		      enum imap_numbering numbering, struct err *err);
+
+/* Makes one result of those of several commands. */
+struct tally {
+	unsigned left;
+	bool damaged;
+	enum imap_outcome outcome; /* the first that was not OK */
+	struct err err;
+};
+/* True: that was the last, and *out is the result of all. */
+bool tally_note(struct tally *t, const struct imap_result *r, struct imap_result *out);
+
 #endif

@@ -223,6 +223,7 @@ void imap_session_free(struct imap_session *s)
 	mailbox_ref_drop(s->mailbox);
 	mailbox_ref_drop(s->opening);
 	mailbox_ref_drop(s->submitted);
+	append_trust_release(&s->append_trust);
 	buf_release_secret(&s->out);
 	free(s->in);
 	free(s->bye);
@@ -326,6 +327,11 @@ enum imap_literals imap_session_literals(const struct imap_session *s)
 void imap_session_encoder(const struct imap_session *s, struct imap_encoder *e)
 {
 	imap_encoder_init(e, imap_session_literals(s), COMMAND_MAX);
+}
+
+struct append_trust *imap_session_append_trust(struct imap_session *s)
+{
+	return &s->append_trust;
 }
 
 size_t imap_session_set_budget(const struct imap_session *s)

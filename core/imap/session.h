@@ -13,6 +13,7 @@
 #include "core/imap/trace.h"
 #include "core/mail/flags.h"
 
+struct append_trust;
 struct imap_account;
 struct imap_session;
 struct loop;
@@ -224,6 +225,9 @@ enum imap_literals imap_session_literals(const struct imap_session *s);
 void imap_session_encoder(const struct imap_session *s, struct imap_encoder *e);
 /* How long a message set in a command may be, in bytes. */
 size_t imap_session_set_budget(const struct imap_session *s);
+
+/* What imap_append() has learned of this server; owned by the session. */
+struct append_trust *imap_session_append_trust(struct imap_session *s);
 
 /*
  * Queue a command; it is sent when its turn comes, in the order submitted. The session must have

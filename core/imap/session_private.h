@@ -2,6 +2,7 @@
 #define CORE_IMAP_SESSION_PRIVATE_H
 
 #include "core/base/buf.h"
+#include "core/imap/append_trust.h"
 #include "core/imap/loop.h"
 #include "core/imap/session.h"
 
@@ -97,6 +98,8 @@ struct imap_session {
 	bool await_continue;         /* `sending` may go on only after `+` */
 	size_t unacknowledged;       /* bytes of the commands in flight */
 	size_t pending;              /* commands of others, waiting or in flight */
+
+	struct append_trust append_trust;
 
 	/* Bytes */
 	uint8_t *in;
