@@ -1,19 +1,25 @@
 #include <stdlib.h>
 
 #include "core/base/mem.h"
-#include "core/mail/flags.h"
-#include "core/mail/maildate.h"
 
 #include "backends/imap/fetch_private.h"
 
 /* A body whose UID comes after it is kept up to here; a larger one is asked for by itself. */
 #define HELD_MAX ((size_t)1 << 20)
 
+static void forget_apart(struct chunk *k)
+{
+	flags_release(&k->apart.flags);
+	maildate_release(&k->apart.date);
+	k->apart = (struct told_apart){ 0 };
+}
+
 static void chunk_free(struct chunk *k)
 {
 	uidset_release(&k->asked);
 	uidset_release(&k->got);
 	buf_release(&k->held);
+	forget_apart(k);
 	free(k);
 }
 
@@ -34,7 +40,7 @@ static void forget_passage(struct chunk *k)
 {
 	struct err ignored;
 
-	if (k->passage == PASSAGE_OPEN)
+	if (k->passage == PASSAGE_OPEN || k->passage == PASSAGE_WHOLE)
 		k->box->fetch->sink->end(k->box->fetch->sink->ctx, k->handle, NULL, false,
 					 &ignored);
 	buf_clear(&k->held);
@@ -65,20 +71,63 @@ static void pass(struct chunk *k, struct bytes piece)
 	sink_failed(k, &err);
 }
 
+static bool is_date(const struct imap_fetch *f)
+{
+	return f->date || f->date_text.p;
+}
+
+static void take_date(struct maildate *out, const struct imap_fetch *f)
+{
+	if (f->date)
+		maildate_copy(out, f->date);
+	else
+		maildate_parse(out, f->date_text);
+}
+
+/* Some servers answer about one message in several responses, in any order. */
+static void remember_apart(struct chunk *k, const struct imap_fetch *f)
+{
+	struct told_apart *apart = &k->apart;
+	const unsigned all = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE | IMAP_FETCH_BODY;
+
+	if ((f->present & all) == all)
+		return;
+	if (apart->uid != f->uid) {
+		forget_apart(k);
+		flags_init(&apart->flags);
+		maildate_init(&apart->date);
+		apart->uid = f->uid;
+	}
+	if (f->flags) {
+		flags_copy(&apart->flags, f->flags);
+		apart->flags_known = true;
+	}
+	if (is_date(f)) {
+		take_date(&apart->date, f);
+		apart->date_known = true;
+	}
+}
+
+/* All that was said of the message, in `f` or apart from it, goes with it. */
 static void close_passage(struct chunk *k, const struct imap_fetch *f)
 {
 	const struct message_sink *sink = k->box->fetch->sink;
+	const struct told_apart *apart = k->apart.uid == k->uid ? &k->apart : NULL;
 	const struct flags none = FLAGS_INIT;
 	struct maildate date;
-	struct message msg = { .uid = k->uid, .flags = f->flags ? f->flags : &none };
+	struct message msg = { .uid = k->uid, .flags = &none };
 	struct err err;
 	int ret;
 
 	maildate_init(&date);
-	if (f->date)
-		maildate_copy(&date, f->date);
-	else if (f->date_text.p)
-		maildate_parse(&date, f->date_text);
+	if (f && f->flags)
+		msg.flags = f->flags;
+	else if (apart && apart->flags_known)
+		msg.flags = &apart->flags;
+	if (f && is_date(f))
+		take_date(&date, f);
+	else if (apart && apart->date_known)
+		maildate_copy(&date, &apart->date);
 	msg.date = &date;
 	ret = sink->end(sink->ctx, k->handle, &msg, true, &err);
 	maildate_release(&date);
@@ -87,6 +136,13 @@ static void close_passage(struct chunk *k, const struct imap_fetch *f)
 		box_settle(k->box, k, k->uid, OUTCOME_DONE, NULL);
 	else
 		sink_failed(k, &err);
+}
+
+/* Something else begins: its flags are not going to come. */
+static void end_waiting(struct chunk *k)
+{
+	if (k->passage == PASSAGE_WHOLE)
+		close_passage(k, NULL);
 }
 
 /* Asked for, and not had yet: servers send what they like, and some of it twice. */
@@ -102,6 +158,7 @@ static void on_body_begin(void *ctx, const struct imap_fetch *f)
 {
 	struct chunk *k = ctx;
 
+	end_waiting(k);
 	forget_passage(k);
 	if (k->box->over || k->box->fetch->failed || f->body.nil || !f->body.whole)
 		return;
@@ -143,9 +200,17 @@ static void on_message(void *ctx, const struct imap_fetch *f)
 {
 	struct chunk *k = ctx;
 
+	remember_apart(k, f);
+	if (k->uid != f->uid)
+		end_waiting(k);
 	if (k->passage == PASSAGE_HELD)
 		release_held(k, f);
 	if (k->passage == PASSAGE_OPEN && f->uid == k->uid)
+		k->passage = PASSAGE_WHOLE;
+	if (k->passage == PASSAGE_WHOLE && !f->flags &&
+	    !(k->apart.uid == k->uid && k->apart.flags_known))
+		return;
+	if (k->passage == PASSAGE_WHOLE)
 		close_passage(k, f);
 	forget_passage(k);
 	if (is_wanted(k, f->uid)) /* still: it is there, but without a body */
@@ -165,6 +230,8 @@ static void on_done(void *ctx, const struct imap_result *r)
 {
 	struct chunk *k = ctx;
 
+	if (r->outcome != IMAP_DONE_LOST)
+		end_waiting(k);
 	forget_passage(k);
 	box_chunk_done(k->box, k, r);
 	chunk_free(k);

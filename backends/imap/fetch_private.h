@@ -3,6 +3,8 @@
 
 #include "core/base/buf.h"
 #include "core/imap/commands.h"
+#include "core/mail/flags.h"
+#include "core/mail/maildate.h"
 #include "core/msgset/uidset.h"
 
 #include "backends/imap/private.h"
@@ -75,6 +77,15 @@ enum passage {
 	PASSAGE_NONE,  /* between messages, or this one is not for us */
 	PASSAGE_HELD,  /* its UID is not known yet: kept in `held` */
 	PASSAGE_OPEN,  /* into the sink */
+	PASSAGE_WHOLE, /* all in the sink, but its flags did not come yet */
+};
+
+/* What a server said of a message in a response without the body, or without all the rest. */
+struct told_apart {
+	uint32_t uid; /* 0: nothing */
+	bool flags_known, date_known;
+	struct flags flags;
+	struct maildate date;
 };
 
 struct chunk {
@@ -87,6 +98,7 @@ struct chunk {
 	uint32_t uid;
 	void *handle;
 	struct buf held;
+	struct told_apart apart;
 	uint32_t cut_uid; /* whose body was coming when the line was lost */
 };
 

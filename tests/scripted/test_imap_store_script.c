@@ -345,6 +345,59 @@ static void test_a_list_of_messages_that_cannot_be_read_is_no_list(void **state)
 	script_end(&t);
 }
 
+static void test_an_answer_in_several_responses_is_put_together(void **state)
+{
+	static const char script[] =
+		LOGIN EXAMINE("3") BODIES
+		"S: * 1 FETCH (UID 1 BODY[] {3}\nS: abc)\n"
+		"S: * 1 FETCH (UID 1 INTERNALDATE \"01-Jan-2020 00:00:00 +0000\")\n"
+		"S: * 1 FETCH (UID 1 FLAGS (\\\\Seen))\n"
+		"S: * 2 FETCH (UID 2 FLAGS (\\\\Flagged) INTERNALDATE \"02-Jan-2020 00:00:00 +0000\")\n"
+		"S: * 2 FETCH (BODY[] {3}\nS: abc UID 2)\n"
+		"S: * 3 FETCH (UID 3 BODY[] {3}\nS: abc)\n"
+		"S: $TAG OK done\n" LOGOUT;
+	static const struct {
+		uint32_t uid;
+		const char *flags, *date;
+	} wanted[] = {
+		{ 1, "\\Seen", "01-Jan-2020 00:00:00 +0000" },
+		{ 2, "\\Flagged", "02-Jan-2020 00:00:00 +0000" },
+		{ 3, "", NULL },
+	};
+	struct script t;
+
+	(void)state;
+	script_start(&t, script);
+	script_fetch(&t, true);
+	assert_true(t.want.complete);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		const struct probed_message *m = probe_message(&t.sink, &t, wanted[i].uid);
+
+		assert_int_equal(m->size, 3);
+		assert_string_equal(m->flags, wanted[i].flags);
+		if (wanted[i].date)
+			assert_non_null(strstr(m->date, wanted[i].date));
+	}
+	script_end(&t);
+}
+
+static void test_a_message_whose_flags_were_to_come_is_asked_for_again_on_a_new_line(void **state)
+{
+	static const char script[] =
+		LOGIN EXAMINE("3") BODIES MESSAGE("1", "1") "S: * 2 FETCH (UID 2 BODY[] {3}\nS: abc)\n"
+		"CUT\nACCEPT\n" LOGIN EXAMINE("3") "C: UID FETCH 2:3 *\n"
+		"S: * 2 FETCH (UID 2 FLAGS (\\\\Seen) BODY[] {3}\nS: abc)\n" MESSAGE("3", "3")
+		"S: $TAG OK done\n" LOGOUT;
+	struct script t;
+
+	(void)state;
+	script_start(&t, script);
+	script_fetch(&t, true);
+	assert_string_equal(probe_message(&t.sink, &t, 2)->flags, "\\Seen");
+	assert_int_equal(t.sink.cut, 1);
+	script_end(&t);
+}
+
 static void test_a_mailbox_whose_search_breaks_the_line_fails_alone(void **state)
 {
 	static const char script[] =
@@ -401,6 +454,9 @@ int main(void)
 		cmocka_unit_test(test_a_server_that_always_asks_to_wait_is_not_asked_for_ever),
 		cmocka_unit_test(test_comparisons_wait_too_where_they_are_asked_to),
 		cmocka_unit_test(test_a_list_of_messages_that_cannot_be_read_is_no_list),
+		cmocka_unit_test(test_an_answer_in_several_responses_is_put_together),
+		cmocka_unit_test(
+			test_a_message_whose_flags_were_to_come_is_asked_for_again_on_a_new_line),
 		cmocka_unit_test(test_a_mailbox_whose_search_breaks_the_line_fails_alone),
 		cmocka_unit_test(test_memory_does_not_grow_with_the_message),
 	};
