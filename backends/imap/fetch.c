@@ -281,6 +281,17 @@ static bool can_go_on(const struct fetch_box *b, const struct connection *c, enu
 	return *step != STEP_TODO || c->load < SHARED_DEPTH || !b->under_way;
 }
 
+/* Looked through for each command, so not to be kept long in an account of many mailboxes. */
+static void forget_those_over(struct fetch *f)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->n_open; i++)
+		if (!f->open[i]->over)
+			f->open[kept++] = f->open[i];
+	f->n_open = kept;
+}
+
 /* The mailbox that is open, else one nobody works on, else a share of any. */
 static bool fetch_feed(void *ctx, struct connection *c)
 {
@@ -288,8 +299,10 @@ static bool fetch_feed(void *ctx, struct connection *c)
 	struct fetch_box *best = NULL;
 	enum step step = STEP_NONE, best_step = STEP_NONE;
 
-	for (size_t i = 0; i < f->n; i++) {
-		struct fetch_box *b = &f->box[i];
+	if (f->n_open > 2 * f->left)
+		forget_those_over(f);
+	for (size_t i = 0; i < f->n_open; i++) {
+		struct fetch_box *b = f->open[i];
 
 		if (!can_go_on(b, c, &step))
 			continue;
@@ -388,8 +401,11 @@ int imap_store_fetch(struct store *base, struct want *want, size_t n,
 	f.job = (struct pool_job){ .feed = fetch_feed, .done = fetch_done, .wants = fetch_wants,
 				   .ctx = &f };
 	f.box = xcalloc(n, sizeof(*f.box));
-	for (size_t i = 0; i < n; i++)
+	f.open = xcalloc(n, sizeof(*f.open));
+	for (size_t i = 0; i < n; i++) {
 		box_init(&f.box[i], &f, &want[i]);
+		f.open[f.n_open++] = &f.box[i];
+	}
 	ret = pool_run(f.st, &f.job, err);
 	if (f.failed) {
 		*err = f.fatal;
@@ -402,6 +418,7 @@ int imap_store_fetch(struct store *base, struct want *want, size_t n,
 		report_unanswered(&f.box[i], err);
 		box_release(&f.box[i]);
 	}
+	free(f.open);
 	free(f.box);
 	return ret;
 }

@@ -61,6 +61,8 @@ struct fetch {
 	struct imap_store *st;
 	struct fetch_box *box;
 	size_t n, left;
+	struct fetch_box **open; /* those not known to be over, in order */
+	size_t n_open;
 	const struct message_sink *sink;
 	outcome_fn *report;
 	void *ctx;
