@@ -25,7 +25,7 @@
  * One process, one poll loop. Each direction of a connection is a queue of chunks with the
  * moment each is due; a full queue stops reading, so a slow reader is felt by the sender.
  */
-enum { CHUNK = 65536, QUEUE_MAX = 32 << 20, LINE_MAX_KEPT = 2000, PENDING_MAX = 256 };
+enum { CHUNK = 65536, SLOW_CHUNK = 4096, QUEUE_MAX = 32 << 20, LINE_MAX_KEPT = 2000, PENDING_MAX = 256 };
 
 struct relay {
 	struct relay_opts opts;
@@ -54,6 +54,7 @@ struct flow {
 	bool to_client;
 	struct chunk *first, **last;
 	size_t queued;
+	int64_t free_at; /* clock_us() when the line has taken all that was queued */
 	uint64_t passed;
 	bool ended; /* `from` has sent all */
 	struct scanner scan;
@@ -229,22 +230,44 @@ static void accept_link(struct relayer *y)
 	y->links = l;
 }
 
+/* A line holds a fifth of a second; more waits on the sender's side. */
+static bool has_room(const struct relayer *y, const struct flow *f)
+{
+	uint64_t rate = y->r->opts.rate;
+
+	return f->queued < (rate ? rate / 5 + SLOW_CHUNK : QUEUE_MAX);
+}
+
+/* When `n` bytes more are through, on the sender's side of the delay. */
+static int64_t through_at(const struct relayer *y, struct flow *f, size_t n)
+{
+	int64_t now = clock_us();
+
+	if (!y->r->opts.rate)
+		return now / 1000;
+	f->free_at = (f->free_at > now ? f->free_at : now) +
+		     (int64_t)(n * 1000000 / y->r->opts.rate);
+	return f->free_at / 1000;
+}
+
 static void flow_read(struct relayer *y, struct flow *f)
 {
+	size_t max = y->r->opts.rate ? SLOW_CHUNK : CHUNK;
 	struct chunk *c;
 	ssize_t n;
 
-	if (f->ended || f->queued >= QUEUE_MAX)
+	if (f->ended || !has_room(y, f))
 		return;
-	c = xmalloc(sizeof(*c) + CHUNK);
-	n = recv(f->from, c->data, CHUNK, MSG_DONTWAIT);
+	c = xmalloc(sizeof(*c) + max);
+	n = recv(f->from, c->data, max, MSG_DONTWAIT);
 	if (n <= 0) {
 		f->ended = n == 0 || (errno != EAGAIN && errno != EINTR);
 		free(c);
 		return;
 	}
 	c = xrealloc(c, sizeof(*c) + (size_t)n);
-	*c = (struct chunk){ .n = (size_t)n, .due = clock_ms() + y->r->opts.delay_ms };
+	*c = (struct chunk){ .n = (size_t)n,
+			     .due = through_at(y, f, (size_t)n) + y->r->opts.delay_ms };
 	*f->last = c;
 	f->last = &c->next;
 	f->queued += c->n;
@@ -289,11 +312,12 @@ static bool flow_write(struct relayer *y, struct link *l, struct flow *f)
 }
 
 /* What to wait for on one socket: input of one flow, room for the other, if that is due. */
-static struct pollfd socket_events(const struct flow *in, const struct flow *out, int64_t now)
+static struct pollfd socket_events(const struct relayer *y, const struct flow *in,
+				   const struct flow *out, int64_t now)
 {
 	struct pollfd p = { .fd = in->from };
 
-	if (!in->ended && in->queued < QUEUE_MAX)
+	if (!in->ended && has_room(y, in))
 		p.events |= POLLIN;
 	if (out->first && out->first->due <= now)
 		p.events |= POLLOUT;
@@ -362,8 +386,8 @@ static _Noreturn void relay_for_ever(const struct relay *r)
 		for (const struct link *l = y.links; l; l = l->next) {
 			p = xgrow(p, n + 1, &cap, sizeof(*p));
 			p[n++] = l->closing ? (struct pollfd){ .fd = l->up.from, .events = POLLIN }
-					    : socket_events(&l->up, &l->down, now);
-			p[n++] = socket_events(&l->down, &l->up, now);
+					    : socket_events(&y, &l->up, &l->down, now);
+			p[n++] = socket_events(&y, &l->down, &l->up, now);
 		}
 		poll(p, n, next_due(&y, now));
 		if (p[0].revents & POLLIN)

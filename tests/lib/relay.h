@@ -13,6 +13,7 @@ struct buf;
 struct relay_opts {
 	int port;               /* of the server, on 127.0.0.1 */
 	int delay_ms;           /* each way, so a round trip is twice this */
+	uint64_t rate;          /* bytes a second, each way; 0: as fast as it goes */
 	size_t piece;           /* forward in writes of at most this many bytes; 0: as it comes */
 	uint64_t cut_to_client; /* end the connection after so many bytes of the server's; 0: never */
 	uint64_t cut_to_server; /* the same for the client's stream */
