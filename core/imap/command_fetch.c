@@ -6,7 +6,8 @@
 
 /* One fetch as the caller sees it; a long set takes several commands. */
 struct fetch_call {
-	struct uidset uids;
+	struct uidset uids; /* or message numbers */
+	enum imap_numbering numbering;
 	struct imap_fetch_sink sink;
 	unsigned left;
 	bool in_body; /* body_begin was passed on for the FETCH that is coming in */
@@ -17,6 +18,14 @@ struct fetch_call {
 
 /* --- what comes back --- */
 
+static bool was_asked_for(const struct fetch_call *call, const struct imap_fetch *f)
+{
+	if (call->numbering == IMAP_NUMBERS)
+		return f->number && uidset_has(&call->uids, f->number);
+	return (f->present & IMAP_FETCH_UID) &&
+	       (call->numbering == IMAP_SAVED || uidset_has(&call->uids, f->uid));
+}
+
 /*
  * Without a UID it can only be ours if it brings a body: nobody sends those unasked. Flags without
  * a UID are news about some message, not an answer.
@@ -26,16 +35,18 @@ static bool fetch_claims(void *ctx, const struct imap_response *r)
 	const struct fetch_call *call = ctx;
 	const struct imap_fetch *f = &r->u.fetch;
 
-	if (f->present & IMAP_FETCH_UID)
-		return uidset_has(&call->uids, f->uid);
-	return r->type == IMAP_RESPONSE_BODY_BEGIN;
+	if (r->type == IMAP_RESPONSE_VANISHED)
+		return r->u.vanished.earlier && !uidset_is_open(r->u.vanished.uids);
+	if (call->numbering != IMAP_NUMBERS && !(f->present & IMAP_FETCH_UID))
+		return r->type == IMAP_RESPONSE_BODY_BEGIN;
+	return was_asked_for(call, f);
 }
 
 /* The sink may close the session, which frees `call`: nothing touches it after that. */
 static void message_complete(struct fetch_call *call, const struct imap_fetch *f)
 {
 	const struct imap_fetch_sink sink = call->sink;
-	bool known = (f->present & IMAP_FETCH_UID) && uidset_has(&call->uids, f->uid);
+	bool known = (f->present & IMAP_FETCH_UID) && was_asked_for(call, f);
 	bool in_body = call->in_body;
 
 	call->in_body = false;
@@ -51,6 +62,10 @@ static void on_fetch(void *ctx, const struct imap_response *r)
 	const struct imap_fetch_sink *sink = &call->sink;
 
 	switch (r->type) {
+	case IMAP_RESPONSE_VANISHED:
+		if (sink->vanished)
+			sink->vanished(sink->ctx, r->u.vanished.uids);
+		break;
 	case IMAP_RESPONSE_BODY_BEGIN:
 		call->in_body = true;
 		if (sink->body_begin)
@@ -141,14 +156,14 @@ static int encode_fetch(void *ctx, const struct imap_session *s, struct imap_enc
 {
 	const struct imap_fetch_request *q = ctx;
 
-	imap_session_encoder(s, e);
-	imap_encode_word(e, "UID FETCH");
-	imap_encode_uidset(e, piece);
+	command_encode_set(s, e, "FETCH", q->numbering, piece);
 	encode_items(s, e, q);
 	if (q->changed_since && imap_session_has(s, IMAP_CAP_CONDSTORE)) {
 		imap_encode_open(e);
 		imap_encode_word(e, "CHANGEDSINCE");
 		imap_encode_number(e, q->changed_since);
+		if (q->vanished)
+			imap_encode_word(e, "VANISHED");
 		imap_encode_close(e);
 	}
 	return imap_encoder_finish(e, err);
@@ -161,16 +176,24 @@ int imap_fetch(struct imap_session *s, const struct imap_fetch_request *request,
 	struct split_command split = { .encode = encode_fetch, .ctx = &q };
 	struct fetch_call *call;
 
-	if (split_command_encode(&split, s, q.uids, err) < 0)
+	if (command_check_set(s, "FETCH", q.numbering, err) < 0)
+		return -1;
+	if (q.vanished && (!q.changed_since || q.numbering == IMAP_NUMBERS ||
+			   !imap_session_enabled(s, IMAP_CAP_QRESYNC)))
+		return err_set(err, ERR_CONFIG, "FETCH with VANISHED: needs CHANGEDSINCE, UIDs, "
+			       "and QRESYNC enabled");
+	if (split_command_encode(&split, s, q.numbering == IMAP_SAVED ? NULL : q.uids, err) < 0)
 		return -1;
 	call = xcalloc(1, sizeof(*call));
-	uidset_copy(&call->uids, q.uids);
+	call->numbering = q.numbering;
+	if (q.numbering != IMAP_SAVED)
+		uidset_copy(&call->uids, q.uids);
 	call->sink = *sink;
 	call->left = (unsigned)split.n;
 	split_command_submit(&split, s, &(struct imap_request){
 		.what = "UID FETCH",
-		.flags = IMAP_REQUEST_DATA | IMAP_REQUEST_IN_MAILBOX,
-		.wants = IMAP_WANT_FETCH,
+		.flags = IMAP_REQUEST_DATA | command_set_flags(q.numbering),
+		.wants = IMAP_WANT_FETCH | (q.vanished ? IMAP_WANT(IMAP_RESPONSE_VANISHED) : 0),
 		.claims = fetch_claims,
 		.handler = { .on_response = on_fetch, .on_done = on_fetch_done, .ctx = call } });
 	return 0;

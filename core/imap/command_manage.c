@@ -75,7 +75,8 @@ int imap_create_wait(struct imap_session *s, struct bytes wire_name, unsigned us
 
 	if (out)
 		*out = (struct imap_created){ 0 };
-	if (use && command_needs(s, IMAP_CAP_CREATE_SPECIAL_USE, "CREATE with a special use", err) < 0)
+	if (use && command_needs(s, IMAP_CAP_CREATE_SPECIAL_USE, "CREATE with a special use",
+				 err) < 0)
 		return -1;
 	what = command_describe("CREATE", wire_name);
 	imap_session_encoder(s, &e);

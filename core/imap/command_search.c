@@ -141,7 +141,7 @@ static void encode_search_for(const struct imap_session *s, struct imap_encoder 
 	imap_encode_word(e, q->numbering == IMAP_NUMBERS ? "SEARCH" : "UID SEARCH");
 	if (extended)
 		encode_return(e, q, items);
-	/* With UTF8=ACCEPT everything is UTF-8, and naming it is forbidden (RFC 6855, section 3). */
+	/* With UTF8=ACCEPT all is UTF-8, and naming it is forbidden (RFC 6855, section 3). */
 	if (q->charset || (imap_criteria_are_8bit(q->words, q->n) && !imap_session_utf8(s))) {
 		imap_encode_word(e, "CHARSET");
 		imap_encode_astring(e, bytes_of(q->charset ? q->charset : "UTF-8"));

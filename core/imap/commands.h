@@ -133,6 +133,33 @@ int imap_select(struct imap_session *s, struct bytes wire_name, bool read_only, 
 		void *ctx, struct err *err);
 
 /*
+ * What was known of the mailbox at its last visit; RFC 7162, section 3.2.5. Nothing is told when
+ * uid_validity is not the server's any more.
+ */
+struct imap_resync {
+	uint32_t uid_validity;
+	uint64_t modseq; /* > 0 */
+	const struct uidset *known; /* UIDs; a superset is fine; NULL: all */
+	/*
+	 * Some message numbers and their UIDs, ascending, for servers that forgot when a message
+	 * was removed; NULL: none. Equally many, both not empty.
+	 */
+	const struct uidset *sample_numbers, *sample_uids;
+};
+struct imap_resync_sink {
+	/* Gone since then; perhaps of what was never known, perhaps in parts. */
+	void (*vanished)(void *ctx, const struct uidset *uids);
+	/* Came or changed since then: UID, flags and modseq. */
+	void (*message)(void *ctx, const struct imap_fetch *f);
+	imap_done_fn *done; /* as with imap_select() */
+	void *ctx;
+};
+/* SELECT or EXAMINE with QRESYNC, which must be enabled (ERR_CONFIG otherwise). */
+int imap_select_resync(struct imap_session *s, struct bytes wire_name, bool read_only,
+		       const struct imap_resync *since, const struct imap_resync_sink *sink,
+		       struct err *err);
+
+/*
  * UID SEARCH in the mailbox opened by the last imap_select(). `within` (NULL: all; not empty, not
  * open) restricts to UIDs, `criteria` is trusted protocol text such as "ALL", "UNSEEN", "DELETED".
  * Answers as a set; `found` is empty when the server said OK and listed nothing, NULL unless OK.
@@ -156,6 +183,7 @@ enum imap_numbering {
 
 struct imap_fetch_request {
 	const struct uidset *uids; /* not empty, not open; need not outlive the call */
+	enum imap_numbering numbering; /* of `uids`; answers bring the UID all the same */
 	unsigned items;            /* enum imap_fetch_item but BODY: gated, UID always */
 	/*
 	 * Body section as trusted protocol text: "" the whole message, "HEADER",
@@ -164,6 +192,11 @@ struct imap_fetch_request {
 	const char *section;
 	uint64_t offset, length; /* length > 0: BODY.PEEK[...]<offset.length> */
 	uint64_t changed_since;  /* > 0: only those with a higher modseq (CONDSTORE) */
+	/*
+	 * With changed_since and UIDs: tell which of them vanished since then, too. QRESYNC must be
+	 * enabled.
+	 */
+	bool vanished;
 };
 
 /*
@@ -180,6 +213,8 @@ struct imap_fetch_sink {
 	void (*body_end)(void *ctx, const struct imap_fetch *f);
 	/* UID is present and was asked for. */
 	void (*message)(void *ctx, const struct imap_fetch *f);
+	/* Some of the UIDs asked for are gone; others may be among them, and it may repeat. */
+	void (*vanished)(void *ctx, const struct uidset *uids);
 	/*
 	 * A message whose body began turned out not to be one that was asked for, or to have no
 	 * UID: forget what was gathered since body_begin.

@@ -38,7 +38,7 @@ struct imap_store_request {
 	enum imap_store_how how;
 	const struct flags *flags; /* not empty unless REPLACE */
 	bool silent; /* .SILENT: the new flags are not told, a new modseq is */
-	/* Only messages that did not change since `unchanged_since` (CONDSTORE, RFC 7162, 3.1.3). */
+	/* Only messages that did not change since then (CONDSTORE, RFC 7162, section 3.1.3). */
 	bool conditional;
 	uint64_t unchanged_since;
 };
@@ -82,8 +82,8 @@ struct imap_copy_request {
 
 struct imap_copy_answer {
 	/*
-	 * COPYUID came for all of it and makes sense, so the lists pair (uidlist_pairs_init()). Messages
-	 * that were gone already are in neither.
+	 * COPYUID came and makes sense, so the lists pair: uidlist_pairs_init(). Messages that were
+	 * gone already are in neither.
 	 */
 	bool known;
 	uint32_t uid_validity; /* of the target */
@@ -105,8 +105,8 @@ int imap_copy(struct imap_session *s, const struct imap_copy_request *request, i
 struct imap_search_request {
 	enum imap_numbering numbering; /* UIDs or NUMBERS: what is answered */
 	/*
-	 * Criteria as a person types them, a word each: { "FROM", "Zoë", "SINCE", "2024-02-29" }. Keys
-	 * with their arguments are checked and encoded; parentheses are words of their own.
+	 * Criteria as a person types them, a word each: "FROM" "Zoë" "SINCE" "2024-02-29". They
+	 * are checked and encoded by criteria.h; parentheses are words of their own.
 	 */
 	const struct bytes *words;
 	size_t n;
@@ -163,11 +163,11 @@ struct imap_append_answer {
 typedef void imap_append_fn(void *ctx, const struct imap_append_answer *answer,
 			    const struct imap_result *result);
 /*
- * Whether the server is trusted with a literal that does not wait for its `+` depends: never the
- * first time with these flags in this mailbox, and never above the limits of LITERAL+ and LITERAL-. A
- * server that refuses the command but not the literal would take the message's lines for commands.
- * That is also why all arguments are checked here and a system flag of an extension is refused
- * unless the selected mailbox is the target and lists it. ERR_MESSAGE: too large for the server.
+ * A literal that does not wait for its `+` is never used the first time with these flags in this
+ * mailbox, nor above the limits of LITERAL+ and LITERAL-: a server that refuses the command but not
+ * the literal would take the message's lines for commands. That is also why all arguments are
+ * checked here, and a system flag of an extension is refused unless the selected mailbox is the
+ * target and lists it. ERR_MESSAGE: too large for the server.
  */
 int imap_append(struct imap_session *s, const struct imap_append_request *request,
 		imap_append_fn *done, void *ctx, struct err *err);

@@ -85,6 +85,15 @@ static bool waits_for_server(const struct imap_session *s)
 	return s->in_flight.first || s->out.n || s->bye || !imap_session_is_ready(s);
 }
 
+/* A command lasts until we end it, and the server has nothing to say until then. */
+static bool holds_open(const struct imap_session *s)
+{
+	for (const struct command *c = s->in_flight.first; c; c = c->next)
+		if (c->held)
+			return !s->out.n && !s->bye;
+	return false;
+}
+
 /*
  * When to give up: after a silence, and on a server that talks without ever coming to the point.
  * "Still here" lines during a long search are to be taken seriously for a while.
@@ -96,7 +105,7 @@ static int64_t silence_ends(const struct imap_session *s)
 	int64_t idle_talk = s->last_progress +
 			    timeout * (imap_session_is_ready(s) ? TALK_MAX : LOGIN_TALK_MAX);
 
-	if (s->paused || !waits_for_server(s))
+	if (s->paused || !waits_for_server(s) || holds_open(s))
 		return INT64_MAX;
 	return silence < idle_talk ? silence : idle_talk;
 }
@@ -304,6 +313,13 @@ const struct imap_mailbox *imap_session_submitted(const struct imap_session *s)
 struct loop *imap_session_loop(const struct imap_session *s)
 {
 	return s->loop;
+}
+
+void imap_session_listen(struct imap_session *s,
+			 void (*listener)(void *ctx, const struct imap_response *r), void *ctx)
+{
+	s->listener = listener;
+	s->listener_ctx = ctx;
 }
 
 bool imap_session_enabled(const struct imap_session *s, enum imap_cap cap)

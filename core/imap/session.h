@@ -135,6 +135,8 @@ enum imap_request_flags {
 	 IMAP_WANT(IMAP_RESPONSE_BODY_END) | IMAP_WANT(IMAP_RESPONSE_FETCH))
 #define IMAP_WANT_SEARCH (IMAP_WANT(IMAP_RESPONSE_SEARCH) | IMAP_WANT(IMAP_RESPONSE_ESEARCH))
 
+#define IMAP_CONTINUE_LATER 1
+
 /*
  * One command. Untagged responses have no tag: those listed in `wants` go to the first command in
  * flight, in the order sent, that wants them, belongs to the mailbox they are about, and whose
@@ -156,7 +158,8 @@ struct imap_request {
 	int (*stream)(void *ctx, void *p, size_t max, size_t *n, struct err *err);
 	/*
 	 * Answer a `+` that no literal waits for: append a line without CRLF to `answer`, which is
-	 * treated as secret. -1 with *err set sends `*` (cancel) instead. NULL: such a `+` closes
+	 * treated as secret. -1 with *err set sends `*` (cancel) instead. IMAP_CONTINUE_LATER: the
+	 * command stays open, however long, until imap_session_continue(). NULL: such a `+` closes
 	 * the connection.
 	 */
 	int (*on_continue)(void *ctx, struct bytes text, struct buf *answer, struct err *err);
@@ -235,6 +238,17 @@ struct append_trust *imap_session_append_trust(struct imap_session *s);
  * that is closed on_done is called at once.
  */
 void imap_session_submit(struct imap_session *s, const struct imap_request *request);
+/*
+ * Send the line that on_continue owed to the server. Does nothing when no command is open, since
+ * the server may have ended it.
+ */
+void imap_session_continue(struct imap_session *s, struct bytes line);
+/*
+ * What comes in the selected mailbox or about others without anybody having asked for it goes to
+ * `listener` from now on, besides its effect on the mailbox state. NULL: to nobody.
+ */
+void imap_session_listen(struct imap_session *s,
+			 void (*listener)(void *ctx, const struct imap_response *r), void *ctx);
 /* Commands submitted and not yet done. */
 size_t imap_session_pending(const struct imap_session *s);
 

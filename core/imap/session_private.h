@@ -51,6 +51,7 @@ struct command {
 	bool in_stream;
 	bool internal;
 	bool damaged;
+	bool held;	   /* open until imap_session_continue() */
 	bool all_queued;   /* its last byte is in the output buffer or gone */
 	uint64_t end_at;   /* value of `written` at which it has been sent completely */
 	int64_t started_at; /* clock_ms() */
@@ -112,6 +113,8 @@ struct imap_session {
 	int64_t last_progress; /* a command was answered, or somebody got what he asked for */
 
 	/* Receiving */
+	void (*listener)(void *ctx, const struct imap_response *r); /* NULL: none */
+	void *listener_ctx;
 	char *bye; /* escaped text of BYE; NULL: none came */
 	bool fetch_routed;
 	struct command *fetch_route; /* who gets the rest of the FETCH; NULL: nobody */

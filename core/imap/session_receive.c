@@ -176,7 +176,9 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 
 static bool in_right_mailbox(const struct imap_session *s, const struct command *c)
 {
-	return !(c->request.flags & IMAP_REQUEST_IN_MAILBOX) || !c->mailbox ||
+	const unsigned bound = IMAP_REQUEST_IN_MAILBOX | IMAP_REQUEST_OPENS;
+
+	return !(c->request.flags & bound) || !c->mailbox ||
 	       c->mailbox == session_data_mailbox(s);
 }
 
@@ -213,18 +215,28 @@ static struct command *fetch_taker(struct imap_session *s, const struct imap_res
 	return s->fetch_route;
 }
 
+/* Nobody asked for it. */
+static void deliver_news(struct imap_session *s, const struct imap_response *r)
+{
+	struct mailbox_ref *m = session_data_mailbox(s);
+
+	if (r->type == IMAP_RESPONSE_FETCH && m)
+		m->state.flags_dirty = true;
+	if (s->listener)
+		s->listener(s->listener_ctx, r);
+}
+
 static void deliver(struct imap_session *s, const struct imap_response *r)
 {
 	bool fetch = IMAP_WANT(r->type) & IMAP_WANT_FETCH;
 	struct command *c = fetch ? fetch_taker(s, r) : find_taker(s, r);
-	struct mailbox_ref *m = session_data_mailbox(s);
 
 	if (c)
 		s->last_progress = s->last_activity;
 	if (c && c->request.handler.on_response)
 		c->request.handler.on_response(c->request.handler.ctx, r);
-	else if (r->type == IMAP_RESPONSE_FETCH && m)
-		m->state.flags_dirty = true;
+	else
+		deliver_news(s, r);
 }
 
 /* --- status --- */

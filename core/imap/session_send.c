@@ -300,9 +300,16 @@ static void answer_challenge(struct imap_session *s, struct command *c, struct b
 {
 	struct buf answer;
 	struct err err;
+	int ret;
 
 	buf_init(&answer, (size_t)1 << 20);
-	if (c->request.on_continue(c->request.handler.ctx, text, &answer, &err) < 0) {
+	ret = c->request.on_continue(c->request.handler.ctx, text, &answer, &err);
+	if (ret == IMAP_CONTINUE_LATER) {
+		c->held = true;
+		buf_release(&answer);
+		return;
+	}
+	if (ret < 0) {
 		buf_clear(&answer);
 		buf_add_str(&answer, "*");
 		imap_trace_line(&s->trace, 'C', bytes_of("*"));
@@ -313,6 +320,20 @@ static void answer_challenge(struct imap_session *s, struct command *c, struct b
 	session_queue_bytes(s, buf_bytes(&answer));
 	c->end_at = s->queued;
 	buf_release_secret(&answer);
+}
+
+void imap_session_continue(struct imap_session *s, struct bytes line)
+{
+	for (struct command *c = s->in_flight.first; c; c = c->next) {
+		if (!c->held)
+			continue;
+		c->held = false;
+		imap_trace_line(&s->trace, 'C', line);
+		session_queue_bytes(s, line);
+		session_queue_bytes(s, bytes_of("\r\n"));
+		s->last_activity = s->last_progress = clock_ms();
+		return;
+	}
 }
 
 void session_answer_continue(struct imap_session *s, struct bytes text)

@@ -140,8 +140,13 @@ static void examine(struct fixture *f, const char *name)
 
 static void fetch(struct fixture *f, uint32_t lo, uint32_t hi)
 {
-	const struct imap_fetch_sink sink = { on_begin, on_data, on_end, on_message, on_drop,
-					      on_fetched, new_fetcher(f) };
+	const struct imap_fetch_sink sink = { .body_begin = on_begin,
+					      .body_data = on_data,
+					      .body_end = on_end,
+					      .message = on_message,
+					      .drop = on_drop,
+					      .done = on_fetched,
+					      .ctx = new_fetcher(f) };
 	struct uidset set = UIDSET_INIT;
 
 	uidset_add_range(&set, lo, hi);
