@@ -71,6 +71,16 @@ static const struct imap_request list_request = {
 	.handler.on_response = on_list,
 };
 
+static bool is_known_item(const struct imap_session *s, unsigned item, enum imap_cap cap)
+{
+	if (cap == IMAP_CAP_COUNT)
+		return true;
+	/* With a limit for all mailboxes there is nothing to ask of one (RFC 7889, section 3). */
+	if (item == IMAP_ITEM_APPENDLIMIT && imap_session_caps(s)->append_limit)
+		return false;
+	return imap_session_has(s, cap);
+}
+
 void encode_status_items(const struct imap_session *s, struct imap_encoder *e, unsigned items)
 {
 	static const struct {
@@ -93,8 +103,7 @@ void encode_status_items(const struct imap_session *s, struct imap_encoder *e, u
 
 	imap_encode_open(e);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (!(items & table[i].item) || (table[i].cap != IMAP_CAP_COUNT &&
-						 !imap_session_has(s, table[i].cap)))
+		if (!(items & table[i].item) || !is_known_item(s, table[i].item, table[i].cap))
 			continue;
 		imap_encode_word(e, table[i].name);
 		any = true;
