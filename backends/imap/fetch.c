@@ -17,7 +17,7 @@
  * How the commands are cut: sizes are not known in advance, and asking for them would cost a
  * pass over all messages. A chunk takes CHUNK_BYTES by the mean size seen so far, and a mailbox is
  * cut at all only while the number of commands stays below one for each mailbox plus one for each
- * COMMAND_BYTES to be expected.
+ * COMMAND_BYTES that came or are soon to be expected.
  */
 #define CHUNK_BYTES ((uint64_t)16 << 20)
 #define COMMAND_BYTES ((uint64_t)8 << 20)
@@ -25,6 +25,8 @@
 #define FIRST_CHUNK 2048
 #define FIRST_CHUNK_LEAST 128
 #define LEAST_SIZE 1024 /* what a message is at least expected to have */
+/* To begin with, so much is believed of what is yet to come; then only what came counts. */
+#define ADVANCE_BYTES ((uint64_t)32 << 20)
 
 #define SHARED_DEPTH 2      /* chunks ahead per connection in a mailbox that others work on, too */
 #define MESSAGES_PER_CONNECTION 2000
@@ -165,26 +167,39 @@ static uint64_t box_rest(const struct fetch_box *b)
 static bool may_cut(const struct fetch *f)
 {
 	uint64_t mean = mean_size(f);
-	uint64_t bytes = f->bytes + f->expected * (mean ? mean / 2 : LEAST_SIZE);
+	uint64_t to_come = f->expected * (mean ? mean / 2 : LEAST_SIZE);
+	uint64_t in_all = f->bytes + to_come < ADVANCE_BYTES ? f->bytes + to_come : ADVANCE_BYTES;
+	uint64_t bytes = f->bytes > in_all ? f->bytes : in_all;
 	uint64_t allowed = f->n + (bytes ? (bytes + COMMAND_BYTES - 1) / COMMAND_BYTES : 1);
 
 	return f->commands + f->rests + 1 <= allowed;
 }
 
-/* How many members of `todo` the next chunk takes. */
-static uint64_t chunk_members(const struct fetch_box *b)
+/* How many members of `todo` the next chunk takes, if there may be so many chunks. */
+static uint64_t wanted_members(const struct fetch_box *b)
 {
 	uint64_t members = uidset_count(&b->todo), rest = box_rest(b), mean = mean_size(b->fetch);
 	uint64_t take = mean ? CHUNK_BYTES / mean + 1 : rest / 2;
 
 	if (!mean && take > FIRST_CHUNK)
 		take = FIRST_CHUNK;
-	if ((!mean && take < FIRST_CHUNK_LEAST) || rest <= take + take / 2 ||
-	    !may_cut(b->fetch))
+	if ((!mean && take < FIRST_CHUNK_LEAST) || rest <= take + take / 2)
 		return members;
 	/* Where only an upper bound of the set is known, its members are spread over it. */
 	take = take * members / rest;
 	return take ? take : 1;
+}
+
+/* Too much for one command, and enough under way to wait until there may be another. */
+static bool can_wait_to_cut(const struct fetch_box *b)
+{
+	return b->under_way >= 2 && !may_cut(b->fetch) &&
+	       wanted_members(b) < uidset_count(&b->todo);
+}
+
+static uint64_t chunk_members(const struct fetch_box *b)
+{
+	return may_cut(b->fetch) ? wanted_members(b) : uidset_count(&b->todo);
 }
 
 /* Move the first `n` members of `todo` to `out`, fewer where the command would get too long. */
@@ -277,8 +292,10 @@ static bool can_go_on(const struct fetch_box *b, const struct connection *c, enu
 		return false;
 	if (*step == STEP_ISOLATED)
 		return c->load == 0;
+	if (*step != STEP_TODO)
+		return true;
 	/* Leave some to the others. */
-	return *step != STEP_TODO || c->load < SHARED_DEPTH || !b->under_way;
+	return (c->load < SHARED_DEPTH || !b->under_way) && !can_wait_to_cut(b);
 }
 
 /* Looked through for each command, so not to be kept long in an account of many mailboxes. */

@@ -245,6 +245,38 @@ static void test_bodies_come_in_few_commands_two_in_flight(void **state)
 	oracle_close(o);
 }
 
+static void test_small_messages_after_large_ones_take_no_more_commands(void **state)
+{
+	struct oracle *o = oracle_open(server->port, "shrink");
+	struct relay_opts opts = { .port = server->port };
+	struct relay *r = relay_start(&opts);
+	struct store_probe p;
+	struct probe_sink s;
+	struct want w;
+	struct uidset set;
+	struct buf text = BUF_INIT(64 << 20);
+
+	(void)state;
+	corpus_fill(o, "INBOX", 1, 300, 100000, 110000);
+	corpus_fill(o, "INBOX", 1000, 12000, 200, 300);
+	probe_init(&p, relay_port(r), "shrink");
+	probe_open(&p);
+	probe_list(&p, NULL);
+	probe_sink_init(&s);
+	want_all(&w, &set, &p, "INBOX");
+	fetch_all(&p, &w, 1, &s);
+	assert_int_equal(s.n, 12300);
+	probe_close(&p);
+	relay_commands(r, &text);
+	assert_in_range(count_lines(buf_str(&text), "BODY.PEEK[]"), 2,
+			(s.bytes + (8 << 20) - 1) / (8 << 20) + 1);
+	relay_stop(r);
+	buf_release(&text);
+	uidset_release(&set);
+	probe_sink_release(&s);
+	oracle_close(o);
+}
+
 /* Several mailboxes, one of them large, over as many connections as the server grants. */
 static void fetch_many(int port, unsigned granted)
 {
@@ -458,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_every_message_comes_as_the_server_has_it),
 		cmocka_unit_test(test_a_pass_with_nothing_new_is_one_list_after_login),
 		cmocka_unit_test(test_bodies_come_in_few_commands_two_in_flight),
+		cmocka_unit_test(test_small_messages_after_large_ones_take_no_more_commands),
 		cmocka_unit_test(test_work_is_spread_over_connections),
 		cmocka_unit_test(test_a_server_that_grants_one_connection_is_content_with_one),
 		cmocka_unit_test(test_a_comparison_tells_every_message_and_its_flags),
