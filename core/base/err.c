@@ -11,6 +11,7 @@ int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
 
 	err->kind = kind;
 	err->sys = 0;
+	err->retry_after_ms = 0;
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
@@ -25,6 +26,7 @@ int err_sys(struct err *err, enum err_kind kind, const char *fmt, ...)
 
 	err->kind = kind;
 	err->sys = sys;
+	err->retry_after_ms = 0;
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);

@@ -1,6 +1,8 @@
 #ifndef CORE_BASE_ERR_H
 #define CORE_BASE_ERR_H
 
+#include <stdint.h>
+
 /* Sorted by what the caller can still do; the text says what happened. */
 enum err_kind {
 	ERR_NONE,
@@ -19,6 +21,7 @@ enum err_kind {
 struct err {
 	enum err_kind kind;
 	int sys; /* errno, or 0 */
+	int64_t retry_after_ms; /* ERR_RETRY: how long the server wants to be left alone; or 0 */
 	char text[512];
 };
 

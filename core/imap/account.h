@@ -12,11 +12,19 @@ enum imap_tls {
 	IMAP_TLS_NONE,     /* clear text, password included: only where a person asked for it */
 };
 
-/* How to authenticate. */
+/* How to authenticate. All but AUTO mean: this or nothing. */
 enum imap_auth {
-	IMAP_AUTH_AUTO,  /* the best that the server offers */
-	IMAP_AUTH_PLAIN, /* AUTHENTICATE PLAIN or nothing */
-	IMAP_AUTH_LOGIN, /* LOGIN or nothing */
+	IMAP_AUTH_AUTO,  /* the best of what the server offers and the account can do */
+	IMAP_AUTH_PLAIN,
+	IMAP_AUTH_LOGIN, /* LOGIN; AUTHENTICATE LOGIN where the server forbids it (LOGINDISABLED) */
+	IMAP_AUTH_SCRAM_SHA_256_PLUS,
+	IMAP_AUTH_SCRAM_SHA_1_PLUS,
+	IMAP_AUTH_SCRAM_SHA_256,
+	IMAP_AUTH_SCRAM_SHA_1,
+	IMAP_AUTH_EXTERNAL, /* the client certificate is the login */
+	IMAP_AUTH_OAUTHBEARER,
+	IMAP_AUTH_XOAUTH2,
+	IMAP_AUTH_CRAM_MD5, /* never by AUTO */
 };
 
 /* COMPRESS=DEFLATE (RFC 4978), where the server offers it. */
@@ -34,6 +42,11 @@ struct imap_account {
 	const char *name; /* for messages */
 	const char *host;
 	const char *port; /* NULL: 993 or 143 */
+	/*
+	 * Instead of a connection: a command for /bin/sh whose standard input and output are the
+	 * server's. `tls` is not looked at, and the server may skip the login. NULL: none.
+	 */
+	const char *tunnel;
 	enum imap_tls tls;
 	const char *tls_ca_file; /* file or directory; NULL: the system's */
 	const char *tls_pin;     /* sha256:BASE64, accepted instead of the chain */
@@ -49,6 +62,12 @@ struct imap_account {
 	 */
 	int (*password)(void *ctx, struct buf *out, struct err *err);
 	void *password_ctx;
+	/*
+	 * As `password`, for an OAuth access token; asked for at each login, since tokens expire.
+	 * When it is set AUTO tries nothing but OAUTHBEARER and XOAUTH2.
+	 */
+	int (*token)(void *ctx, struct buf *out, struct err *err);
+	void *token_ctx;
 	int64_t timeout_ms;             /* for connecting, and for silence while waiting; 0: 60 s */
 	const char *disable_extensions; /* "QRESYNC, MOVE": as if not advertised */
 	enum imap_compress compress;

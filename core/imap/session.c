@@ -187,6 +187,7 @@ static struct imap_session *session_alloc(struct loop *loop, const struct imap_a
 	session_compress_init(s);
 	s->last_activity = s->last_progress = clock_ms();
 	loop_add(loop, &s->member);
+	session_apply_quirks(s, bytes_from(NULL, 0));
 	if (account->disable_extensions)
 		imap_caps_disable(&s->caps, account->disable_extensions, &s->error);
 	return s;
@@ -213,9 +214,11 @@ struct imap_session *imap_session_new(struct loop *loop, const struct imap_accou
 			   account->tls == IMAP_TLS_IMPLICIT ? "993" : "143";
 
 	if (!s->error.kind)
-		s->transport = transport_tcp_new(account->host, port, session_timeout(s),
-						 &s->error);
-	if (s->transport && account->tls == IMAP_TLS_IMPLICIT)
+		s->transport = account->tunnel ?
+				       transport_tunnel_new(account->tunnel, &s->error) :
+				       transport_tcp_new(account->host, port, session_timeout(s),
+							 &s->error);
+	if (s->transport && !account->tunnel && account->tls == IMAP_TLS_IMPLICIT)
 		session_layer_tls(s);
 	s->last_activity = s->last_progress = clock_ms(); /* the look-up has limits of its own */
 	return s;

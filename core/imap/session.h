@@ -95,6 +95,10 @@ struct imap_result {
 	 * NONEXISTENT; else ERR_MAILBOX.
 	 */
 	const struct err *err;
+	/* The server wants to be left alone for a while, whatever the outcome. */
+	bool throttled;
+	/* For how long; 0: it did not say. When it refused, err->retry_after_ms is the same. */
+	int64_t retry_after_ms;
 };
 
 struct imap_handler {

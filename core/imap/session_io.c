@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "core/imap/account.h"
 #include "core/imap/session_private.h"
 #include "core/imap/transport.h"
@@ -8,16 +10,21 @@
 static void end_of_stream(struct imap_session *s)
 {
 	struct err err;
+	char *words;
 
 	for (const struct command *c = s->in_flight.first; c; c = c->next)
 		if ((c->request.flags & IMAP_REQUEST_LOGOUT) && s->bye) {
 			session_fail(s, &(struct err){ .kind = ERR_NONE });
 			return;
 		}
+	words = transport_last_words(s->transport);
 	if (s->bye)
 		err_set(&err, ERR_RETRY, "%s ended the session: %s", s->account->host, s->bye);
 	else
-		err_set(&err, ERR_RETRY, "%s closed the connection", s->account->host);
+		err_set(&err, ERR_RETRY, "%s closed the connection%s%s", s->account->host,
+			words ? ": " : "", words ? words : "");
+	err.retry_after_ms = s->retry_after_ms;
+	free(words);
 	session_fail(s, &err);
 }
 

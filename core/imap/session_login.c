@@ -4,18 +4,32 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/imap/account.h"
+#include "core/imap/quirks.h"
 #include "core/imap/sasl.h"
 #include "core/imap/session_private.h"
+#include "core/imap/throttle.h"
 #include "core/imap/transport.h"
 
 /*
- *   greeting --PREAUTH--------------------------------------------------------> AUTHENTICATED
+ *   greeting --PREAUTH (tunnel)-----------------------------------------------> AUTHENTICATED
  *      |OK                                                                            ^
  *      v                                                                              |
  *   [CAPABILITY] -> [STARTTLS -> handshake -> CAPABILITY] -> [ID] login -> [CAPABILITY] -> [ID] -> [COMPRESS]
  *
  * Steps in brackets are left out where they are not needed. ID and login share a flight.
  */
+
+void session_apply_quirks(struct imap_session *s, struct bytes greeting)
+{
+	const struct imap_quirk *q;
+	struct err never;
+	size_t at = 0;
+
+	while ((q = imap_quirk_next(s->account->host, greeting, &at))) {
+		imap_caps_disable(&s->caps, q->disable, &never);
+		log_debug("%s: without %s: %s", s->account->host, q->disable, q->why);
+	}
+}
 
 static void send_word(struct imap_session *s, const char *word, unsigned flags,
 		      void (*on_done)(void *ctx, const struct imap_result *))
@@ -78,7 +92,7 @@ static void introduce(struct imap_session *s)
 	session_compress_login(s);
 }
 
-static void authenticated(struct imap_session *s)
+void session_authenticated(struct imap_session *s)
 {
 	s->state = IMAP_STATE_AUTHENTICATED;
 	sasl_free(s->sasl);
@@ -87,141 +101,6 @@ static void authenticated(struct imap_session *s)
 		send_word(s, "CAPABILITY", 0, on_capability);
 	else
 		introduce(s);
-}
-
-/* --- login --- */
-
-static enum err_kind login_failure(const struct imap_status *st)
-{
-	if (session_is_passing(st->code))
-		return ERR_RETRY;
-	if (st->code == IMAP_CODE_CONTACTADMIN || st->code == IMAP_CODE_PRIVACYREQUIRED)
-		return ERR_FATAL;
-	return st->condition == IMAP_BAD ? ERR_FATAL : ERR_AUTH;
-}
-
-static void on_login(void *ctx, const struct imap_result *r)
-{
-	struct imap_session *s = ctx;
-	struct err err;
-
-	if (r->outcome == IMAP_DONE_LOST)
-		return;
-	buf_release_secret(&s->out); /* the password went through it */
-	if (r->outcome != IMAP_DONE_OK) {
-		err = *r->err;
-		err.kind = login_failure(r->status);
-		session_fail(s, &err);
-		return;
-	}
-	if (s->sasl && !sasl_is_done(s->sasl)) {
-		session_fail_text(s, ERR_FATAL,
-				  "the server ended the authentication before it was complete");
-		return;
-	}
-	imap_caps_clear(&s->caps); /* what it offered to strangers no longer counts (S7) */
-	if (r->status->code == IMAP_CODE_CAPABILITY)
-		imap_caps_set(&s->caps, r->status->args, true);
-	authenticated(s);
-}
-
-static int on_challenge(void *ctx, struct bytes text, struct buf *answer, struct err *err)
-{
-	struct imap_session *s = ctx;
-
-	return sasl_step(s->sasl, text, answer, err);
-}
-
-static int encode_authenticate(struct imap_session *s, struct imap_encoder *e, struct err *err)
-{
-	struct buf first;
-	int ret = 0;
-
-	imap_encode_word(e, "AUTHENTICATE");
-	imap_encode_word(e, "PLAIN");
-	if (!imap_caps_has(&s->caps, IMAP_CAP_SASL_IR))
-		return 0;
-	buf_init(&first, (size_t)1 << 16);
-	ret = sasl_step(s->sasl, bytes_from(NULL, 0), &first, err);
-	if (ret == 0)
-		imap_encode_secret_base64(e, first.n ? buf_bytes(&first) : bytes_of("="));
-	buf_release_secret(&first);
-	return ret;
-}
-
-static void send_login(struct imap_session *s, bool plain, struct bytes password)
-{
-	const struct imap_account *a = s->account;
-	struct imap_request request = {
-		.what = "login", .handler = { .on_done = on_login, .ctx = s } };
-	struct imap_encoder e;
-	struct err err;
-
-	imap_session_encoder(s, &e);
-	request.command = &e;
-	if (plain) {
-		const struct sasl_login login = { .user = a->user, .authzid = a->authzid,
-						  .password = password };
-
-		request.on_continue = on_challenge;
-		s->sasl = sasl_new("PLAIN", &login, &err);
-		if (!s->sasl || encode_authenticate(s, &e, &err) < 0)
-			goto failed;
-	} else {
-		imap_encode_word(&e, "LOGIN");
-		imap_encode_secret(&e, bytes_of(a->user));
-		imap_encode_secret(&e, password);
-	}
-	if (imap_encoder_finish(&e, &err) < 0)
-		goto failed;
-	session_submit_own(s, &request);
-	return;
-failed:
-	imap_encoder_release(&e);
-	session_fail(s, &err);
-}
-
-/* Returns why no password may be sent in the way `plain` says, or NULL. */
-static const char *login_obstacle(const struct imap_session *s, bool plain)
-{
-	const struct imap_account *a = s->account;
-
-	if (a->tls != IMAP_TLS_NONE && !session_is_private(s))
-		return "refusing to send a password in clear text";
-	if (plain)
-		return imap_caps_has_auth(&s->caps, "PLAIN") ?
-			       NULL : "the server does not offer AUTHENTICATE PLAIN";
-	if (imap_caps_has(&s->caps, IMAP_CAP_LOGINDISABLED))
-		return "the server takes no login on this connection (LOGINDISABLED); "
-		       "TLS may be needed";
-	if (a->authzid)
-		return "authzid needs AUTHENTICATE PLAIN, which the server does not offer";
-	return NULL;
-}
-
-static void login(struct imap_session *s)
-{
-	const struct imap_account *a = s->account;
-	bool plain = a->auth == IMAP_AUTH_PLAIN ||
-		     (a->auth == IMAP_AUTH_AUTO && imap_caps_has_auth(&s->caps, "PLAIN"));
-	const char *obstacle = login_obstacle(s, plain);
-	struct buf password;
-	struct err err;
-
-	if (obstacle) {
-		session_fail_text(s, ERR_FATAL, obstacle);
-		return;
-	}
-	if (!a->password) {
-		session_fail_text(s, ERR_CONFIG, "no password is given");
-		return;
-	}
-	buf_init(&password, 65536);
-	if (a->password(a->password_ctx, &password, &err) < 0)
-		session_fail(s, &err);
-	else
-		send_login(s, plain, buf_bytes(&password));
-	buf_release_secret(&password);
 }
 
 /* --- TLS --- */
@@ -250,7 +129,7 @@ void session_login_next(struct imap_session *s)
 			session_fail_text(s, ERR_FATAL, "the server does not offer STARTTLS");
 	} else {
 		send_id(s);
-		login(s);
+		session_authenticate(s);
 	}
 }
 
@@ -269,10 +148,12 @@ void session_greeting(struct imap_session *s, const struct imap_response *r)
 		char *text = escape_text(st->text, 200);
 
 		err_set(&err, ERR_RETRY, "%s turns us away: %s", s->account->host, text);
+		err.retry_after_ms = imap_backoff_ms(st->text);
 		free(text);
 		session_fail(s, &err);
 		return;
 	}
+	session_apply_quirks(s, st->text);
 	if (st->code == IMAP_CODE_CAPABILITY)
 		imap_caps_set(&s->caps, st->args, true);
 	if (st->condition == IMAP_PREAUTH && s->account->tls != IMAP_TLS_NONE &&
@@ -284,8 +165,14 @@ void session_greeting(struct imap_session *s, const struct imap_response *r)
 		session_fail_text(s, ERR_FATAL, "the server skips the login and with it STARTTLS");
 		return;
 	}
+	if (st->condition == IMAP_PREAUTH && !s->transport->may_preauth) {
+		/* As whom? It was told nothing, so it may be the mail of anybody. */
+		session_fail_text(s, ERR_FATAL,
+				  "the server skips the login, which only a tunnel may do");
+		return;
+	}
 	if (st->condition == IMAP_PREAUTH) {
-		authenticated(s);
+		session_authenticated(s);
 	} else {
 		s->state = IMAP_STATE_NOT_AUTHENTICATED;
 		session_login_next(s);

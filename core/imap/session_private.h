@@ -13,6 +13,7 @@
  *   session_io.c       connect, TLS, read, write
  *   session_compress.c when to compress, and the step to it
  *   session_login.c    from the greeting to AUTHENTICATED
+ *   session_auth.c     the login itself: which mechanism, its exchange
  *   session_send.c     the queue: what may go out when
  *   session_receive.c  to whom a response belongs, how a command ends
  *   session_mailbox.c  the state of the selected mailbox, and which one data is about
@@ -84,6 +85,8 @@ struct imap_session {
 	bool utf8;
 	uint64_t enabled; /* 1 << enum imap_cap: what ENABLED named */
 	struct sasl *sasl;
+	const char *mechanism; /* of the login under way, as in AUTH=; NULL: the LOGIN command */
+	struct err sasl_error; /* why we gave the exchange up */
 
 	/* COMPRESS */
 	bool starting_deflate; /* it was answered OK: what follows is compressed */
@@ -116,6 +119,7 @@ struct imap_session {
 	void (*listener)(void *ctx, const struct imap_response *r); /* NULL: none */
 	void *listener_ctx;
 	char *bye; /* escaped text of BYE; NULL: none came */
+	int64_t retry_after_ms; /* that BYE asked for; 0: nothing */
 	bool fetch_routed;
 	struct command *fetch_route; /* who gets the rest of the FETCH; NULL: nobody */
 	char *last_alert;
@@ -158,6 +162,13 @@ void session_note_read(struct imap_session *s, size_t n);
 /* session_login.c */
 void session_greeting(struct imap_session *s, const struct imap_response *r);
 void session_login_next(struct imap_session *s);
+/* The server has let us in. */
+void session_authenticated(struct imap_session *s);
+/* Act as if the server did not have what is known not to work there. */
+void session_apply_quirks(struct imap_session *s, struct bytes greeting);
+
+/* session_auth.c */
+void session_authenticate(struct imap_session *s);
 
 /* session_send.c */
 void command_list_add(struct command_list *list, struct command *c);
@@ -176,7 +187,7 @@ void session_queue_bytes(struct imap_session *s, struct bytes data);
 /* session_receive.c */
 void session_receive(struct imap_session *s, const struct imap_response *r);
 /* The refusal is about the moment: the same may be granted later. */
-bool session_is_passing(enum imap_code code);
+bool session_is_passing(const struct imap_status *st);
 /* The command is over without an answer; it must be in no list any more. */
 void session_lose_command(struct imap_session *s, struct command *c, const struct err *why);
 

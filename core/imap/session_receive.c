@@ -5,17 +5,18 @@
 #include "core/base/mem.h"
 #include "core/imap/account.h"
 #include "core/imap/session_private.h"
+#include "core/imap/throttle.h"
 
 #define TEXT_MAX 200
 #define ALERTS_MAX 10 /* that are shown of one session */
 
 /* --- how a command ends --- */
 
-bool session_is_passing(enum imap_code code)
+bool session_is_passing(const struct imap_status *st)
 {
-	return code == IMAP_CODE_UNAVAILABLE || code == IMAP_CODE_INUSE ||
-	       code == IMAP_CODE_LIMIT || code == IMAP_CODE_THROTTLED ||
-	       code == IMAP_CODE_SERVERBUG;
+	return st->code == IMAP_CODE_UNAVAILABLE || st->code == IMAP_CODE_INUSE ||
+	       st->code == IMAP_CODE_LIMIT || st->code == IMAP_CODE_SERVERBUG ||
+	       imap_is_throttled(st);
 }
 
 /* Exchange lets people in who have no mailbox or may not use IMAP, and refuses all they ask. */
@@ -28,7 +29,7 @@ static bool is_login_in_vain(const struct imap_status *st)
 
 static enum err_kind kind_of(const struct imap_status *st)
 {
-	if (session_is_passing(st->code))
+	if (session_is_passing(st))
 		return ERR_RETRY;
 	if (is_login_in_vain(st))
 		return ERR_AUTH;
@@ -83,11 +84,14 @@ static void finish_command(const struct imap_session *s, struct command *c,
 		.status = st,
 		.mailbox = c->mailbox ? &c->mailbox->state : NULL,
 		.err = &err,
+		.throttled = imap_is_throttled(st),
+		.retry_after_ms = imap_backoff_ms(st->text),
 	};
 
 	if (st->condition != IMAP_OK) {
 		result.outcome = st->condition == IMAP_BAD ? IMAP_DONE_BAD : IMAP_DONE_NO;
 		describe_refusal(&err, c, st);
+		err.retry_after_ms = result.retry_after_ms;
 	} else if (ran_elsewhere(s, c)) {
 		/* OK, and what came with it was not passed on: no answer to the question. */
 		result.outcome = IMAP_DONE_NO;
@@ -262,6 +266,7 @@ static void receive_bye(struct imap_session *s, const struct imap_status *st)
 {
 	if (!s->bye) {
 		s->bye = escape_text(st->text, TEXT_MAX);
+		s->retry_after_ms = imap_backoff_ms(st->text);
 		s->last_progress = s->last_activity;
 	}
 	if (s->state != IMAP_STATE_CLOSED)

@@ -12,14 +12,14 @@ struct pollfd;
 struct transport;
 
 /*
- * A two-way byte stream that never blocks: TCP, TLS on top of any other transport, or plain
- * memory. Layers own what lies below them and are freed from the top.
+ * A two-way byte stream that never blocks: TCP, a command, TLS on top of any other transport,
+ * or plain memory. Layers own what lies below them and are freed from the top.
  *
  *   deflate   transport_deflate_new(lower) once COMPRESS is in force
  *    |
  *   tls
  *    |          transport_tls_new(lower) at the start (implicit TLS) or later (STARTTLS)
- *   tcp | memory
+ *   tcp | tunnel | memory
  *
  * An operation that cannot go on returns TRANSPORT_AGAIN; the caller then waits for what
  * transport_poll() asks for and repeats it. In TLS a read may have to wait until the socket can be
@@ -36,6 +36,13 @@ enum transport_io {
 /* What the caller means to do next; bits. */
 enum { TRANSPORT_READ = 1 << 0, TRANSPORT_WRITE = 1 << 1 };
 
+/* What ties a login to one TLS connection (RFC 5929, RFC 9266), so that nobody can relay it. */
+struct transport_binding {
+	const char *type; /* "tls-exporter", "tls-unique" or "tls-server-end-point"; static */
+	uint8_t data[64];
+	size_t n;
+};
+
 struct transport_ops {
 	/*
 	 * Go on with connecting or shaking hands until TRANSPORT_OK. Called again after every wait.
@@ -51,6 +58,10 @@ struct transport_ops {
 	bool (*poll)(struct transport *t, unsigned intent, struct pollfd *out);
 	/* Frees what lies below too. */
 	void (*free)(struct transport *t);
+	/* As transport_binding(). May be NULL. */
+	bool (*binding)(struct transport *t, struct transport_binding *out);
+	/* As transport_last_words(). May be NULL. */
+	char *(*last_words)(struct transport *t);
 };
 
 /* First member of every transport. */
@@ -65,6 +76,8 @@ struct transport {
 	bool is_private;
 	/* Both ends are on this machine. Known once open. */
 	bool is_local;
+	/* Whoever made it has logged in on the way (ssh), so the server may skip the login. */
+	bool may_preauth;
 };
 
 static inline enum transport_io transport_open(struct transport *t, struct err *err)
@@ -98,11 +111,30 @@ static inline bool transport_poll(struct transport *t, unsigned intent, struct p
 void transport_free(struct transport *t);
 
 /*
+ * Fill *out with the best channel binding that is safe on this connection; false when it has none.
+ * The stream must be open.
+ */
+bool transport_binding(struct transport *t, struct transport_binding *out);
+
+/*
+ * What the other end said beside the stream that may explain its end (the standard error of a
+ * tunnel's command), escaped. Owned by the caller; NULL: nothing.
+ */
+char *transport_last_words(struct transport *t);
+
+/*
  * Connect to each address of `host` in turn until one answers, within `timeout_ms` together. The
  * name is looked up here, which blocks. Returns NULL with *err set when there is no such host.
  */
 struct transport *transport_tcp_new(const char *host, const char *port, int64_t timeout_ms,
 				    struct err *err);
+
+/*
+ * Run `command` by /bin/sh in a session of its own, without a terminal; the stream is its standard
+ * input and output. It and all it started are ended and waited for when the transport is freed.
+ * Returns NULL with *err set when it cannot be started.
+ */
+struct transport *transport_tunnel_new(const char *command, struct err *err);
 
 /* All strings are borrowed for the call; NULL means not given. */
 struct transport_tls_settings {
@@ -148,7 +180,10 @@ void transport_memory_feed(struct transport *t, struct bytes data);
 void transport_memory_end(struct transport *t);
 /* Move at most `read_max` and `write_max` bytes per call; a `write_max` of 0 blocks writing. */
 void transport_memory_limit(struct transport *t, size_t read_max, size_t write_max);
-/* What is_private and is_local shall claim. */
+/*
+ * What is_private and is_local shall claim; no PREAUTH is taken on it any more, which one in memory
+ * otherwise is.
+ */
 void transport_memory_claim(struct transport *t, bool is_private, bool is_local);
 
 #endif

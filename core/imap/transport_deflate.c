@@ -157,12 +157,18 @@ static void deflate_free(struct transport *t)
 	free(d);
 }
 
+static char *deflate_last_words(struct transport *t)
+{
+	return transport_last_words(deflate_of(t)->lower);
+}
+
 static const struct transport_ops deflate_ops = {
 	.open = deflate_open,
 	.read = deflate_read,
 	.write = deflate_write,
 	.poll = deflate_poll,
 	.free = deflate_free,
+	.last_words = deflate_last_words,
 };
 
 /* Ends the program when memory is gone, as everything here does. */

@@ -92,7 +92,7 @@ struct transport *transport_memory_new(transport_peer_fn *peer, void *ctx)
 {
 	struct memory *m = xcalloc(1, sizeof(*m));
 
-	m->base = (struct transport){ .ops = &memory_ops, .is_local = true };
+	m->base = (struct transport){ .ops = &memory_ops, .is_local = true, .may_preauth = true };
 	m->peer = peer;
 	m->ctx = ctx;
 	buf_init(&m->in, MEMORY_MAX);
@@ -120,4 +120,5 @@ void transport_memory_claim(struct transport *t, bool is_private, bool is_local)
 {
 	t->is_private = is_private;
 	t->is_local = is_local;
+	t->may_preauth = false;
 }

@@ -325,12 +325,67 @@ static void tls_free(struct transport *t)
 	free(tls);
 }
 
+/* --- channel binding --- */
+
+/* RFC 5929, section 4.1: the certificate by the hash of its signature, weak ones by SHA-256. */
+static bool bind_to_certificate(const struct tls *tls, struct transport_binding *out)
+{
+	X509 *cert = SSL_get0_peer_certificate(tls->ssl);
+	const EVP_MD *md;
+	unsigned n = 0;
+	int hash = NID_undef;
+
+	if (!cert || X509_get_signature_info(cert, &hash, NULL, NULL, NULL) != 1)
+		return false;
+	if (hash == NID_md5 || hash == NID_sha1)
+		hash = NID_sha256;
+	md = EVP_get_digestbynid(hash);
+	if (!md || (size_t)EVP_MD_get_size(md) > sizeof(out->data) ||
+	    X509_digest(cert, md, out->data, &n) != 1)
+		return false;
+	out->type = "tls-server-end-point";
+	out->n = n;
+	return true;
+}
+
+/*
+ * TLS 1.3 has no tls-unique. In TLS 1.2 it is safe only with the extended master secret: without,
+ * somebody in between can give two connections the same one (RFC 7627).
+ */
+static bool tls_binding(struct transport *t, struct transport_binding *out)
+{
+	struct tls *tls = tls_of(t);
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	if (!tls->open)
+		return false;
+	if (SSL_version(tls->ssl) >= TLS1_3_VERSION) {
+		out->type = "tls-exporter";
+		out->n = 32;
+		return SSL_export_keying_material(tls->ssl, out->data, out->n, label,
+						  strlen(label), NULL, 0, 0) == 1;
+	}
+	if (SSL_get_extms_support(tls->ssl) != 1)
+		return bind_to_certificate(tls, out);
+	/* The first Finished: ours, for no session is ever resumed. */
+	out->type = "tls-unique";
+	out->n = SSL_get_finished(tls->ssl, out->data, sizeof(out->data));
+	return out->n > 0 && out->n <= sizeof(out->data);
+}
+
+static char *tls_last_words(struct transport *t)
+{
+	return transport_last_words(tls_of(t)->lower);
+}
+
 static const struct transport_ops tls_ops = {
 	.open = tls_open,
 	.read = tls_read,
 	.write = tls_write,
 	.poll = tls_poll,
 	.free = tls_free,
+	.binding = tls_binding,
+	.last_words = tls_last_words,
 };
 
 static int load_authorities(struct tls *tls, const char *path, struct err *err)

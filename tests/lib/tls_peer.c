@@ -104,6 +104,10 @@ struct tls_peer *tls_peer_new(const struct tls_peer_cert *cert, const char *dir,
 	p->ctx = SSL_CTX_new(TLS_server_method());
 	must(SSL_CTX_use_certificate(p->ctx, x) == 1 && SSL_CTX_use_PrivateKey(p->ctx, key) == 1,
 	     "use the certificate");
+	if (cert->tls_1_2)
+		SSL_CTX_set_max_proto_version(p->ctx, TLS1_2_VERSION);
+	if (cert->no_ems)
+		SSL_CTX_set_options(p->ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
 	p->ssl = SSL_new(p->ctx);
 	p->in = BIO_new(BIO_s_mem());
 	p->out = BIO_new(BIO_s_mem());
@@ -133,6 +137,11 @@ void tls_peer_say(struct tls_peer *p, struct bytes text)
 void tls_peer_clear(struct tls_peer *p, bool clear)
 {
 	p->clear = clear;
+}
+
+struct ssl_st *tls_peer_ssl(struct tls_peer *p)
+{
+	return p->ssl;
 }
 
 const char *tls_peer_cert_file(const struct tls_peer *p)

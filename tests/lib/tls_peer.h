@@ -5,6 +5,7 @@
 
 #include "core/base/bytes.h"
 
+struct ssl_st;
 struct transport;
 struct tls_peer;
 
@@ -16,6 +17,8 @@ struct tls_peer_cert {
 	const char *names;  /* subjectAltName as OpenSSL writes it: "DNS:a.example,IP:127.0.0.1" */
 	bool expired;
 	const char *key_password; /* of the key in tls_peer_key_file(); NULL: none */
+	bool tls_1_2;             /* no later version */
+	bool no_ems;              /* no extended master secret, as old servers */
 };
 
 /* Called with what the client said, decrypted. May call tls_peer_say(). */
@@ -29,6 +32,8 @@ struct transport *tls_peer_transport(struct tls_peer *p);
 void tls_peer_say(struct tls_peer *p, struct bytes text);
 /* Whether to speak clear text, as before STARTTLS. */
 void tls_peer_clear(struct tls_peer *p, bool clear);
+/* The server's end, for what both ends must agree on. */
+struct ssl_st *tls_peer_ssl(struct tls_peer *p);
 /* The certificate signs itself: as authority it makes itself good. */
 const char *tls_peer_cert_file(const struct tls_peer *p);
 const char *tls_peer_key_file(const struct tls_peer *p);

@@ -115,8 +115,34 @@ static void test_the_way_in_follows_what_the_server_offers(void **state)
 		  "C: b CAPABILITY\n"
 		  "S: * CAPABILITY IMAP4rev1\n"
 		  "S: b OK done\n" },
-		{ IMAP_AUTH_AUTO, NULL, /* no login at all */
-		  "S: * PREAUTH [CAPABILITY IMAP4rev1] hello\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* CRAM-MD5 is too weak to be chosen */
+		  "S: * OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hello\n"
+		  "C: a LOGIN alice s3cr3t\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_CRAM_MD5, NULL,
+		  "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=CRAM-MD5] hello\n"
+		  "C: a AUTHENTICATE CRAM-MD5\n"
+		  "S: + PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\n"
+		  "C= YWxpY2UgMjI5NDJjOGM0OWZmMTZmY2M0MjA0NjI5MzM4MTA4MGI=\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* LOGIN the mechanism where LOGIN the command is not */
+		  "S: * OK [CAPABILITY IMAP4rev1 SASL-IR LOGINDISABLED AUTH=LOGIN] hello\n"
+		  "C: a AUTHENTICATE LOGIN\n"
+		  "S: + VXNlcm5hbWU6\n"
+		  "C= YWxpY2U=\n"
+		  "S: + UGFzc3dvcmQ6\n"
+		  "C= czNjcjN0\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_PLAIN, NULL, /* nothing but what was asked for */
+		  "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=PLAIN] hello\n"
+		  "C: a AUTHENTICATE PLAIN AGFsaWNlAHMzY3IzdA==\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ IMAP_AUTH_AUTO, NULL, /* a word where there should be none */
+		  "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\n"
+		  "C: a AUTHENTICATE PLAIN\n"
+		  "S: + go ahead\n"
+		  "C= AGFsaWNlAHMzY3IzdA==\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
 	};
 
 	(void)state;
@@ -163,6 +189,12 @@ static void test_what_ends_a_login_says_what_can_be_done(void **state)
 		{ HELLO "S: +\n", ERR_RETRY, "go on" },
 		{ "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\nC: a AUTHENTICATE PLAIN\n"
 		  "S: a OK in\n", ERR_FATAL, "before it was complete" },
+		{ "S: * BYE Request is throttled. Suggested Backoff Time: 299 milliseconds\nEND\n",
+		  ERR_RETRY, "throttled" },
+		{ HELLO "S: a NO Request is throttled. Suggested Backoff Time: 299 milliseconds\n",
+		  ERR_RETRY, "throttled" },
+		{ HELLO "S: * BYE throttled. Suggested Backoff Time: 299 milliseconds\nEND\n",
+		  ERR_RETRY, "throttled" },
 	};
 
 	(void)state;
@@ -175,7 +207,90 @@ static void test_what_ends_a_login_says_what_can_be_done(void **state)
 		assert_int_equal(play(&a, cases[i].script, true, false, &trace, &err), -1);
 		if (err.kind != cases[i].kind || !strstr(err.text, cases[i].text))
 			fail_msg("case %zu: kind %d: %s", i, err.kind, err.text);
+		assert_int_equal(err.retry_after_ms, strstr(err.text, "throttled") ? 299 : 0);
 		assert_null(strstr(err.text, SECRET));
+		buf_release(&trace);
+	}
+}
+
+/* The token's mechanisms, and the certificate's. */
+static void test_what_the_account_has_decides_which_way_is_taken(void **state)
+{
+#define TOKEN_64 "dXNlcj1hbGljZQFhdXRoPUJlYXJlciBzM2NyM3QBAQ=="
+	static const struct {
+		bool token, cert;
+		enum imap_auth auth;
+		const char *script;
+		enum err_kind kind;
+		const char *text;
+	} cases[] = {
+		{ .token = true, .script = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2] x\n"
+		  "C: a AUTHENTICATE XOAUTH2 " TOKEN_64 "\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ .token = true, .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2 AUTH=OAUTHBEARER] x\n"
+		  "C: a AUTHENTICATE OAUTHBEARER\n"
+		  "S: +\n"
+		  "C= bixhPWFsaWNlLAFob3N0PW1haWwuZXhhbXBsZQFwb3J0PTk5MwFhdXRoPUJlYXJlciBzM2NyM3QBAQ==\n"
+		  "S: + eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=\n"
+		  "C= AQ==\n"
+		  "S: a NO [AUTHENTICATIONFAILED] no\n", ERR_AUTH, "{\"status\":\"invalid_token\"}" },
+		{ .token = true, .auth = IMAP_AUTH_XOAUTH2,
+		  .script = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=OAUTHBEARER] x\n"
+		  "C: a AUTHENTICATE XOAUTH2 " TOKEN_64 "\n"
+		  "S: + eyJzdGF0dXMiOiI0MDEifQ==\n"
+		  "C= \n"
+		  "S: a OK in\n", ERR_FATAL, "before it was complete" },
+		{ .token = true, .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\n",
+		  .kind = ERR_FATAL, .text = "no access tokens" },
+		{ .auth = IMAP_AUTH_XOAUTH2, .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2] x\n",
+		  .kind = ERR_CONFIG, .text = "cannot log in by XOAUTH2" },
+		{ .cert = true, .script = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=EXTERNAL] x\n"
+		  "C: a AUTHENTICATE EXTERNAL =\n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		{ .auth = IMAP_AUTH_EXTERNAL, .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=EXTERNAL] x\n"
+		  "C: a AUTHENTICATE EXTERNAL\n"
+		  "S: +\n"
+		  "C= \n"
+		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		/* a forced mechanism is the only one */
+		{ .auth = IMAP_AUTH_EXTERNAL, .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\n",
+		  .kind = ERR_FATAL, .text = "does not offer AUTHENTICATE EXTERNAL" },
+		{ .auth = IMAP_AUTH_SCRAM_SHA_256,
+		  .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=SCRAM-SHA-1] x\n",
+		  .kind = ERR_FATAL, .text = "does not offer AUTHENTICATE SCRAM-SHA-256" },
+		{ .auth = IMAP_AUTH_SCRAM_SHA_256_PLUS, /* memory has nothing to bind to */
+		  .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256-PLUS AUTH=PLAIN] x\n",
+		  .kind = ERR_CONFIG, .text = "cannot log in by SCRAM-SHA-256-PLUS" },
+		{ .auth = IMAP_AUTH_SCRAM_SHA_256, /* our reason, not the server's to our `*` */
+		  .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] x\n"
+		  "C: a AUTHENTICATE SCRAM-SHA-256\n"
+		  "S: +\n"
+		  "C= biwsbj1hbGljZS...\n"
+		  "S: + cj14\n"
+		  "C= *\n"
+		  "S: a OK in\n", .kind = ERR_FATAL, .text = "first message cannot be read" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char secret[] = SECRET;
+		struct imap_account a = account(secret);
+		struct buf trace = BUF_INIT(1 << 20);
+		struct err err = { 0 };
+		int rc;
+
+		a.auth = cases[i].auth;
+		if (cases[i].token) {
+			a.token = give_password;
+			a.token_ctx = secret;
+		}
+		a.tls_client_cert = cases[i].cert ? "me.pem" : NULL;
+		rc = play(&a, cases[i].script, true, false, &trace, &err);
+		if (rc != (cases[i].text ? -1 : 0) || (rc < 0 && (err.kind != cases[i].kind ||
+		    !strstr(err.text, cases[i].text))))
+			fail_msg("case %zu: kind %d: %s", i, err.kind, err.text);
+		assert_null(strstr(buf_str(&trace), "zM2NyM3"));
+		assert_null(strstr(buf_str(&trace), "biwsbj1hbGljZS"));
 		buf_release(&trace);
 	}
 }
@@ -227,7 +342,9 @@ static void test_nothing_secret_goes_out_in_clear_text(void **state)
 		{ IMAP_TLS_IMPLICIT, false, "S: * OK [CAPABILITY IMAP4rev1] hello\n",
 		  "password in clear text" },
 		{ IMAP_TLS_NONE, false, HELLO "S: a OK [CAPABILITY IMAP4rev1] in\n", NULL },
-		{ IMAP_TLS_NONE, false, "S: * PREAUTH [CAPABILITY IMAP4rev1] in\n", NULL },
+		{ IMAP_TLS_NONE, false, "S: * PREAUTH [CAPABILITY IMAP4rev1] in\n",
+		  "only a tunnel" },
+		{ IMAP_TLS_IMPLICIT, true, "S: * PREAUTH [CAPABILITY IMAP4rev1] in\n", "skips the login" },
 	};
 
 	(void)state;
@@ -446,6 +563,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_way_in_follows_what_the_server_offers),
+		cmocka_unit_test(test_what_the_account_has_decides_which_way_is_taken),
 		cmocka_unit_test(test_what_ends_a_login_says_what_can_be_done),
 		cmocka_unit_test(test_an_answer_ahead_of_the_command_is_not_believed),
 		cmocka_unit_test(test_nothing_secret_goes_out_in_clear_text),

@@ -1,0 +1,277 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/imap/account.h"
+#include "core/imap/sasl.h"
+#include "core/imap/session_private.h"
+#include "core/imap/transport.h"
+
+enum proof { BY_PASSWORD, BY_TOKEN, BY_CERTIFICATE };
+
+/* In order of preference. A mechanism that is asked for by name is the only one tried. */
+static const struct way {
+	enum imap_auth auth;
+	const char *mechanism; /* as in AUTH=; NULL: the LOGIN command */
+	enum proof proof;
+	bool binds;         /* needs something to bind to */
+	bool knows_authzid;
+	bool only_forced;   /* too weak to be chosen by us */
+} ways[] = {
+	{ IMAP_AUTH_EXTERNAL, "EXTERNAL", BY_CERTIFICATE, .knows_authzid = true },
+	{ IMAP_AUTH_OAUTHBEARER, "OAUTHBEARER", BY_TOKEN, .knows_authzid = true },
+	{ IMAP_AUTH_XOAUTH2, "XOAUTH2", BY_TOKEN, .knows_authzid = true },
+	{ IMAP_AUTH_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS", .binds = true,
+	  .knows_authzid = true },
+	{ IMAP_AUTH_SCRAM_SHA_1_PLUS, "SCRAM-SHA-1-PLUS", .binds = true, .knows_authzid = true },
+	{ IMAP_AUTH_SCRAM_SHA_256, "SCRAM-SHA-256", .knows_authzid = true },
+	{ IMAP_AUTH_SCRAM_SHA_1, "SCRAM-SHA-1", .knows_authzid = true },
+	{ IMAP_AUTH_PLAIN, "PLAIN", .knows_authzid = true },
+	{ IMAP_AUTH_LOGIN, .mechanism = NULL },
+	{ IMAP_AUTH_LOGIN, .mechanism = "LOGIN" },
+	{ IMAP_AUTH_CRAM_MD5, "CRAM-MD5", .only_forced = true },
+};
+
+/* --- how it ends --- */
+
+static enum err_kind failure_kind(const struct imap_status *st)
+{
+	if (session_is_passing(st))
+		return ERR_RETRY;
+	if (st->code == IMAP_CODE_CONTACTADMIN || st->code == IMAP_CODE_PRIVACYREQUIRED)
+		return ERR_FATAL;
+	return st->condition == IMAP_BAD ? ERR_FATAL : ERR_AUTH;
+}
+
+static void add_text(struct err *err, const char *before, const char *text)
+{
+	size_t n = strlen(err->text);
+
+	snprintf(err->text + n, sizeof(err->text) - n, "%s%s", before, text);
+}
+
+static void refused(struct imap_session *s, const struct imap_result *r)
+{
+	struct err err = *r->err;
+
+	err.kind = failure_kind(r->status);
+	if (s->sasl && sasl_remark(s->sasl))
+		add_text(&err, "; about the token: ", sasl_remark(s->sasl));
+	if (err.kind == ERR_AUTH && s->mechanism && strstr(s->mechanism, "-PLUS"))
+		add_text(&err, "", "; if the password is right the server may bind logins in "
+				   "another way: 'auth = scram-sha-256' does without");
+	session_fail(s, &err);
+}
+
+static void on_login(void *ctx, const struct imap_result *r)
+{
+	struct imap_session *s = ctx;
+
+	if (r->outcome == IMAP_DONE_LOST)
+		return;
+	buf_release_secret(&s->out); /* the password went through it */
+	if (s->sasl_error.kind) {
+		session_fail(s, &s->sasl_error);
+		return;
+	}
+	if (r->outcome != IMAP_DONE_OK) {
+		refused(s, r);
+		return;
+	}
+	if (s->sasl && !sasl_is_done(s->sasl)) {
+		session_fail_text(s, ERR_FATAL,
+				  "the server ended the authentication before it was complete");
+		return;
+	}
+	imap_caps_clear(&s->caps); /* what it offered to strangers no longer counts (S7) */
+	if (r->status->code == IMAP_CODE_CAPABILITY)
+		imap_caps_set(&s->caps, r->status->args, true);
+	session_authenticated(s);
+}
+
+/* --- the exchange --- */
+
+static int on_challenge(void *ctx, struct bytes text, struct buf *answer, struct err *err)
+{
+	struct imap_session *s = ctx;
+
+	if (sasl_step(s->sasl, text, answer, err) == 0)
+		return 0;
+	s->sasl_error = *err; /* says more than the server's answer to our giving up */
+	err_prefix(&s->sasl_error, "%s", s->account->host);
+	return -1;
+}
+
+static int encode_authenticate(struct imap_session *s, struct imap_encoder *e, struct err *err)
+{
+	struct buf first;
+	int ret = 0;
+
+	imap_encode_word(e, "AUTHENTICATE");
+	imap_encode_word(e, s->mechanism);
+	if (!sasl_speaks_first(s->sasl) || !imap_caps_has(&s->caps, IMAP_CAP_SASL_IR))
+		return 0;
+	buf_init(&first, (size_t)1 << 17);
+	ret = sasl_step(s->sasl, bytes_from(NULL, 0), &first, err);
+	if (ret == 0)
+		imap_encode_secret_base64(e, first.n ? buf_bytes(&first) : bytes_of("="));
+	buf_release_secret(&first);
+	return ret;
+}
+
+static bool binding_is_offered(const struct imap_session *s)
+{
+	return imap_caps_lists(&s->caps, "AUTH=SCRAM-SHA-256-PLUS") ||
+	       imap_caps_lists(&s->caps, "AUTH=SCRAM-SHA-1-PLUS");
+}
+
+static int begin_exchange(struct imap_session *s, struct bytes secret, struct err *err)
+{
+	const struct imap_account *a = s->account;
+	struct transport_binding binding;
+	const struct sasl_login login = {
+		.user = a->user,
+		.authzid = a->authzid,
+		.secret = secret,
+		.host = a->host,
+		.port = a->port ? a->port : a->tls == IMAP_TLS_IMPLICIT ? "993" : "143",
+		.binding = transport_binding(s->transport, &binding) ? &binding : NULL,
+		.binding_offered = binding_is_offered(s),
+	};
+
+	s->sasl = sasl_new(s->mechanism, &login, err);
+	return s->sasl ? 0 : -1;
+}
+
+static void send_login(struct imap_session *s, struct bytes secret)
+{
+	struct imap_request request = {
+		.what = "login", .handler = { .on_done = on_login, .ctx = s } };
+	struct imap_encoder e;
+	struct err err;
+
+	imap_session_encoder(s, &e);
+	request.command = &e;
+	if (s->mechanism) {
+		request.on_continue = on_challenge;
+		if (begin_exchange(s, secret, &err) < 0 || encode_authenticate(s, &e, &err) < 0)
+			goto failed;
+	} else {
+		imap_encode_word(&e, "LOGIN");
+		imap_encode_secret(&e, bytes_of(s->account->user));
+		imap_encode_secret(&e, secret);
+	}
+	if (imap_encoder_finish(&e, &err) < 0)
+		goto failed;
+	session_submit_own(s, &request);
+	return;
+failed:
+	imap_encoder_release(&e);
+	session_fail(s, &err);
+}
+
+/* --- which way --- */
+
+/* The server lets in by this way, as far as it says. */
+static bool is_offered(const struct imap_session *s, const struct way *w)
+{
+	if (w->mechanism)
+		return imap_caps_has_auth(&s->caps, w->mechanism);
+	return !imap_caps_has(&s->caps, IMAP_CAP_LOGINDISABLED);
+}
+
+/* The account has what this way needs. */
+static bool is_possible(const struct imap_session *s, const struct way *w)
+{
+	const struct imap_account *a = s->account;
+	struct transport_binding binding;
+
+	if (a->authzid && !w->knows_authzid)
+		return false;
+	if (w->binds && !transport_binding(s->transport, &binding))
+		return false;
+	switch (w->proof) {
+	case BY_CERTIFICATE:
+		return a->tls_client_cert || a->auth == IMAP_AUTH_EXTERNAL;
+	case BY_TOKEN:
+		return a->token;
+	default:
+		return !a->token;
+	}
+}
+
+static const struct way *find_way(const struct imap_session *s)
+{
+	enum imap_auth auth = s->account->auth;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if ((auth == IMAP_AUTH_AUTO ? !ways[i].only_forced : ways[i].auth == auth) &&
+		    is_possible(s, &ways[i]) && is_offered(s, &ways[i]))
+			return &ways[i];
+	return NULL;
+}
+
+static void no_way(struct imap_session *s)
+{
+	const struct imap_account *a = s->account;
+	const struct way *w = ways;
+	struct err err;
+
+	while (a->auth != IMAP_AUTH_AUTO && w->auth != a->auth)
+		w++;
+	if (a->auth != IMAP_AUTH_AUTO && w->mechanism && !is_offered(s, w))
+		err_set(&err, ERR_FATAL, "%s: the server does not offer AUTHENTICATE %s", a->host,
+			w->mechanism);
+	else if (a->auth != IMAP_AUTH_AUTO && !is_possible(s, w))
+		err_set(&err, ERR_CONFIG, "%s: this account cannot log in by %s", a->host,
+			w->mechanism ? w->mechanism : "LOGIN");
+	else if (a->token)
+		err_set(&err, ERR_FATAL, "%s: the server takes no access tokens: it offers neither "
+			"OAUTHBEARER nor XOAUTH2", a->host);
+	else if (imap_caps_has(&s->caps, IMAP_CAP_LOGINDISABLED))
+		err_set(&err, ERR_FATAL, "%s: the server takes no login on this connection "
+			"(LOGINDISABLED); TLS may be needed", a->host);
+	else
+		err_set(&err, ERR_FATAL, "%s: authzid needs AUTHENTICATE PLAIN or SCRAM, which "
+			"the server does not offer", a->host);
+	session_fail(s, &err);
+}
+
+/* What the way asks for, in `secret`. */
+static int get_secret(const struct imap_account *a, const struct way *w, struct buf *secret,
+		      struct err *err)
+{
+	if (w->proof == BY_CERTIFICATE)
+		return 0;
+	if (w->proof == BY_TOKEN)
+		return a->token(a->token_ctx, secret, err);
+	if (!a->password)
+		return err_set(err, ERR_CONFIG, "%s: no password is given", a->host);
+	return a->password(a->password_ctx, secret, err);
+}
+
+void session_authenticate(struct imap_session *s)
+{
+	const struct imap_account *a = s->account;
+	const struct way *w;
+	struct buf secret;
+	struct err err;
+
+	if (a->tls != IMAP_TLS_NONE && !session_is_private(s)) {
+		session_fail_text(s, ERR_FATAL, "refusing to send a password in clear text");
+		return;
+	}
+	w = find_way(s);
+	if (!w) {
+		no_way(s);
+		return;
+	}
+	s->mechanism = w->mechanism;
+	buf_init(&secret, 65536);
+	if (get_secret(a, w, &secret, &err) < 0)
+		session_fail(s, &err);
+	else
+		send_login(s, buf_bytes(&secret));
+	buf_release_secret(&secret);
+}
