@@ -121,7 +121,8 @@ static void backs_up(const struct dovecot *server, const char *capability)
 	struct backup b;
 
 	backup_init(&b, &(struct backup_config){ .port = relay_port(relay),
-						 .account = "compress = yes\n",
+						 .account = offers(capability, "COMPRESS=DEFLATE") ?
+							"compress = no\n" : "compress = yes\n",
 						 .job = "max_delete = 100\n" });
 	fill(o);
 	backup_ends_with(&b, 0, "");
