@@ -81,7 +81,8 @@ struct config_account {
 	int auth;     /* enum imap_auth */
 	int compress; /* enum imap_compress */
 	char *tls_ca_file, *tls_pin, *tls_client_cert, *tls_client_key;
-	char *password, *password_command, *password_file;
+	char *password, *password_command, *password_file, *token_command;
+	char *tunnel;
 	char *disable_extensions;
 	int64_t connections, timeout;
 };

@@ -43,7 +43,8 @@ static const char *password_origin(const struct config_account *ac, bool *from_v
 
 	*from_variable = getenv(variable) && *getenv(variable);
 	free(variable);
-	return ac->password_command ? "password_command" :
+	return ac->token_command    ? "token_command" :
+	       ac->password_command ? "password_command" :
 	       ac->password_file    ? "password_file" :
 	       ac->password	    ? "password" :
 				      "asked for at the terminal";
@@ -58,14 +59,16 @@ static void describe(const struct config_job *job)
 	char *host = escape_text(bytes_of(ac->host), 400);
 	bool from_variable;
 	const char *origin = password_origin(ac, &from_variable);
+	const char *line = ac->tunnel ? "through a tunnel" : "TLS ";
 
 	add_list(&boxes, &job->mailboxes, "all");
 	add_list(&exempt, &job->guard_exempt, "none");
 	add_limits(&limits, job);
 	printf("%s: %s\n", job->head.name, config_choice_word(config_kind_words, job->kind));
-	printf("  from       %s: %s at %s, TLS %s, password: %s\n", job->from, user, host,
-	       config_choice_word(config_tls_words, ac->tls),
-	       from_variable ? "from the environment" : origin);
+	printf("  from       %s: %s at %s, %s%s, %s: %s\n", job->from, user, host, line,
+	       ac->tunnel ? "" : config_choice_word(config_tls_words, ac->tls),
+	       ac->token_command ? "token" : "password",
+	       from_variable && !ac->token_command ? "from the environment" : origin);
 	printf("  to         %s: %s (%s, layout %s)\n", job->to, shown,
 	       config_choice_word(config_type_words, job->store->type),
 	       config_choice_word(config_layout_words, job->store->layout));

@@ -9,14 +9,15 @@
 /* A password of [global] is for accounts that say nothing of where theirs comes from. */
 static bool has_password(const struct config_account *ac)
 {
-	return ac->password || ac->password_command || ac->password_file;
+	return ac->password || ac->password_command || ac->password_file || ac->token_command;
 }
 
 static bool is_password(const struct config_global *gl)
 {
 	const struct config_key *key = &config_sections[gl->kind].keys[gl->key];
 
-	return gl->kind == CONFIG_ACCOUNT && strncmp(key->name, "password", 8) == 0;
+	return gl->kind == CONFIG_ACCOUNT && (strncmp(key->name, "password", 8) == 0 ||
+					      strcmp(key->name, "token_command") == 0);
 }
 
 static bool wants_global(const struct config_global *gl, const void *section)
@@ -60,15 +61,61 @@ static void check_required(struct config *cfg, enum config_kind kind, const void
 		}
 }
 
+/* What the mechanism asked for needs and cannot take. */
+static void check_auth(struct config *cfg, const struct config_account *ac)
+{
+	bool by_token = ac->auth == IMAP_AUTH_XOAUTH2 || ac->auth == IMAP_AUTH_OAUTHBEARER;
+	struct config_place place = place_of(CONFIG_ACCOUNT, ac, "auth");
+
+	if (ac->authzid && (ac->auth == IMAP_AUTH_LOGIN || ac->auth == IMAP_AUTH_CRAM_MD5))
+		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "authzid"),
+			       "'authzid' needs auth = plain or scram-sha-256: LOGIN and CRAM-MD5 "
+			       "cannot carry it");
+	if (by_token && !ac->token_command)
+		config_problem(cfg, place, "this auth needs a 'token_command'");
+	if (ac->token_command && !by_token && ac->auth != IMAP_AUTH_AUTO)
+		config_problem(cfg, place, "with a 'token_command' auth can only be auto, "
+					   "oauthbearer or xoauth2");
+	if (ac->auth == IMAP_AUTH_EXTERNAL && !ac->tls_client_cert && !ac->tunnel)
+		config_problem(cfg, place, "auth = external needs a 'tls_client_cert'");
+}
+
+static bool is_global(const struct config *cfg, struct config_place place)
+{
+	for (size_t i = 0; i < cfg->priv->n_globals; i++)
+		if (cfg->priv->globals[i].place.file == place.file &&
+		    cfg->priv->globals[i].place.line == place.line)
+			return true;
+	return false;
+}
+
+/* The command is the connection: what describes another would be of no effect. */
+static void check_tunnel(struct config *cfg, const struct config_account *ac)
+{
+	static const char *const useless[] = { "port", "tls", "tls_ca_file", "tls_pin",
+					       "tls_client_cert", "tls_client_key" };
+
+	for (size_t i = 0; ac->tunnel && i < sizeof(useless) / sizeof(useless[0]); i++) {
+		struct config_place at =
+			ac->head.at[config_key_index(CONFIG_ACCOUNT, useless[i])];
+
+		if (at.line && !is_global(cfg, at))
+			config_problem(cfg, at, "'%s' is of no use with a 'tunnel'", useless[i]);
+	}
+}
+
 static void check_account(struct config *cfg, const struct config_account *ac)
 {
-	int sources = !!ac->password + !!ac->password_command + !!ac->password_file;
+	int sources = !!ac->password + !!ac->password_command + !!ac->password_file +
+		      !!ac->token_command;
 
 	if (sources > 1)
 		config_problem(cfg, ac->head.place,
 			       "[account %s]: give only one of 'password', 'password_command', "
-			       "'password_file'",
+			       "'password_file', 'token_command'",
 			       ac->head.name);
+	check_auth(cfg, ac);
+	check_tunnel(cfg, ac);
 	if (ac->tls_client_key && !ac->tls_client_cert)
 		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "tls_client_key"),
 			       "'tls_client_key' is of no use without 'tls_client_cert'");
@@ -76,9 +123,6 @@ static void check_account(struct config *cfg, const struct config_account *ac)
 		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "tls"),
 			       "with tls = none neither 'tls_pin' nor 'tls_client_cert' can be "
 			       "kept to");
-	if (ac->authzid && ac->auth == IMAP_AUTH_LOGIN)
-		config_problem(cfg, place_of(CONFIG_ACCOUNT, ac, "authzid"),
-			       "'authzid' needs auth = plain: LOGIN cannot carry it");
 	if (config_section(cfg, CONFIG_STORE, ac->head.name))
 		config_problem(cfg, ac->head.place,
 			       "an account and a store are both named '%s': jobs could mean either",

@@ -21,6 +21,8 @@
 
 /* Longer than any password; what comes after it on the first line is an error, not cut. */
 #define PASSWORD_MAX 4096
+/* Some providers put much into theirs. */
+#define TOKEN_MAX 32768
 
 extern char **environ;
 
@@ -104,27 +106,26 @@ static int start_shell(const char *command, pid_t *pid, int *fd)
 	return 0;
 }
 
-static int from_command(const struct config_account *ac, struct buf *out, struct err *err)
+/* `key` is the command's key, for messages. */
+static int from_command(const struct config_account *ac, const char *key, const char *command,
+			struct buf *out, struct err *err)
 {
 	struct err read_err = { 0 };
 	int fd, status, rc;
 	pid_t pid;
 
-	if (start_shell(ac->password_command, &pid, &fd) < 0)
-		return err_sys(err, ERR_AUTH, "run password_command of [account %s]",
-			       ac->head.name);
-	rc = read_line(fd, out, "password_command", &read_err);
+	if (start_shell(command, &pid, &fd) < 0)
+		return err_sys(err, ERR_AUTH, "run %s of [account %s]", key, ac->head.name);
+	rc = read_line(fd, out, key, &read_err);
 	close(fd);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return err_sys(err, ERR_AUTH, "wait for password_command");
+			return err_sys(err, ERR_AUTH, "wait for %s", key);
 	if (WIFSIGNALED(status))
-		return err_set(err, ERR_AUTH,
-			       "password_command of [account %s] was killed by signal %d",
+		return err_set(err, ERR_AUTH, "%s of [account %s] was killed by signal %d", key,
 			       ac->head.name, WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0)
-		return err_set(err, ERR_AUTH,
-			       "password_command of [account %s] failed with status %d",
+		return err_set(err, ERR_AUTH, "%s of [account %s] failed with status %d", key,
 			       ac->head.name, WEXITSTATUS(status));
 	if (rc < 0)
 		*err = read_err;
@@ -224,7 +225,7 @@ static int find_password(const struct config_account *ac, struct buf *out, struc
 	if (value && *value)
 		return add_password(out, value, err);
 	if (ac->password_command)
-		return from_command(ac, out, err);
+		return from_command(ac, "password_command", ac->password_command, out, err);
 	if (ac->password_file)
 		return from_file(ac, out, err);
 	if (ac->password)
@@ -246,6 +247,20 @@ int password_get(void *ctx, struct buf *out, struct err *err)
 		src->kept = buf_take(&found);
 	}
 	return add_password(out, src->kept, err);
+}
+
+int token_get(void *ctx, struct buf *out, struct err *err)
+{
+	const struct password_source *src = ctx;
+	struct buf found = BUF_INIT(TOKEN_MAX);
+	int rc;
+
+	buf_reserve(&found, TOKEN_MAX - 1); /* growing leaves copies behind */
+	rc = from_command(src->account, "token_command", src->account->token_command, &found, err);
+	if (rc == 0 && !buf_add(out, buf_bytes(&found)))
+		rc = err_set(err, ERR_AUTH, "the token is too long");
+	buf_release_secret(&found);
+	return rc;
 }
 
 void password_release(struct password_source *src)

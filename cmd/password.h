@@ -18,6 +18,8 @@ struct password_source {
 
 /* As imap_account.password; `ctx` is a struct password_source. */
 int password_get(void *ctx, struct buf *out, struct err *err);
+/* As imap_account.token: `token_command` is run each time, since tokens do not last. */
+int token_get(void *ctx, struct buf *out, struct err *err);
 void password_release(struct password_source *src);
 /* The name of the environment variable, owned by the caller. */
 char *password_variable(const struct config_account *ac);

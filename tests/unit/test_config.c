@@ -160,7 +160,22 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		  "main.ini:4: 'tls_client_key' is of no use without 'tls_client_cert'\n" },
 		{ ACCOUNT "password_command = a\npassword_file = b\n" REST,
 		  "main.ini:1: [account work]: give only one of 'password', 'password_command', "
-		  "'password_file'\n" },
+		  "'password_file', 'token_command'\n" },
+		{ ACCOUNT "password = a\ntoken_command = b\n" REST,
+		  "main.ini:1: [account work]: give only one of 'password', 'password_command', "
+		  "'password_file', 'token_command'\n" },
+		{ ACCOUNT "auth = cram-md5\nauthzid = bert\n" REST,
+		  "main.ini:5: 'authzid' needs auth = plain or scram-sha-256: LOGIN and CRAM-MD5 "
+		  "cannot carry it\n" },
+		{ ACCOUNT "auth = xoauth2\n" REST, "main.ini:4: this auth needs a 'token_command'\n" },
+		{ ACCOUNT "auth = plain\ntoken_command = x\n" REST,
+		  "main.ini:4: with a 'token_command' auth can only be auto, oauthbearer or "
+		  "xoauth2\n" },
+		{ ACCOUNT "auth = external\n" REST,
+		  "main.ini:4: auth = external needs a 'tls_client_cert'\n" },
+		{ ACCOUNT "tunnel = ssh x\nport = 99\ntls_ca_file = x\n" REST,
+		  "main.ini:5: 'port' is of no use with a 'tunnel'\n"
+		  "main.ini:6: 'tls_ca_file' is of no use with a 'tunnel'\n" },
 		{ "[account work]\nuser = anna\n" REST,
 		  "main.ini:1: [account work] has no 'host'\n" },
 		{ "[acount work]\nhosst = x\n" ACCOUNT REST,
@@ -221,15 +236,59 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		assert_problems(cases[i].text, cases[i].want);
 }
 
+static void test_every_way_to_log_in_can_be_asked_for(void **state)
+{
+	static const struct {
+		const char *word;
+		enum imap_auth auth;
+	} cases[] = {
+		{ "auto", IMAP_AUTH_AUTO },
+		{ "plain", IMAP_AUTH_PLAIN },
+		{ "login", IMAP_AUTH_LOGIN },
+		{ "scram-sha-256-plus", IMAP_AUTH_SCRAM_SHA_256_PLUS },
+		{ "scram-sha-1-plus", IMAP_AUTH_SCRAM_SHA_1_PLUS },
+		{ "scram-sha-256", IMAP_AUTH_SCRAM_SHA_256 },
+		{ "scram-sha-1", IMAP_AUTH_SCRAM_SHA_1 },
+		{ "external\ntls_client_cert = x", IMAP_AUTH_EXTERNAL },
+		{ "oauthbearer\ntoken_command = x", IMAP_AUTH_OAUTHBEARER },
+		{ "xoauth2\ntoken_command = x", IMAP_AUTH_XOAUTH2 },
+		{ "cram-md5", IMAP_AUTH_CRAM_MD5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf text = BUF_INIT(4096);
+		struct config *cfg;
+
+		buf_addf(&text, "%sauth = %s\n%s", ACCOUNT, cases[i].word, REST);
+		cfg = load(buf_str(&text));
+		if (cfg->n_problems)
+			fail_msg("%s", cfg->problems[0]);
+		assert_int_equal(config_job_at(cfg, 0)->account->auth, cases[i].auth);
+		config_free(cfg);
+		buf_release(&text);
+	}
+}
+
+/* The defaults are for the accounts that connect. */
+static void test_a_tunnel_may_stand_beside_global_tls_settings(void **state)
+{
+	struct config *cfg = load("[global]\ntls = starttls\ntls_ca_file = x\ntoken_command = t\n"
+				  ACCOUNT "tunnel = ssh \"a b\" # c\npassword = p\n" REST);
+
+	(void)state;
+	if (cfg->n_problems)
+		fail_msg("%s", cfg->problems[0]);
+	assert_string_equal(config_job_at(cfg, 0)->account->tunnel, "ssh \"a b\" # c");
+	assert_null(config_job_at(cfg, 0)->account->token_command);
+	config_free(cfg);
+}
+
 static void test_what_a_later_version_will_do_is_refused_by_this_one(void **state)
 {
 	static const struct {
 		const char *text, *want;
 	} cases[] = {
-		{ ACCOUNT "tunnel = ssh x\n" REST,
-		  "main.ini:4: 'tunnel' is not supported by this version yet\n" },
-		{ ACCOUNT "token_command = x\n" REST,
-		  "main.ini:4: 'token_command' is not supported by this version yet\n" },
 		{ ACCOUNT REST "map = a b\n",
 		  "main.ini:12: 'map' is not supported by this version yet\n" },
 		{ ACCOUNT REST "flag_check = 1d\n",
@@ -605,6 +664,8 @@ static void test_near_words_are_found_and_far_ones_are_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(test_every_way_to_log_in_can_be_asked_for),
+		CASE(test_a_tunnel_may_stand_beside_global_tls_settings),
 		CASE(test_a_minimal_configuration_is_sound),
 		CASE(test_every_mistake_is_told_with_its_file_and_line),
 		CASE(test_what_a_later_version_will_do_is_refused_by_this_one),

@@ -80,6 +80,32 @@ static void test_the_first_line_of_the_command_is_the_password(void **state)
 	}
 }
 
+static void test_a_token_is_fetched_anew_for_every_login(void **state)
+{
+	char *path = path_join(tmp_dir(), "count");
+	struct config_account ac = { .head.name = name, .user = user, .host = host };
+	struct password_source src = { .account = &ac };
+	struct buf none = BUF_INIT(64);
+	struct err err = { 0 };
+
+	(void)state;
+	ac.token_command = xasprintf("echo x >>%s; echo token$(wc -l <%s)", path, path);
+	for (int i = 1; i <= 2; i++) {
+		struct buf out = BUF_INIT(64);
+
+		assert_int_equal(token_get(&src, &out, &err), 0);
+		assert_string_equal(buf_str(&out), i == 1 ? "token1" : "token2");
+		buf_release_secret(&out);
+	}
+	free(ac.token_command);
+	ac.token_command = xstrdup("exit 7");
+	assert_int_equal(token_get(&src, &none, &err), -1);
+	assert_int_equal(err.kind, ERR_AUTH);
+	assert_string_equal(err.text, "token_command of [account my.work] failed with status 7");
+	free(ac.token_command);
+	free(path);
+}
+
 static void test_a_command_that_fails_is_told(void **state)
 {
 	static const struct {
@@ -165,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_first_line_of_the_command_is_the_password),
+		cmocka_unit_test(test_a_token_is_fetched_anew_for_every_login),
 		cmocka_unit_test(test_a_command_that_fails_is_told),
 		cmocka_unit_test(test_a_password_file_is_read_only_when_it_is_private),
 		cmocka_unit_test(test_the_environment_comes_first),
