@@ -340,7 +340,7 @@ enum imap_step imap_lexer_next(struct imap_lexer *lx, enum imap_lex_mode mode, s
 			return IMAP_STEP_READY;
 		if (v == GO)
 			continue;
-		seen = escape_text(imap_lexer_seen(lx), SEEN_MAX);
+		seen = escape_text(imap_lexer_seen(lx), IMAP_EXCERPT_MAX);
 		err_set(err, ERR_RETRY, "protocol error: %s: %s", lx->why, seen);
 		free(seen);
 		return IMAP_STEP_ERROR;

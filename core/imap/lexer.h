@@ -78,6 +78,9 @@ void imap_lexer_free(struct imap_lexer *lx); /* NULL is allowed */
 enum imap_step imap_lexer_next(struct imap_lexer *lx, enum imap_lex_mode mode, struct bytes *in,
 			       struct imap_token *tok, struct err *err);
 
+/* Bytes of what cannot be read that a message shows. */
+#define IMAP_EXCERPT_MAX 200
+
 /* No byte of a response was taken since the last line end. */
 bool imap_lexer_at_line_start(const struct imap_lexer *lx);
 

@@ -298,7 +298,7 @@ static enum imap_step resync(struct imap_parser *p, struct imap_response *out, s
 								: PARSE_SKIP_LINE;
 		return IMAP_STEP_MORE;
 	}
-	seen = escape_text(imap_lexer_seen(p->lexer), 256);
+	seen = escape_text(imap_lexer_seen(p->lexer), IMAP_EXCERPT_MAX);
 	err_set(err, ERR_RETRY, "protocol error after a message body (%s): %s", p->why, seen);
 	free(seen);
 	return IMAP_STEP_ERROR;

@@ -109,8 +109,10 @@ static void parse_input(struct imap_session *s)
 			session_receive(s, &r);
 		} else {
 			s->unparsed = false;
-			if (step == IMAP_STEP_ERROR)
+			if (step == IMAP_STEP_ERROR) {
+				session_blame_answer(s, NULL, &err);
 				session_fail(s, &err);
+			}
 		}
 	}
 	if (s->starting_tls && s->state != IMAP_STATE_CLOSED)

@@ -124,6 +124,7 @@ struct imap_session {
 	struct command *fetch_route; /* who gets the rest of the FETCH; NULL: nobody */
 	char *last_alert;
 	unsigned alerts;
+	unsigned bad_lines; /* that were warned of */
 
 	struct mailbox_ref *mailbox;   /* selected as far as answered */
 	struct mailbox_ref *opening;   /* SELECT whose data comes now */
@@ -185,6 +186,11 @@ bool command_is_sent(const struct imap_session *s, const struct command *c);
 void session_queue_bytes(struct imap_session *s, struct bytes data);
 
 /* session_receive.c */
+/*
+ * *err tells what is unreadable: put before it to which command (NULL: the oldest under way) the
+ * server said it.
+ */
+void session_blame_answer(const struct imap_session *s, const char *what, struct err *err);
 void session_receive(struct imap_session *s, const struct imap_response *r);
 /* The refusal is about the moment: the same may be granted later. */
 bool session_is_passing(const struct imap_status *st);

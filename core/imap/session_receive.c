@@ -9,6 +9,7 @@
 
 #define TEXT_MAX 200
 #define ALERTS_MAX 10 /* that are shown of one session */
+#define BAD_LINES_MAX 3 /* the same */
 
 /* --- how a command ends --- */
 
@@ -46,6 +47,26 @@ static void describe_refusal(struct err *err, const struct command *c, const str
 		text);
 	free(code);
 	free(text);
+}
+
+void session_blame_answer(const struct imap_session *s, const char *what, struct err *err)
+{
+	if (!what && s->in_flight.first)
+		what = s->in_flight.first->what;
+	if (what)
+		err_prefix(err, "%s: BAD server answer to \"%s\"", s->account->host, what);
+	else
+		err_prefix(err, "%s: BAD server answer", s->account->host);
+}
+
+static void describe_bad_line(const struct imap_session *s, const char *what, struct bytes seen,
+			      struct err *err)
+{
+	char *excerpt = escape_text(seen, IMAP_EXCERPT_MAX);
+
+	err_set(err, ERR_RETRY, "%s", excerpt);
+	session_blame_answer(s, what, err);
+	free(excerpt);
 }
 
 void session_lose_command(struct imap_session *s, struct command *c, const struct err *why)
@@ -90,7 +111,10 @@ static void finish_command(const struct imap_session *s, struct command *c,
 
 	if (st->condition != IMAP_OK) {
 		result.outcome = st->condition == IMAP_BAD ? IMAP_DONE_BAD : IMAP_DONE_NO;
-		describe_refusal(&err, c, st);
+		if (st->malformed)
+			describe_bad_line(s, c->what, st->text, &err);
+		else
+			describe_refusal(&err, c, st);
 		err.retry_after_ms = result.retry_after_ms;
 	} else if (ran_elsewhere(s, c)) {
 		/* OK, and what came with it was not passed on: no answer to the question. */
@@ -130,7 +154,7 @@ static void judge_connection(struct imap_session *s, bool nonsync, const char *w
 	struct err err;
 
 	if (st->malformed) {
-		err_set(&err, ERR_RETRY, "%s: unreadable answer from the server", what);
+		describe_bad_line(s, what, st->text, &err);
 		session_fail(s, &err);
 	} else if (st->condition == IMAP_BAD && nonsync) {
 		/* It may go on to read the literal's bytes as commands: send nothing more (S15). */
@@ -299,6 +323,19 @@ static void receive_enabled(struct imap_session *s, struct bytes words)
 	imap_caps_release(&enabled);
 }
 
+/* One line among others: the session goes on, and who needs all of an answer looks at `damaged`. */
+static void warn_of_bad_line(struct imap_session *s, struct bytes seen)
+{
+	struct err err;
+
+	if (s->bad_lines == BAD_LINES_MAX)
+		return;
+	s->bad_lines++;
+	describe_bad_line(s, NULL, seen, &err);
+	log_warn("%s%s", err.text,
+		 s->bad_lines == BAD_LINES_MAX ? " (more of these are not shown)" : "");
+}
+
 static void damage_all(struct imap_session *s)
 {
 	for (struct command *c = s->in_flight.first; c; c = c->next)
@@ -341,6 +378,7 @@ void session_receive(struct imap_session *s, const struct imap_response *r)
 		receive_enabled(s, r->u.text);
 		break;
 	case IMAP_RESPONSE_BAD_LINE:
+		warn_of_bad_line(s, r->u.text);
 		damage_all(s);
 		break;
 	default:

@@ -492,7 +492,6 @@ static void test_what_is_said_of_a_command_is_fit_to_be_shown(void **state)
 		  "EXAMINE a\\x1B[2J: the server says NO [INUSE] no" },
 		{ "S: a BAD User is authenticated but not connected.\n", ERR_AUTH,
 		  "EXAMINE a\\x1B[2J: the server says BAD User is authenticated but not connected." },
-		{ "S: a nonsense\n", ERR_RETRY, "EXAMINE a\\x1B[2J: unreadable answer from the server" },
 	};
 
 	(void)state;
@@ -510,6 +509,46 @@ static void test_what_is_said_of_a_command_is_fit_to_be_shown(void **state)
 		buf_release(&script);
 		fixture_close(&f);
 	}
+}
+
+/* `answer` with what comes before it; the error must blame the FETCH and show this excerpt. */
+static void assert_blames_the_fetch(const char *answer, const char *excerpt)
+{
+	static const char blame[] = "mail.example: BAD server answer to \"UID FETCH\": ";
+	struct buf script = BUF_INIT(1 << 20);
+	struct fixture f;
+
+	buf_addf(&script, "C: a EXAMINE one\nC: b UID FETCH 1:9 (UID BODY.PEEK[])\nS: a OK in\n%s",
+		 answer);
+	fixture_open(&f, "", buf_str(&script));
+	examine(&f, "one");
+	fetch(&f, 1, 9);
+	assert_int_equal(imap_session_drain(f.session, &f.err), -1);
+	assert_int_equal(f.err.kind, ERR_RETRY);
+	assert_int_equal(strncmp(f.err.text, blame, strlen(blame)), 0);
+	if (!strstr(f.err.text, excerpt))
+		fail_msg("\"%s\" is not in: %s", excerpt, f.err.text);
+	assert_null(strstr(f.err.text, "\033"));
+	assert_true(strlen(f.err.text) < 400);
+	buf_release(&script);
+	fixture_close(&f);
+}
+
+static void test_an_unreadable_answer_is_shown_with_the_command_it_was_given_to(void **state)
+{
+	struct buf line = BUF_INIT(1 << 20);
+
+	(void)state;
+	assert_blames_the_fetch("S: b \033[2Jnonsense\n", " \\x1B[2Jnonsense");
+	assert_blames_the_fetch("S: * 1 FETCH (BODY[] {99999999999999999999}\n",
+				"* 1 FETCH (BODY[] {9999999999");
+	assert_blames_the_fetch("S: * 1 FETCH (UID 1 BODY[] {3}\nS: abcdef)\n", "UID 1 BODY[] {3}");
+	buf_add_str(&line, "S: b ");
+	for (int i = 0; i < 5000; i++)
+		buf_add_byte(&line, 'x');
+	buf_add_str(&line, "\n");
+	assert_blames_the_fetch(buf_str(&line), "xxxxx...");
+	buf_release(&line);
 }
 
 static void test_nothing_is_sent_after_bye(void **state)
@@ -890,6 +929,8 @@ int main(void)
 		cmocka_unit_test(test_silence_ends_the_session_but_not_while_paused),
 		cmocka_unit_test(test_a_server_that_talks_without_answering_is_left),
 		cmocka_unit_test(test_an_answer_may_take_its_time),
+		cmocka_unit_test(
+			test_an_unreadable_answer_is_shown_with_the_command_it_was_given_to),
 		cmocka_unit_test(test_nothing_is_sent_after_bye),
 		cmocka_unit_test(test_a_continuation_ahead_of_the_literal_is_not_believed),
 		cmocka_unit_test(test_tags_of_two_sessions_differ),
