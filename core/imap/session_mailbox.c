@@ -192,6 +192,8 @@ void session_mailbox_done(struct imap_session *s, struct command *c, const struc
 	if (c->request.flags & IMAP_REQUEST_LEAVES) {
 		if (ok)
 			leave(s);
+		else if (!s->submitted) /* we are still in it */
+			s->submitted = mailbox_ref_take(s->mailbox);
 	} else {
 		/* Out of turn or not, what was selected before is selected no more. */
 		leave(s);
