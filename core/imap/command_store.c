@@ -76,7 +76,7 @@ static int encode_store(void *ctx, const struct imap_session *s, struct imap_enc
 	return imap_encoder_finish(e, err);
 }
 
-int imap_store(struct imap_session *s, const struct imap_store_request *request,
+int imap_store_flags(struct imap_session *s, const struct imap_store_request *request,
 	       const struct imap_store_sink *sink, struct err *err)
 {
 	struct imap_store_request q = *request;

@@ -53,7 +53,7 @@ struct imap_store_sink {
 	void (*done)(void *ctx, const struct uidset *modified, const struct imap_result *result);
 	void *ctx;
 };
-int imap_store(struct imap_session *s, const struct imap_store_request *request,
+int imap_store_flags(struct imap_session *s, const struct imap_store_request *request,
 	       const struct imap_store_sink *sink, struct err *err);
 
 /* --- EXPUNGE --- */
