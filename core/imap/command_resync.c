@@ -5,13 +5,23 @@
 #include "core/msgset/uidset.h"
 
 struct resync_call {
+	struct imap_session *session;
+	bool early;  /* something came while the mailbox before was still selected */
+	bool closed; /* [CLOSED] came, as it must then (RFC 7162, section 3.2.11) */
 	struct imap_resync_sink sink;
 };
 
 /* Messages that come with bodies, or gone in this very session, were not asked for here. */
 static bool resync_claims(void *ctx, const struct imap_response *r)
 {
-	(void)ctx;
+	struct resync_call *call = ctx;
+
+	if (r->type == IMAP_RESPONSE_STATUS)
+		return r->u.status.code == IMAP_CODE_CLOSED;
+	if (imap_session_mailbox(call->session)) {
+		call->early = true;
+		return false;
+	}
 	if (r->type == IMAP_RESPONSE_VANISHED)
 		return r->u.vanished.earlier && !uidset_is_open(r->u.vanished.uids);
 	return (r->u.fetch.present & IMAP_FETCH_UID) && !(r->u.fetch.present & IMAP_FETCH_BODY);
@@ -19,9 +29,12 @@ static bool resync_claims(void *ctx, const struct imap_response *r)
 
 static void on_resync(void *ctx, const struct imap_response *r)
 {
-	const struct imap_resync_sink *sink = &((struct resync_call *)ctx)->sink;
+	struct resync_call *call = ctx;
+	const struct imap_resync_sink *sink = &call->sink;
 
-	if (r->type == IMAP_RESPONSE_FETCH && sink->message)
+	if (r->type == IMAP_RESPONSE_STATUS)
+		call->closed = true;
+	else if (r->type == IMAP_RESPONSE_FETCH && sink->message)
 		sink->message(sink->ctx, &r->u.fetch);
 	else if (r->type == IMAP_RESPONSE_VANISHED && sink->vanished)
 		sink->vanished(sink->ctx, r->u.vanished.uids);
@@ -30,9 +43,12 @@ static void on_resync(void *ctx, const struct imap_response *r)
 static void on_resync_done(void *ctx, const struct imap_result *result)
 {
 	struct resync_call *call = ctx;
+	struct imap_result told = *result;
 
+	/* Without [CLOSED] nobody can tell what was about which mailbox. */
+	told.damaged |= call->early && !call->closed;
 	if (call->sink.done)
-		call->sink.done(call->sink.ctx, result);
+		call->sink.done(call->sink.ctx, &told);
 	free(call);
 }
 
@@ -82,6 +98,7 @@ int imap_select_resync(struct imap_session *s, struct bytes wire_name, bool read
 	if (!since->uid_validity || !since->modseq)
 		return err_set(err, ERR_CONFIG, "%s: nothing is known of the last visit", word);
 	call = xcalloc(1, sizeof(*call));
+	call->session = s;
 	call->sink = *sink;
 	what = command_describe(word, wire_name);
 	imap_session_encoder(s, &e);
@@ -93,7 +110,8 @@ int imap_select_resync(struct imap_session *s, struct bytes wire_name, bool read
 		.flags = IMAP_REQUEST_DATA | IMAP_REQUEST_OPENS |
 			 (read_only ? IMAP_REQUEST_READ_ONLY : 0),
 		.mailbox_name = wire_name,
-		.wants = IMAP_WANT(IMAP_RESPONSE_FETCH) | IMAP_WANT(IMAP_RESPONSE_VANISHED),
+		.wants = IMAP_WANT(IMAP_RESPONSE_FETCH) | IMAP_WANT(IMAP_RESPONSE_VANISHED) |
+			 IMAP_WANT(IMAP_RESPONSE_STATUS),
 		.claims = resync_claims,
 		.handler = { .on_response = on_resync, .on_done = on_resync_done, .ctx = call } },
 		err);

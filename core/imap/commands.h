@@ -151,7 +151,8 @@ struct imap_resync_sink {
 	void (*vanished)(void *ctx, const struct uidset *uids);
 	/* Came or changed since then: UID, flags and modseq. */
 	void (*message)(void *ctx, const struct imap_fetch *f);
-	imap_done_fn *done; /* as with imap_select() */
+	/* As with imap_select(). result->damaged: something may be missing. */
+	imap_done_fn *done;
 	void *ctx;
 };
 /* SELECT or EXAMINE with QRESYNC, which must be enabled (ERR_CONFIG otherwise). */
