@@ -40,8 +40,7 @@ enum step { STEP_NONE, STEP_REDO, STEP_TODO, STEP_SINGLE, STEP_SEARCH, STEP_CROS
 /* Nothing came between LIST and EXAMINE, and all that is there was had, or is known of. */
 static bool count_proves_all(const struct fetch_box *b)
 {
-	return b->examined && !b->doubtful && b->exists_known &&
-	       (uint64_t)b->uid_next == (uint64_t)uidset_max(b->want->set) + 1 &&
+	return b->examined && !b->doubtful && b->exists_known && !arrived_meanwhile(b) &&
 	       uidset_count(&b->settled) + uidset_count(&b->isolated) == b->exists;
 }
 
@@ -73,8 +72,17 @@ static enum step box_next(const struct fetch_box *b)
 
 void box_check_end(struct fetch_box *b)
 {
+	struct err err;
+
 	if (b->fetch->failed || box_next(b) != STEP_END)
 		return;
+	if (box_falls_short(b)) {
+		err_set(&err, ERR_MAILBOX,
+			"the server says that there are %u messages and shows %llu; what it shows "
+			"is stored", b->exists, (unsigned long long)b->shown);
+		box_fail(b, &err);
+		return;
+	}
 	b->want->complete = true;
 	box_end(b);
 }

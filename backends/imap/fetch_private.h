@@ -40,6 +40,7 @@ struct fetch_box {
 	bool turned_away;   /* EXAMINE was refused for asking too much */
 	uint32_t exists, uid_next; /* of the first EXAMINE */
 	bool exists_known;
+	uint64_t shown, removed; /* by the cross-check of a search */
 	struct uidset todo;     /* to be asked in chunks */
 	struct uidset *redo;    /* pieces of what was refused as a whole */
 	size_t n_redo, cap_redo;
@@ -133,5 +134,12 @@ void box_chunk_done(struct fetch_box *b, struct chunk *k, const struct imap_resu
 /* The same for CHUNK_SEARCH. */
 void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
 	       const struct imap_result *r);
+/* The server counts more messages than it can be made to show. */
+bool box_falls_short(const struct fetch_box *b);
+/* Between LIST, which gave the upper bound of what is wanted, and EXAMINE, which counted. */
+static inline bool arrived_meanwhile(const struct fetch_box *b)
+{
+	return (uint64_t)b->uid_next != (uint64_t)uidset_max(b->want->set) + 1;
+}
 
 #endif

@@ -240,19 +240,26 @@ static void presence_done(struct fetch_box *b, const struct chunk *k, const stru
 		box_fail(b, &err);
 	} else {
 		struct uidset rest = UIDSET_INIT;
-		bool none = uidset_is_empty(&b->present) && uidset_is_empty(&b->settled);
 
 		b->members_known = true;
+		uidset_union(&rest, &b->present, &b->settled);
+		b->shown = uidset_count(&rest);
+		b->removed = r->mailbox->removed;
 		uidset_intersect(&rest, &b->present, b->want->set);
 		uidset_subtract(&rest, &rest, &b->settled);
 		take_members_to_ask(b, &rest);
 		uidset_release(&rest);
-		if (!none)
-			return;
-		err_set(&err, ERR_MAILBOX, "the server says there are %u messages and shows none",
-			b->exists);
-		box_fail(b, &err);
 	}
+}
+
+/*
+ * The search and the cross-check were asked because the count was not reached, and they did not reach it
+ * either: what they left out may be there all the same.
+ */
+bool box_falls_short(const struct fetch_box *b)
+{
+	return b->search_failed && b->exists_known && !arrived_meanwhile(b) &&
+	       b->shown + b->removed < b->exists;
 }
 
 static void chunk_leaves(struct fetch_box *b, struct chunk *k)

@@ -253,15 +253,17 @@ static void test_a_mailbox_that_breaks_the_line_is_skipped_by_comparisons(void *
 	changes_release(&c[1]);
 }
 
-static void test_a_wrong_count_is_settled_by_a_search(void **state)
+static void test_a_count_that_nothing_reaches_is_no_completeness(void **state)
 {
 	struct setting *t = *state;
 
 	fake_trick(t->fake, t->mb, FAKE_EXISTS, 0, 3, -1);
 	connect_to(t);
 	fetch_to_the_end(t, false);
-	assert_delivered_but(t, 0);
-	assert_true(t->want.complete);
+	assert_delivered_but(t, 0); /* what there is has come */
+	assert_false(t->want.complete);
+	assert_int_equal(t->want.err.kind, ERR_MAILBOX);
+	assert_non_null(strstr(t->want.err.text, "13 messages and shows 10"));
 	assert_true(was_sent(t, "UID SEARCH"));
 }
 
@@ -510,7 +512,7 @@ int main(void)
 		WITH_FAKE(test_a_message_that_always_breaks_the_line_is_refused_in_the_end),
 		WITH_FAKE(test_a_mailbox_that_breaks_the_line_does_not_cost_the_others),
 		WITH_FAKE(test_a_mailbox_that_breaks_the_line_is_skipped_by_comparisons),
-		WITH_FAKE(test_a_wrong_count_is_settled_by_a_search),
+		WITH_FAKE(test_a_count_that_nothing_reaches_is_no_completeness),
 		WITH_FAKE(test_a_right_count_needs_no_search),
 		WITH_FAKE(test_a_comparison_that_does_not_count_up_is_tried_again_and_then_doubted),
 		WITH_FAKE(test_another_uidvalidity_stops_the_mailbox),
