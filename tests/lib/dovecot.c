@@ -124,10 +124,10 @@ static void add_tls(struct buf *conf, enum dovecot_cert cert)
 		 certificates(), file[cert], certificates());
 }
 
-static void add_mail(struct buf *conf, const char *dir)
+static void add_mail(struct buf *conf, const char *dir, const char *passdb)
 {
 	buf_addf(conf,
-		 "passdb {\n  driver = static\n  args = password=pw\n}\n"
+		 "%s"
 		 "userdb {\n  driver = static\n"
 		 "  args = uid=%u gid=%u home=%s/mail/%%u allow_all_users=yes\n}\n"
 		 "first_valid_uid = 1\n"
@@ -137,6 +137,7 @@ static void add_mail(struct buf *conf, const char *dir)
 		 "namespace inbox {\n  inbox = yes\n  separator = /\n"
 		 "  mailbox Sent {\n    special_use = \\Sent\n  }\n"
 		 "  mailbox Trash {\n    special_use = \\Trash\n  }\n}\n",
+		 passdb ? passdb : "passdb {\n  driver = static\n  args = password=pw\n}\n",
 		 mail_uid(), mail_gid(), dir, dir);
 }
 
@@ -165,7 +166,7 @@ static void write_conf(const struct dovecot *dv, const struct dovecot_opts *opts
 		 dv->dir, dv->dir, dv->dir);
 	add_identity(&conf);
 	add_tls(&conf, opts->cert);
-	add_mail(&conf, dv->dir);
+	add_mail(&conf, dv->dir, opts->passdb);
 	add_services(&conf, dv);
 	if (opts->imap_capability)
 		buf_addf(&conf, "imap_capability = %s\n", opts->imap_capability);

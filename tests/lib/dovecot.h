@@ -18,6 +18,7 @@ struct dovecot_opts {
 	const char *imap_capability; /* replaces the list; "+X" adds; NULL: Dovecot's own */
 	int max_user_connections;    /* 0: 50 */
 	enum dovecot_cert cert;
+	const char *passdb;     /* instead of anybody with "pw"; NULL: that */
 	const char *extra;      /* more lines of dovecot.conf; NULL: none */
 	const char *extra_imap; /* more lines within protocol imap { } */
 };
