@@ -158,7 +158,7 @@ static int note_loss(struct imap_store *st, struct retry *retry, struct err *err
 		return -1;
 	}
 	log_info("%s: connecting again: %s", st->account->name, retry->why.text);
-	wait = throttle_named_ms(retry->why.text);
+	wait = retry->why.retry_after_ms;
 	if (throttle_check_wait(wait, retry->why.text, err) < 0)
 		return -1;
 	if (wait < backoff_ms[retry->losses])

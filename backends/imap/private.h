@@ -102,8 +102,6 @@ void pool_close(struct imap_store *st);
  * then to be asked again, as it is: the pool hands out nothing until the time has come.
  */
 bool throttle_note(struct throttle *t, const struct imap_result *r);
-/* The milliseconds a server's text asks us to wait; 0: none. */
-int64_t throttle_named_ms(const char *text);
 /* -1 (ERR_RETRY, saying when to try again) when `ms` is more than a run should wait. */
 int throttle_check_wait(int64_t ms, const char *text, struct err *err);
 

@@ -1,29 +1,15 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
 #include "backends/imap/private.h"
 
 /*
- * Exchange refuses with "Request is throttled. Suggested Backoff Time: N milliseconds" and closes
- * the connection on those who go on all the same; Gmail puts [THROTTLED] into its answers.
- * To halve such a command would only make it two.
+ * What core/imap/throttle.h understands as such. To halve such a command would only make it two.
  */
 #define WAIT_MAX_MS ((int64_t)120000) /* named longer, the run ends and says when to come again */
 #define WAIT_FIRST_MS ((int64_t)1000) /* where no time is named; doubled each time */
 #define WAIT_UNNAMED_MAX_MS ((int64_t)60000)
 #define TIMES_MAX 8
-
-int64_t throttle_named_ms(const char *text)
-{
-	static const char words[] = "Suggested Backoff Time:";
-	const char *at = strcasestr(text, words);
-	unsigned long long n = at ? strtoull(at + strlen(words), NULL, 10) : 0;
-
-	return n > INT32_MAX ? INT32_MAX : (int64_t)n;
-}
 
 int throttle_check_wait(int64_t ms, const char *text, struct err *err)
 {
@@ -33,20 +19,13 @@ int throttle_check_wait(int64_t ms, const char *text, struct err *err)
 		       "again after that (%s)", (long long)(ms + 59999) / 60000, text);
 }
 
-static bool is_throttled(const struct imap_result *r)
-{
-	if (r->status && r->status->code == IMAP_CODE_THROTTLED)
-		return true;
-	return r->outcome != IMAP_DONE_OK && throttle_named_ms(r->err->text) > 0;
-}
-
 bool throttle_note(struct throttle *t, const struct imap_result *r)
 {
 	int64_t now = clock_ms(), ms;
 
-	if (r->outcome == IMAP_DONE_LOST || !is_throttled(r))
+	if (!r->throttled)
 		return false;
-	ms = r->outcome == IMAP_DONE_OK ? 0 : throttle_named_ms(r->err->text);
+	ms = r->retry_after_ms;
 	/* Commands that were under way with one that was refused already say nothing new. */
 	if (now >= t->until && t->times++ == TIMES_MAX)
 		err_set(&t->why, ERR_RETRY, "the server asks to be left alone and does not say for "
