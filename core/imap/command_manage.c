@@ -130,10 +130,9 @@ static int do_in_mailbox(struct imap_session *s, const char *word, unsigned flag
 
 int imap_check_wait(struct imap_session *s, struct err *err)
 {
-	bool has = imap_session_has(s, IMAP_CAP_IMAP4REV1) &&
-		   !imap_session_enabled(s, IMAP_CAP_IMAP4REV2);
+	bool gone = imap_session_protocol(s) == IMAP_PROTOCOL_REV2;
 
-	return do_in_mailbox(s, has ? "CHECK" : "NOOP", 0, err);
+	return do_in_mailbox(s, gone ? "NOOP" : "CHECK", 0, err);
 }
 
 int imap_close_wait(struct imap_session *s, struct err *err)

@@ -348,6 +348,26 @@ void imap_session_encoder(const struct imap_session *s, struct imap_encoder *e)
 	imap_encoder_init(e, imap_session_literals(s), COMMAND_MAX);
 }
 
+enum imap_protocol imap_session_protocol(const struct imap_session *s)
+{
+	bool rev1 = imap_session_has(s, IMAP_CAP_IMAP4REV1);
+
+	if (imap_session_enabled(s, IMAP_CAP_IMAP4REV2) ||
+	    (!rev1 && imap_session_has(s, IMAP_CAP_IMAP4REV2)))
+		return IMAP_PROTOCOL_REV2;
+	return rev1 ? IMAP_PROTOCOL_REV1 : IMAP_PROTOCOL_IMAP4;
+}
+
+struct imap_limits imap_session_limits(const struct imap_session *s)
+{
+	return (struct imap_limits){
+		.command_bytes = COMMAND_MAX,
+		.set_bytes = imap_session_set_budget(s),
+		.append_bytes = s->caps.append_limit,
+		.messages = s->caps.message_limit,
+	};
+}
+
 struct append_trust *imap_session_append_trust(struct imap_session *s)
 {
 	return &s->append_trust;

@@ -233,6 +233,19 @@ void imap_session_encoder(const struct imap_session *s, struct imap_encoder *e);
 /* How long a message set in a command may be, in bytes. */
 size_t imap_session_set_budget(const struct imap_session *s);
 
+/* The version spoken: IMAP4rev2 only where it was enabled or nothing older is offered. */
+enum imap_protocol { IMAP_PROTOCOL_IMAP4, IMAP_PROTOCOL_REV1, IMAP_PROTOCOL_REV2 };
+enum imap_protocol imap_session_protocol(const struct imap_session *s);
+
+/* What commands have to keep to; 0: no limit is known. */
+struct imap_limits {
+	size_t command_bytes; /* of one command, messages not counted */
+	size_t set_bytes;     /* of a message set in it */
+	uint64_t append_bytes; /* APPENDLIMIT */
+	uint64_t messages;     /* MESSAGELIMIT: of one command */
+};
+struct imap_limits imap_session_limits(const struct imap_session *s);
+
 /* What imap_append() has learned of this server; owned by the session. */
 struct append_trust *imap_session_append_trust(struct imap_session *s);
 
