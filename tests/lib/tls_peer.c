@@ -104,6 +104,10 @@ struct tls_peer *tls_peer_new(const struct tls_peer_cert *cert, const char *dir,
 	p->ctx = SSL_CTX_new(TLS_server_method());
 	must(SSL_CTX_use_certificate(p->ctx, x) == 1 && SSL_CTX_use_PrivateKey(p->ctx, key) == 1,
 	     "use the certificate");
+	if (cert->tls_1_1)
+		must(SSL_CTX_set_min_proto_version(p->ctx, TLS1_1_VERSION) == 1 &&
+		     SSL_CTX_set_max_proto_version(p->ctx, TLS1_1_VERSION) == 1 &&
+		     SSL_CTX_set_cipher_list(p->ctx, "ALL:@SECLEVEL=0") == 1, "speak TLS 1.1");
 	if (cert->tls_1_2)
 		SSL_CTX_set_max_proto_version(p->ctx, TLS1_2_VERSION);
 	if (cert->no_ems)

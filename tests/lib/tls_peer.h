@@ -17,6 +17,7 @@ struct tls_peer_cert {
 	const char *names;  /* subjectAltName as OpenSSL writes it: "DNS:a.example,IP:127.0.0.1" */
 	bool expired;
 	const char *key_password; /* of the key in tls_peer_key_file(); NULL: none */
+	bool tls_1_1;             /* nothing else: obsolete */
 	bool tls_1_2;             /* no later version */
 	bool no_ems;              /* no extended master secret, as old servers */
 };

@@ -212,16 +212,20 @@ static void test_the_pin_that_a_refusal_names_is_accepted_and_no_other(void **st
 	pin[strcspn(pin, ")")] = 0;
 	fixture_release(&f);
 
-	fixture_init(&f, "alice", IMAP_TLS_IMPLICIT);
-	f.account.tls_pin = pin;
-	OK(fixture_open(&f, &err_));
-	fixture_release(&f);
+	for (int mode = IMAP_TLS_IMPLICIT; mode <= IMAP_TLS_STARTTLS; mode++) {
+		fixture_init(&f, "alice", (enum imap_tls)mode);
+		f.account.tls_pin = pin;
+		OK(fixture_open(&f, &err_));
+		fixture_release(&f);
+	}
 
 	pin[10] = pin[10] == 'A' ? 'B' : 'A';
-	fixture_init(&f, "alice", IMAP_TLS_IMPLICIT);
-	f.account.tls_pin = pin;
-	expect_refusal(&f, ERR_FATAL, "not the pinned one");
-	fixture_release(&f);
+	for (int mode = IMAP_TLS_IMPLICIT; mode <= IMAP_TLS_STARTTLS; mode++) {
+		fixture_init(&f, "alice", (enum imap_tls)mode);
+		f.account.tls_pin = pin;
+		expect_refusal(&f, ERR_FATAL, "not the pinned one");
+		fixture_release(&f);
+	}
 
 	fixture_init(&f, "alice", IMAP_TLS_IMPLICIT);
 	f.account.tls_pin = "sha256:short";

@@ -185,6 +185,8 @@ static void test_what_ends_a_login_says_what_can_be_done(void **state)
 		{ "S: HTTP/1.0 400 Bad Request\n", ERR_FATAL, "no greeting" },
 		{ "S: * CAPABILITY IMAP4rev1\n", ERR_FATAL, "no greeting" },
 		{ "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\n", ERR_FATAL, "LOGINDISABLED" },
+		{ "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=CRAM-MD5] hello\n", ERR_FATAL,
+		  "LOGINDISABLED" },
 		{ HELLO "S: <a+> OK in\n", ERR_FATAL, "not sent" },
 		{ HELLO "S: +\n", ERR_RETRY, "go on" },
 		{ "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\nC: a AUTHENTICATE PLAIN\n"

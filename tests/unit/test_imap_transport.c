@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +145,65 @@ static void test_a_certificate_must_be_good_and_name_the_host(void **state)
 					 !strstr(l.err.text, cases[i].refusal) ||
 					 !strstr(l.err.text, "tls_pin = sha256:")))
 			fail_msg("case %zu: %s", i, l.err.text);
+		link_release(&l);
+	}
+}
+
+/* Files are found by the hash of the name, as `openssl rehash` calls them. */
+static void test_authorities_may_be_a_directory(void **state)
+{
+	static const char *const hosts[] = { "mail.example.org", "other.example.org" };
+	const struct tls_peer_cert cert = { .names = "DNS:mail.example.org" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct transport_tls_settings set = { .host = hosts[i], .ca_file = tmp_dir() };
+		struct buf pem = BUF_INIT(65536);
+		char name[32], *path;
+		struct link l;
+		FILE *f;
+		X509 *x;
+
+		link_init(&l, &cert);
+		f = fopen(tls_peer_cert_file(l.peer), "r");
+		x = PEM_read_X509(f, NULL, NULL, NULL);
+		fclose(f);
+		snprintf(name, sizeof(name), "%08lx.0", X509_subject_name_hash(x));
+		X509_free(x);
+		path = path_join(set.ca_file, name);
+		read_file(tls_peer_cert_file(l.peer), &pem);
+		write_file(path, buf_bytes(&pem));
+		link_begin(&l, &set);
+		assert_non_null(l.tls);
+		assert_int_equal(link_open(&l), i ? TRANSPORT_FAILED : TRANSPORT_OK);
+		link_release(&l);
+		buf_release(&pem);
+		free(path);
+	}
+}
+
+static void test_only_tls_1_2_and_later_is_spoken(void **state)
+{
+	static const struct {
+		struct tls_peer_cert cert;
+		enum transport_io want;
+	} cases[] = {
+		{ { .names = "DNS:mail.example.org", .tls_1_1 = true }, TRANSPORT_FAILED },
+		{ { .names = "DNS:mail.example.org", .tls_1_2 = true }, TRANSPORT_OK },
+		{ { .names = "DNS:mail.example.org" }, TRANSPORT_OK },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct transport_tls_settings set = { .host = "mail.example.org" };
+		struct link l;
+
+		link_init(&l, &cases[i].cert);
+		link_begin(&l, &set);
+		assert_int_equal(link_open(&l), cases[i].want);
+		if (cases[i].want == TRANSPORT_FAILED && (l.err.kind != ERR_FATAL ||
+							  !strstr(l.err.text, "version")))
+			fail_msg("%s", l.err.text);
 		link_release(&l);
 	}
 }
@@ -371,6 +432,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_stream_nobody_waits_for_does_not_wake_the_loop),
 		cmocka_unit_test(test_a_certificate_must_be_good_and_name_the_host),
+		cmocka_unit_test(test_authorities_may_be_a_directory),
+		cmocka_unit_test(test_only_tls_1_2_and_later_is_spoken),
 		cmocka_unit_test(test_a_pin_decides_alone),
 		cmocka_unit_test(test_what_is_decrypted_already_is_not_waited_for),
 		cmocka_unit_test(test_tls_goes_on_whatever_pieces_the_network_takes),
