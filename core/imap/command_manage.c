@@ -164,3 +164,22 @@ int imap_enable_wait(struct imap_session *s, const enum imap_cap *caps, size_t n
 	}
 	return waiter_do(&w, &e, &(struct imap_request){ .flags = IMAP_REQUEST_ALONE }, err);
 }
+
+int imap_unauthenticate_wait(struct imap_session *s, struct err *err)
+{
+	struct waiter w = { .session = s };
+	struct imap_encoder e;
+
+	if (command_needs(s, IMAP_CAP_UNAUTHENTICATE, "UNAUTHENTICATE", err) < 0)
+		return -1;
+	if (imap_session_pending(s) || imap_session_is_compressed(s))
+		return err_set(err, ERR_CONFIG, "UNAUTHENTICATE: not while %s",
+			       imap_session_pending(s) ? "commands are under way" :
+							 "compression is on");
+	imap_session_encoder(s, &e);
+	imap_encode_word(&e, "UNAUTHENTICATE");
+	if (waiter_do(&w, &e, &(struct imap_request){
+		.flags = IMAP_REQUEST_ALONE | IMAP_REQUEST_UNAUTHENTICATES }, err) < 0)
+		return -1;
+	return imap_session_open(s, err);
+}

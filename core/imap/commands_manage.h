@@ -51,6 +51,12 @@ int imap_close_wait(struct imap_session *s, struct err *err);
 int imap_enable_wait(struct imap_session *s, const enum imap_cap *caps, size_t n,
 		     struct err *err);
 
+/*
+ * UNAUTHENTICATE (RFC 8437) and log in again, so that nothing is selected nor enabled: 0 once that is
+ * done. Not while other commands are under way, nor with compression.
+ */
+int imap_unauthenticate_wait(struct imap_session *s, struct err *err);
+
 /* --- quota (RFC 9208) --- */
 
 struct imap_quota_resource {

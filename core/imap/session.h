@@ -131,6 +131,8 @@ enum imap_request_flags {
 	IMAP_REQUEST_READ_ONLY = 1 << 6,
 	/* COMPRESS, with ALONE: when OK all that follows is deflated, both ways. */
 	IMAP_REQUEST_COMPRESS = 1 << 7,
+	/* UNAUTHENTICATE: when OK the session logs in anew. */
+	IMAP_REQUEST_UNAUTHENTICATES = 1 << 8,
 };
 
 #define IMAP_WANT(type) (1u << (type)) /* of enum imap_response_type */

@@ -133,6 +133,16 @@ void session_login_next(struct imap_session *s)
 	}
 }
 
+void session_login_again(struct imap_session *s)
+{
+	session_mailbox_forget(s);
+	s->enabled = 0;
+	s->utf8 = false;
+	imap_caps_clear(&s->caps);
+	s->state = IMAP_STATE_NOT_AUTHENTICATED;
+	session_login_next(s);
+}
+
 void session_greeting(struct imap_session *s, const struct imap_response *r)
 {
 	const struct imap_status *st = &r->u.status;

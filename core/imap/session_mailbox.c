@@ -87,6 +87,13 @@ static void leave(struct imap_session *s)
 	s->mailbox = NULL;
 }
 
+void session_mailbox_forget(struct imap_session *s)
+{
+	leave(s);
+	mailbox_ref_drop(s->submitted);
+	s->submitted = NULL;
+}
+
 void session_closed_code(struct imap_session *s)
 {
 	struct command *c = oldest_open(s, false);

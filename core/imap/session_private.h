@@ -163,6 +163,8 @@ void session_note_read(struct imap_session *s, size_t n);
 /* session_login.c */
 void session_greeting(struct imap_session *s, const struct imap_response *r);
 void session_login_next(struct imap_session *s);
+/* The server forgot who we are, and all that was enabled or selected (RFC 8437). */
+void session_login_again(struct imap_session *s);
 /* The server has let us in. */
 void session_authenticated(struct imap_session *s);
 /* Act as if the server did not have what is known not to work there. */
@@ -206,6 +208,8 @@ struct mailbox_ref *session_data_mailbox(const struct imap_session *s);
 /* A command went out or ended: which SELECT's data may come next? */
 void session_update_opening(struct imap_session *s);
 void session_closed_code(struct imap_session *s);
+/* None is selected any more. */
+void session_mailbox_forget(struct imap_session *s);
 void session_mailbox_code(struct imap_session *s, const struct imap_status *status);
 void session_mailbox_data(struct imap_session *s, const struct imap_response *r);
 /* An OPENS or LEAVES command ended. */

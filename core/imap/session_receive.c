@@ -192,6 +192,8 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 	if (c->request.flags & (IMAP_REQUEST_OPENS | IMAP_REQUEST_LEAVES))
 		session_mailbox_done(s, c, st);
 	session_update_opening(s);
+	if ((c->request.flags & IMAP_REQUEST_UNAUTHENTICATES) && st->condition == IMAP_OK)
+		session_login_again(s);
 	finish_command(s, c, st);
 	if (s->state != IMAP_STATE_CLOSED)
 		judge_connection(s, c->encoder.nonsync, c->what, st);

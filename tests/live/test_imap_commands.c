@@ -175,6 +175,7 @@ static void test_mailboxes_are_made_renamed_subscribed_and_removed(void **state)
 	REFUSED(imap_delete_wait(f.session, b("c d"), &err_), "NONEXISTENT");
 	REFUSED(imap_create_wait(f.session, b("s"), IMAP_MAILBOX_SENT, NULL, &err_),
 		"CREATE-SPECIAL-USE");
+	REFUSED(imap_unauthenticate_wait(f.session, &err_), "UNAUTHENTICATE");
 	close_all(&f);
 }
 

@@ -253,6 +253,50 @@ static void test_rights_are_read_and_silence_is_an_error(void **state)
 	imap_rig_close(&rig);
 }
 
+static int give_password(void *ctx, struct buf *out, struct err *err)
+{
+	(void)ctx;
+	(void)err;
+	buf_add_str(out, "pw");
+	return 0;
+}
+
+static void test_unauthenticate_forgets_everything_and_logs_in_again(void **state)
+{
+	static const struct {
+		const char *answer;
+		int rc;
+		enum imap_state state;
+	} cases[] = {
+		{ "S: b OK\nC: c CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: c OK\n"
+		  "C: d LOGIN alice pw\nS: d OK [CAPABILITY IMAP4rev1 IDLE] in\n", 0,
+		  IMAP_STATE_AUTHENTICATED },
+		{ "S: b OK\nC: c CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: c OK\n"
+		  "C: d LOGIN alice pw\nS: d NO no\n", -1, IMAP_STATE_CLOSED },
+		{ "S: b BAD no\n", -1, IMAP_STATE_SELECTED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf script = BUF_INIT(4096);
+		struct imap_rig rig;
+
+		buf_addf(&script, "C: b UNAUTHENTICATE\n%s", cases[i].answer);
+		imap_rig_open_inbox(&rig, "UNAUTHENTICATE", false, buf_str(&script));
+		rig.account.password = give_password;
+		assert_int_equal(imap_unauthenticate_wait(rig.session, &rig.err), cases[i].rc);
+		assert_int_equal(imap_session_state(rig.session), cases[i].state);
+		if (cases[i].rc == 0) {
+			assert_null(imap_session_mailbox(rig.session));
+			assert_null(imap_session_submitted(rig.session));
+			assert_true(imap_session_has(rig.session, IMAP_CAP_IDLE));
+			assert_int_equal(imap_unauthenticate_wait(rig.session, &rig.err), -1);
+		}
+		imap_rig_close(&rig);
+		buf_release(&script);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +308,7 @@ int main(void)
 		cmocka_unit_test(test_check_and_close_run_in_the_selected_mailbox),
 		cmocka_unit_test(test_quotas_are_read_and_refusals_leave_nothing),
 		cmocka_unit_test(test_rights_are_read_and_silence_is_an_error),
+		cmocka_unit_test(test_unauthenticate_forgets_everything_and_logs_in_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
