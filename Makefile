@@ -5,6 +5,7 @@
 # make bench            how long things take    make check-powercut  ten power cuts (root)
 # make V=1              show the commands
 # make CC=clang B=build/clang lint                warnings as errors, all files
+# make deps-live        Courier and Cyrus         make check-peers  the client against them
 #
 # No configure step: plain -l flags, so that `make deps demo` works when nothing is installed yet.
 B       ?= build$(if $(SAN),/san)
@@ -33,12 +34,14 @@ CMDLIB  := $(filter-out cmd/main.c,$(CMDSRC))
 TESTLIB := $(sort $(wildcard tests/lib/*.c))
 UNIT    := $(sort $(wildcard tests/unit/test_*.c tests/conformance/test_*.c tests/scripted/test_*.c \
              tests/live/test_*.c tests/crash/test_*.c tests/relay/test_*.c))
+# Against servers that conflict with Dovecot as packages: built with the rest, run by check-peers.
+PEERS   := $(sort $(wildcard tests/peers/test_*.c))
 FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 TOOLS   := $(sort $(wildcard tests/tools/*.c))
 BENCH   := $(sort $(wildcard tests/bench/bench_*.c))
 HEADERS := $(sort $(wildcard core/*/*.h backends/*/*.h cmd/*.h tests/lib/*.h))
 
-UNITBIN := $(UNIT:%.c=$B/%)
+UNITBIN := $(UNIT:%.c=$B/%) $(PEERS:%.c=$B/%)
 FUZZBIN := $(FUZZ:tests/fuzz/fuzz_%.c=$B/tests/fuzz/replay_%)
 TOOLBIN := $(TOOLS:%.c=$B/%)
 BENCHBIN := $(BENCH:%.c=$B/%)
@@ -114,6 +117,12 @@ bench: all check-tools $(BENCHBIN)
 	@for b in $(BENCHBIN); do echo "== $$b"; $$b || exit 1; done
 	@for b in tests/bench/bench_*.sh; do echo "== $$b"; B=$B sh $$b || exit 1; done
 
+# The reading client against Courier and Cyrus (root, for Courier's sake).
+deps-live:
+	@B=$B sh tests/deps_live.sh
+check-peers: $B/mailcask-test $(PEERS:%.c=$B/%)
+	@for t in $(PEERS:%.c=$B/%); do B=$B TOP="$(CURDIR)" $$t || exit 1; done
+
 # Ten power cuts in the middle of a backup, on a loop device (root).
 check-powercut: all check-tools
 	@B=$B sh tests/crash/powercut.sh
@@ -135,5 +144,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps check check-build check-powercut check-tools headers lint fuzz bench demo install clean
+.PHONY: all deps deps-live check check-peers check-build check-powercut check-tools headers lint fuzz bench demo install clean
 -include $(shell find $B -name '*.d' -type f -not -path '*/live/*' 2>/dev/null)

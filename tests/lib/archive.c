@@ -366,8 +366,8 @@ static void same_message(const struct archive_message *got, const struct oracle_
 	free(letters);
 }
 
-/* A wire name of a server whose delimiter is '/', as text; by glibc, not by our own decoder. */
-static char *text_of_wire(const char *wire)
+/* A wire name as text with '/' between the levels; by glibc, not by our own decoder. */
+static char *text_of_wire(const char *wire, char delimiter)
 {
 	char *text = xcalloc(4, strlen(wire) + 1), *out = text;
 	char *in = (char *)(uintptr_t)wire;
@@ -377,6 +377,9 @@ static char *text_of_wire(const char *wire)
 	if (cd == (iconv_t)-1 || iconv(cd, &in, &in_left, &out, &out_left) == (size_t)-1)
 		test_die_sys("decode mailbox name %s", wire);
 	iconv_close(cd);
+	for (char *p = text; *p; p++)
+		if (*p == delimiter)
+			*p = '/';
 	return text;
 }
 
@@ -390,7 +393,7 @@ void archive_equals(const char *root, struct oracle *o)
 	if (a.n != names.n)
 		test_die("%zu mailboxes in the archive, %zu at the server", a.n, names.n);
 	for (size_t i = 0; i < names.n; i++) {
-		char *text = text_of_wire(names.name[i]);
+		char *text = text_of_wire(names.name[i], oracle_delimiter(o));
 		const struct archive_mailbox *mb = archive_find(&a, text);
 		struct oracle_dump want;
 

@@ -24,6 +24,8 @@ struct oracle {
 	struct buf untagged; /* of the last command */
 	char status[512];    /* tagged answer of the last command, without the tag */
 	char *selected;
+	char delimiter; /* as the last LIST said; '/' before */
+	bool nonsync, multi; /* LITERAL+ and MULTIAPPEND */
 };
 
 /* One response: its text with every literal cut out, `{n}` kept, and the literals beside it. */
@@ -213,10 +215,14 @@ struct oracle *oracle_open(int port, const char *user)
 	o->fd = connect_loopback(port);
 	if (o->fd < 0)
 		test_die_sys("oracle: connect to 127.0.0.1:%d", port);
+	o->delimiter = '/';
 	buf_init(&o->in, (size_t)1 << 30);
 	buf_init(&o->untagged, (size_t)256 << 20);
 	read_line(o, &o->untagged);
 	oracle_command(o, "LOGIN \"%s\" pw", user);
+	oracle_command(o, "CAPABILITY");
+	o->nonsync = strstr(buf_str(&o->untagged), " LITERAL+");
+	o->multi = strstr(buf_str(&o->untagged), " MULTIAPPEND");
 	return o;
 }
 
@@ -267,6 +273,22 @@ static void select_mailbox(struct oracle *o, const char *mailbox)
 	o->selected = xstrdup(mailbox);
 }
 
+/* Send what is there so far and wait for the `+`. */
+static void wait_to_go_on(struct oracle *o, struct buf *batch)
+{
+	struct response r;
+
+	send_bytes(o, buf_bytes(batch));
+	buf_clear(batch);
+	response_init(&r);
+	do {
+		read_response(o, &r);
+		if (tagged(o, &r))
+			test_die("oracle: APPEND: %s", tagged(o, &r));
+	} while (*buf_str(&r.text) != '+');
+	response_release(&r);
+}
+
 void oracle_append(struct oracle *o, const char *mailbox, const struct oracle_new *msg, size_t n)
 {
 	char *name = quoted(mailbox);
@@ -281,12 +303,14 @@ void oracle_append(struct oracle *o, const char *mailbox, const struct oracle_ne
 
 		buf_addf(&batch, "t%u APPEND %s", ++o->tag, name);
 		do {
-			buf_addf(&batch, " (%s)%s%s%s {%zu+}\r\n", msg[i].flags ? msg[i].flags : "",
+			buf_addf(&batch, " (%s)%s%s%s {%zu%s}\r\n", msg[i].flags ? msg[i].flags : "",
 				 msg[i].date ? " \"" : "", msg[i].date ? msg[i].date : "",
-				 msg[i].date ? "\"" : "", msg[i].body.n);
+				 msg[i].date ? "\"" : "", msg[i].body.n, o->nonsync ? "+" : "");
+			if (!o->nonsync)
+				wait_to_go_on(o, &batch);
 			buf_add(&batch, msg[i].body);
 			i++;
-		} while (i < n && i - first < BATCH_MESSAGES && batch.n < BATCH_BYTES);
+		} while (o->multi && i < n && i - first < BATCH_MESSAGES && batch.n < BATCH_BYTES);
 		buf_add_str(&batch, "\r\n");
 		send_bytes(o, buf_bytes(&batch));
 		buf_release(&batch);
@@ -315,10 +339,12 @@ static int by_name(const void *a, const void *b)
 }
 
 /* The mailbox name at the end of a LIST line, quoted or atom, into `out`. */
-static void list_name(const char *line, struct buf *out)
+static void list_name(struct oracle *o, const char *line, struct buf *out)
 {
 	const char *p = strchr(line, ')'); /* end of the attributes */
 
+	if (p && strncmp(p, ") \"", 3) == 0 && p[3] != '\\' && p[4] == '"')
+		o->delimiter = p[3];
 	p = p ? strchr(p, ' ') : NULL;      /* before the delimiter */
 	p = p ? strchr(p + 1, ' ') : NULL;  /* before the name */
 	if (!p)
@@ -352,7 +378,7 @@ void oracle_list(struct oracle *o, struct name_list *out)
 		if (r.has_literal)
 			buf_add(&name, buf_bytes(&r.literal));
 		else
-			list_name(buf_str(&r.text), &name);
+			list_name(o, buf_str(&r.text), &name);
 		name_list_add(out, buf_str(&name));
 		buf_release(&name);
 	}
@@ -361,6 +387,11 @@ void oracle_list(struct oracle *o, struct name_list *out)
 	need_ok(o, "LIST");
 	if (out->n > 0)
 		qsort(out->name, out->n, sizeof(*out->name), by_name);
+}
+
+char oracle_delimiter(const struct oracle *o)
+{
+	return o->delimiter;
 }
 
 /* What follows `item` in the text, or NULL. */

@@ -34,7 +34,10 @@ struct oracle_new {
 	const char *date;  /* " 1-Feb-2020 03:04:05 +0100"; NULL: now */
 	struct bytes body;
 };
-/* Append in MULTIAPPEND batches with non-synchronising literals: thousands a second. */
+/*
+ * Append in MULTIAPPEND batches with non-synchronising literals, thousands a second; one by one
+ * where the server cannot.
+ */
 void oracle_append(struct oracle *o, const char *mailbox, const struct oracle_new *msg, size_t n);
 
 /* `set` is a UID set, `how` is FLAGS, +FLAGS or -FLAGS, `flags` without parentheses. */
@@ -45,6 +48,9 @@ void oracle_expunge(struct oracle *o, const char *mailbox, const char *set);
 
 /* Names of all selectable mailboxes as on the wire, sorted. */
 void oracle_list(struct oracle *o, struct name_list *out);
+
+/* Between the levels of those names, as oracle_list() saw it. */
+char oracle_delimiter(const struct oracle *o);
 
 struct oracle_message {
 	uint32_t uid;
