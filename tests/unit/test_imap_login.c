@@ -220,7 +220,7 @@ static void test_what_the_account_has_decides_which_way_is_taken(void **state)
 {
 #define TOKEN_64 "dXNlcj1hbGljZQFhdXRoPUJlYXJlciBzM2NyM3QBAQ=="
 	static const struct {
-		bool token, cert;
+		bool token, cert, authzid;
 		enum imap_auth auth;
 		const char *script;
 		enum err_kind kind;
@@ -254,6 +254,12 @@ static void test_what_the_account_has_decides_which_way_is_taken(void **state)
 		  "S: +\n"
 		  "C= \n"
 		  "S: a OK [CAPABILITY IMAP4rev1] in\n" },
+		/* what cannot carry an authzid would read somebody else's mail */
+		{ .authzid = true, .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=LOGIN AUTH=CRAM-MD5] x\n",
+		  .kind = ERR_FATAL, .text = "authzid needs" },
+		{ .authzid = true, .auth = IMAP_AUTH_LOGIN,
+		  .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\n",
+		  .kind = ERR_CONFIG, .text = "cannot log in by LOGIN" },
 		/* a forced mechanism is the only one */
 		{ .auth = IMAP_AUTH_EXTERNAL, .script = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\n",
 		  .kind = ERR_FATAL, .text = "does not offer AUTHENTICATE EXTERNAL" },
@@ -282,6 +288,7 @@ static void test_what_the_account_has_decides_which_way_is_taken(void **state)
 		int rc;
 
 		a.auth = cases[i].auth;
+		a.authzid = cases[i].authzid ? "bob" : NULL;
 		if (cases[i].token) {
 			a.token = give_password;
 			a.token_ctx = secret;

@@ -139,6 +139,7 @@ static void test_the_command_ends_with_the_session_whatever_it_wants(void **stat
 		PREAUTH "cat >&2",
 		PREAUTH "sleep 1000 & sleep 1000",
 		"trap '' TERM; " PREAUTH "while :; do sleep 0.1; done",
+		"trap '' TERM; sleep 1000 & " PREAUTH "cat >&2",
 	};
 	char *path = path_join(tmp_dir(), "pid");
 
@@ -160,9 +161,29 @@ static void test_the_command_ends_with_the_session_whatever_it_wants(void **stat
 		/* what it started is waited for by others, which takes a moment */
 		while (kill(-pid, 0) == 0 && clock_ms() < end)
 			;
-		assert_int_equal(errno, ESRCH);
+		assert_int_equal(kill(-pid, 0), -1);
 		free(command);
 	}
+	free(path);
+}
+
+static void test_the_command_is_asked_to_end_before_it_is_made_to(void **state)
+{
+	char *path = path_join(tmp_dir(), "end");
+	char *command = xasprintf("trap 'echo asked >%s; exit' TERM; " PREAUTH
+				  "while :; do sleep 0.01; done", path);
+	struct buf text = BUF_INIT(100);
+	struct fixture f;
+	struct err err = { 0 };
+
+	(void)state;
+	if (fixture_open(&f, command, &err) < 0)
+		fail_msg("%s", err.text);
+	fixture_release(&f);
+	read_file(path, &text);
+	assert_string_equal(buf_str(&text), "asked\n");
+	buf_release(&text);
+	free(command);
 	free(path);
 }
 
@@ -174,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_what_the_command_complains_about_is_in_the_error),
 		cmocka_unit_test(test_much_on_standard_error_stops_nothing),
 		cmocka_unit_test(test_the_command_ends_with_the_session_whatever_it_wants),
+		cmocka_unit_test(test_the_command_is_asked_to_end_before_it_is_made_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
