@@ -15,6 +15,7 @@
 #include "core/imap/commands_message.h"
 #include "core/imap/commands_watch.h"
 #include "core/imap/loop.h"
+#include "core/imap/tree.h"
 #include "core/mail/flags.h"
 #include "core/mail/maildate.h"
 #include "core/msgset/uidlist.h"
@@ -144,6 +145,75 @@ static void fill(const char *user, const char *mailbox, size_t n)
 	for (size_t i = 0; i < n; i++)
 		oracle_append(o, mailbox, &msg, 1);
 	oracle_close(o);
+}
+
+/* --- the server --- */
+
+static void on_status(void *ctx, const struct imap_mailbox_status *status,
+		      const struct imap_result *result)
+{
+	struct fixture *f = ctx;
+
+	if (status)
+		buf_addf(&f->log, "%u ", status->messages);
+	note(ctx, result);
+}
+
+static void on_raw(void *ctx, const struct imap_response *r)
+{
+	struct fixture *f = ctx;
+	struct imap_node *root;
+
+	if (r->type != IMAP_RESPONSE_OTHER)
+		return;
+	root = imap_tree_new(r->u.other.text);
+	assert_non_null(root);
+	buf_addf(&f->log, "%zu values ", root->n);
+	imap_tree_free(root);
+}
+
+static void test_what_a_server_says_of_itself_and_of_its_mailboxes(void **state)
+{
+	const struct imap_list_options options = { .status = IMAP_ITEM_MESSAGES };
+	struct imap_namespaces spaces;
+	struct imap_mailbox_list list;
+	struct imap_encoder e;
+	struct imap_id id;
+	struct fixture f;
+
+	(void)state;
+	fill("asker", "INBOX", 2);
+	open_as(&f, "asker", NULL);
+	OK(imap_capability_wait(f.session, &err_));
+	assert_int_equal(imap_session_protocol(f.session), IMAP_PROTOCOL_REV1);
+	OK(imap_id_wait(f.session, &id, &err_));
+	assert_string_equal(id.values[0], "Dovecot");
+	imap_id_release(&id);
+	OK(imap_namespace_wait(f.session, &spaces, &err_));
+	assert_int_equal(spaces.list[0].delimiter, '/');
+	imap_namespaces_release(&spaces);
+	OK(imap_list_wait(f.session, &options, &list, &err_));
+	assert_true(list.complete);
+	assert_int_equal(list.entries[0].messages, 2);
+	imap_mailbox_list_release(&list);
+	OK(imap_status(f.session, b("INBOX"), IMAP_ITEM_MESSAGES, on_status, &f, &err_));
+	OK(imap_status(f.session, b("nowhere"), IMAP_ITEM_MESSAGES, on_status, &f, &err_));
+	expect(&f, "2 ok no ");
+	imap_session_encoder(f.session, &e);
+	imap_encode_atom(&e, b("NAMESPACE"));
+	OK(imap_encoder_finish(&e, &err_));
+	imap_raw(f.session, &e, &(struct imap_handler){ .on_response = on_raw, .on_done = note,
+							.ctx = &f });
+	expect(&f, "3 values ok ");
+	imap_session_encoder(f.session, &e);
+	imap_encode_atom(&e, b("X-NONSENSE"));
+	OK(imap_encoder_finish(&e, &err_));
+	imap_raw(f.session, &e, &(struct imap_handler){ .on_done = note, .ctx = &f });
+	expect(&f, "bad ");
+	OK(imap_noop_wait(f.session, &err_));
+	OK(imap_logout_wait(f.session, &err_));
+	assert_int_equal(imap_session_state(f.session), IMAP_STATE_CLOSED);
+	close_all(&f);
 }
 
 /* --- mailboxes --- */
@@ -721,6 +791,7 @@ static int stop_server(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_a_server_says_of_itself_and_of_its_mailboxes),
 		cmocka_unit_test(test_mailboxes_are_made_renamed_subscribed_and_removed),
 		cmocka_unit_test(test_check_close_and_unselect),
 		cmocka_unit_test(test_enable_quota_and_rights),
