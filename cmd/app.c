@@ -30,8 +30,11 @@ static int open_trace(struct app *app)
 		return 0;
 	/* What is said about mail concerns nobody else: mode 0600. */
 	app->trace = report_private_file(app->trace_path);
-	if (app->trace)
+	if (app->trace) {
+		/* By lines, so that it can be watched and a run that hangs has left all of it. */
+		setvbuf(app->trace, NULL, _IOLBF, BUFSIZ);
 		return 0;
+	}
 	report_line(app, NULL, "%s: %s", app->trace_path, strerror(errno));
 	return -1;
 }
