@@ -34,12 +34,13 @@ struct cmd {
 	const char *args; /* what follows the name in the usage line, without options */
 	const char *summary;
 	const char *details;              /* for `help NAME`; NULL: nothing more to say */
+	void (*more)(void); /* prints what a table says of it, for `help NAME`; NULL: nothing */
 	const struct cmd_option *options; /* ends with name NULL; NULL: none of its own */
 	/* argv[0] is the name. Returns an exit status. */
 	int (*run)(struct app *app, int argc, char **argv);
 };
 
-extern const struct cmd cmd_backup, cmd_plan, cmd_config_check, cmd_help, cmd_version;
+extern const struct cmd cmd_backup, cmd_plan, cmd_imap, cmd_config_check, cmd_help, cmd_version;
 
 /* In the order `help` shows them; ends with NULL. */
 extern const struct cmd *const cmd_all[];

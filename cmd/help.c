@@ -41,6 +41,8 @@ void help_show(const struct cmd *cmd)
 	       *cmd->args ? " " : "", cmd->args, cmd->summary);
 	if (cmd->details)
 		printf("\n%s\n", cmd->details);
+	if (cmd->more)
+		cmd->more();
 	if (cmd->options) {
 		puts("\noptions:");
 		show_options(cmd->options);

@@ -45,7 +45,7 @@ for c in $(printf '%s\n' "$commands" | tr ' ' '_'); do
 	options=$(printf '%s\n' "$text" | sed -n '/^options:/,/^$/s/^  *\(-.,\)\{0,1\} *--\([a-z-]*\).*/\2/p')
 	own="$own
 $options"
-	[ "$c" = backup ] || [ "$c" = plan ] || continue
+	[ "$c" = backup ] || [ "$c" = plan ] || [ "$c" = imap ] || continue
 	in_bash=$(sed -n "/^	$c)/,/;;/p" "$bash" | grep -o -- '--[a-z-]*' | sed 's/^--//')
 	same "options of $c in $bash" "$options" "$in_bash"
 done
@@ -54,6 +54,18 @@ same "options of commands in $man" "$own" "$(heads COMMANDS | grep -o -- '--[a-z
 same "options of every command in $man" "$global" "$(heads OPTIONS | grep -o -- '--[a-z-]*' | sed 's/^--//')"
 same "options of every command in $bash" "$global" \
 	"$(sed -n 's/.*global="\(.*\)"/\1/p' "$bash" | tr ' ' '\n' | sed 's/^--//')"
+
+# What `imap` takes, each with the example the program gives.
+imap=$("$program" help imap | sed -n '/^IMAP commands/,/^$/s/^  \([a-z]*\)  .*/\1/p')
+same "IMAP commands of $man" "$imap" "$(heads 'IMAP COMMANDS' | sed 's/ .*//')"
+same "IMAP commands of $bash" "$imap" \
+	"$(sed -n '/imap_commands="/,/"$/p' "$bash" | sed 's/.*="//; s/["\\]//g' | tr -s '\t ' '\n' | sed '/^$/d')"
+plain=$(sed "s/\\\\f.//g; s/\\\\-/-/g; s/\\\\e/\\\\/g; s/\\\\(aq/'/g; s/^\.B //" "$man")
+for c in $imap; do
+	example=$("$program" imap help "$c" | sed -n 's/^  //p')
+	[ -n "$example" ] || fail "imap help $c: no example"
+	printf '%s\n' "$plain" | grep -qxF -- "$example" || fail "$man lacks: $example"
+done
 
 # Keys.
 keys=$("$program" help config) || fail "help config does not work"

@@ -1,6 +1,7 @@
 # Completion of mailcask for bash.
 
-_mailcask_jobs() {
+# Names of the sections of one kind: job, account.
+_mailcask_names() {
 	local config=${MAILCASK_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/mailcask/config.ini} i
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -8,7 +9,7 @@ _mailcask_jobs() {
 		-c | --config) config=${COMP_WORDS[i + 1]} ;;
 		esac
 	done
-	sed -n 's/^[[:space:]]*\[[[:space:]]*job[[:space:]][[:space:]]*\([^][:space:]]*\)[[:space:]]*\].*/\1/p' \
+	sed -n "s/^[[:space:]]*\[[[:space:]]*$1[[:space:]][[:space:]]*\([^][:space:]]*\)[[:space:]]*\].*/\1/p" \
 		"$config" 2>/dev/null
 }
 
@@ -16,13 +17,18 @@ _mailcask() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command= i
 	local global="--config --verbose --quiet --json --trace --help --version"
 
+	local imap_commands="append capability check close compress copy create delete enable examine expunge \
+		fetch getacl getquota getquotaroot id idle list logout lsub move myrights namespace \
+		noop notify rename search select status store subscribe unselect unsubscribe xatom"
+
 	COMPREPLY=()
 	case $before in
-	-c | --config | --trace)
+	-c | --config | --trace | --output)
 		COMPREPLY=($(compgen -f -- "$word"))
 		return
 		;;
-	--mailbox | --allow-deletes) return ;;
+	--mailbox | --allow-deletes | --changed-since | --unchanged-since | --return | --partial | \
+		--flags | --date | --use | --seconds) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -35,14 +41,24 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
-			$global $(_mailcask_jobs)" -- "$word"))
+			$global $(_mailcask_names job)" -- "$word"))
 		;;
-	plan) COMPREPLY=($(compgen -W "--mailbox $global $(_mailcask_jobs)" -- "$word")) ;;
+	plan) COMPREPLY=($(compgen -W "--mailbox $global $(_mailcask_names job)" -- "$word")) ;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan imap config help version exit-codes" -- "$word")) ;;
+	imap)
+		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
+			--unchanged-since --return --partial --flags --date --use --seconds \
+			$global" -- "$word"))
+		case $((COMP_CWORD - i)) in
+		1) COMPREPLY+=($(compgen -W "help $(_mailcask_names account)" -- "$word")) ;;
+		2) COMPREPLY+=($(compgen -W "$imap_commands" -- "$word")) ;;
+		*) COMPREPLY+=($(compgen -f -- "$word")) ;;
+		esac
+		;;
 	*) COMPREPLY=($(compgen -W "$global" -- "$word")) ;;
 	esac
 }

@@ -43,11 +43,48 @@ expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mail
 	-c config.example.ini backup nighly
 expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mailcask help plan')" \
 	plan -c config.example.ini nighly
+# What is wrong with an IMAP command is told before anything is connected.
+while IFS='|' read -r words want; do
+	eval "set -- $words"
+	expect 2 "mailcask: $want (see 'mailcask help imap')" -c config.example.ini imap "$@"
+done <<'EOF'
+work|an account and a command are needed
+wrok noop|there is no [account wrok]; did you mean 'work'?
+work nop|there is no IMAP command 'nop'; did you mean 'noop'?
+work status|too little: status MAILBOX [ITEM]...
+work noop x|noop: 'x' is too much: noop 
+work noop --seq|noop takes no --seq
+work fetch INBOX 0|fetch: message set: numbers begin with 1 to 9 at byte 1, near '0'
+work fetch INBOX 1 body[1.|fetch: 'body[1.' is no item
+work fetch INBOX 1 'body[1]<0.0>'|fetch: 'body[1]<0.0>' is no item
+work fetch INBOX 1 'body[HEADER.FIELDS (A) (B)]'|fetch: 'body[HEADER.FIELDS (A) (B)]' is no item
+work fetch INBOX 1 body header|fetch: only one part of the messages at once, not 'header', too
+work fetch INBOX 1 body flags|fetch: a part of the messages goes to standard output alone; with other items give --output
+work --json fetch INBOX 1 body|fetch: with --json a part of the messages needs --output
+work fetch --output=x INBOX 1 flags|fetch: --output needs something to write, such as body
+work fetch --vanished INBOX 1|fetch: --vanished goes with --changed-since and UIDs
+work fetch --changed-since=0 INBOX 1|--changed-since needs a number above 0, not '0'
+work status INBOX size cheese|status: there is no item 'cheese'
+work store INBOX 1 plus x|store: add, remove or set, not 'plus'
+work store INBOX 1 add|store: which flags?
+work store INBOX 1 add '\Recent'|store: '\\Recent' is no flag
+work search --return=all,some INBOX ALL|search: --return knows all, count, min, max and save, not 'some'
+work search --partial=1:-2 INBOX ALL|search: --partial is such as 1:100 or -1:-100, not '1:-2'
+work append --date=yesterday INBOX x|append: --date is such as 2024-02-29T12:00:00+01:00, not 'yesterday'
+work append --date=2024-13-01T12:00:00+01:00 INBOX x|append: --date is such as 2024-02-29T12:00:00+01:00, not '2024-13-01T12:00:00+01:00'
+work append --flags='\Recent' INBOX x|append: '\\Recent' are not all flags
+work create --use='\Cheese' x|create: '\\Cheese' is no special use, such as \\Archive
+work enable CHEESE|enable: no extension 'CHEESE' is known
+work xatom select INBOX|xatom: select only by the command of that name, or by the configuration
+work idle --seconds=0 INBOX|--seconds needs a number above 0, not '0'
+work - noop|with '-' everything else stands in the script
+help cheese|there is no help on 'cheese'
+EOF
 echo >"$tmp/empty.ini"
 expect 2 "mailcask: the configuration has no [job NAME] (see 'mailcask help backup')" -c "$tmp/empty.ini" backup
 expect 2 "" # shows help
 grep -q '^usage: mailcask' "$tmp/out" || { echo "no usage without arguments"; rc=1; }
-for args in help 'help backup' 'backup --help' 'backup -h' '-h' '--version' version '--json version' \
+for args in help 'help imap' 'imap help' 'imap help fetch' 'help backup' 'backup --help' 'backup -h' '-h' '--version' version '--json version' \
 	'-c config.example.ini config check' 'config check --json -c config.example.ini'; do
 	# shellcheck disable=SC2086 # a list of words
 	expect 0 "" $args
