@@ -11,7 +11,7 @@ struct resync_call {
 	struct imap_resync_sink sink;
 };
 
-/* Messages that come with bodies, or gone in this very session, were not asked for here. */
+/* Messages gone in this very session were not asked for here. */
 static bool resync_claims(void *ctx, const struct imap_response *r)
 {
 	struct resync_call *call = ctx;
@@ -24,7 +24,7 @@ static bool resync_claims(void *ctx, const struct imap_response *r)
 	}
 	if (r->type == IMAP_RESPONSE_VANISHED)
 		return r->u.vanished.earlier && !uidset_is_open(r->u.vanished.uids);
-	return (r->u.fetch.present & IMAP_FETCH_UID) && !(r->u.fetch.present & IMAP_FETCH_BODY);
+	return r->u.fetch.present & IMAP_FETCH_UID;
 }
 
 static void on_resync(void *ctx, const struct imap_response *r)

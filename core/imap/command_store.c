@@ -22,8 +22,6 @@ static bool store_claims(void *ctx, const struct imap_response *r)
 	const struct store_call *call = ctx;
 	const struct imap_fetch *f = &r->u.fetch;
 
-	if (f->present & IMAP_FETCH_BODY)
-		return false;
 	if (call->numbering == IMAP_NUMBERS)
 		return f->number && uidset_has(&call->set, f->number);
 	return (f->present & IMAP_FETCH_UID) &&

@@ -65,8 +65,11 @@ void imap_rig_note(void *ctx, const struct imap_result *result)
 {
 	static const char *const words[] = { [IMAP_DONE_OK] = "ok ", [IMAP_DONE_NO] = "no ",
 					     [IMAP_DONE_BAD] = "bad ", [IMAP_DONE_LOST] = "lost " };
+	struct imap_rig *rig = ctx;
 
-	buf_add_str(&((struct imap_rig *)ctx)->log, words[result->outcome]);
+	if (result->damaged && result->outcome != IMAP_DONE_LOST)
+		buf_add_str(&rig->log, "damaged ");
+	buf_add_str(&rig->log, words[result->outcome]);
 }
 
 void imap_rig_close(struct imap_rig *rig)

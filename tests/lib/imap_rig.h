@@ -28,7 +28,10 @@ void imap_rig_open_inbox(struct imap_rig *rig, const char *caps, bool read_only,
 void imap_rig_drain(struct imap_rig *rig);
 /* The test fails unless what the handlers wrote since is `want`; forgets it. */
 void imap_rig_expect(struct imap_rig *rig, const char *want);
-/* Handler: "ok ", "no ", "bad " or "lost " to the log; ctx is the rig. */
+/*
+ * Handler: "ok ", "no ", "bad " or "lost " to the log, "damaged " before it where that is not the
+ * end of the session; ctx is the rig.
+ */
 void imap_rig_note(void *ctx, const struct imap_result *result);
 /* Fails the test when the script was not played to its end. */
 void imap_rig_close(struct imap_rig *rig);

@@ -268,7 +268,8 @@ static void test_unauthenticate_forgets_everything_and_logs_in_again(void **stat
 		int rc;
 		enum imap_state state;
 	} cases[] = {
-		{ "S: b OK\nC: c CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: c OK\n"
+		{ "S: * ENABLED CONDSTORE\nS: b OK\n"
+		  "C: c CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: c OK\n"
 		  "C: d LOGIN alice pw\nS: d OK [CAPABILITY IMAP4rev1 IDLE] in\n", 0,
 		  IMAP_STATE_AUTHENTICATED },
 		{ "S: b OK\nC: c CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: c OK\n"
@@ -290,6 +291,7 @@ static void test_unauthenticate_forgets_everything_and_logs_in_again(void **stat
 			assert_null(imap_session_mailbox(rig.session));
 			assert_null(imap_session_submitted(rig.session));
 			assert_true(imap_session_has(rig.session, IMAP_CAP_IDLE));
+			assert_false(imap_session_enabled(rig.session, IMAP_CAP_CONDSTORE));
 			assert_int_equal(imap_unauthenticate_wait(rig.session, &rig.err), -1);
 		}
 		imap_rig_close(&rig);

@@ -116,6 +116,13 @@ static void test_store_tells_what_was_changed_and_what_had_changed_before(void *
 		  "\\Seen", "C: a UID STORE $ +FLAGS (\\Seen)\n"
 		  "S: * 2 FETCH (UID 77 FLAGS (\\Seen))\nS: a OK\n", "2/77:0 ok " },
 		{ "", { .how = IMAP_STORE_ADD }, "1", "\\Seen",
+		  "C: a UID STORE 1 +FLAGS (\\Seen)\nS: * 1 FETCH (UID 1 FLAGS (\nS: a OK\n",
+		  "damaged ok " },
+		/* somebody's body is not an answer to STORE */
+		{ "", { .how = IMAP_STORE_ADD }, "1", "\\Seen",
+		  "C: a UID STORE 1 +FLAGS (\\Seen)\nS: * 1 FETCH (UID 1 BODY[] \"x\")\nS: a OK\n",
+		  "ok " },
+		{ "", { .how = IMAP_STORE_ADD }, "1", "\\Seen",
 		  "C: a UID STORE 1 +FLAGS (\\Seen)\nEND\n", "lost " },
 	};
 
@@ -273,22 +280,31 @@ static void test_copy_and_move_pair_uids_or_admit_that_they_cannot(void **state)
 
 static void test_the_pairs_of_a_copy_in_several_commands_are_put_together(void **state)
 {
-	struct buf script = BUF_INIT(1 << 16), set = BUF_INIT(1 << 16), want = BUF_INIT(1 << 16);
-	struct imap_rig rig;
+	static const struct {
+		const char *second, *want;
+	} cases[] = {
+		{ "7 1280 2", "7 from=1000,1280 to=1,2 ok " },
+		{ "8 1280 2", "ok " }, /* of another mailbox */
+	};
+	struct buf set = BUF_INIT(1 << 16);
 
 	(void)state;
 	for (unsigned uid = 1000; uid < 1400; uid += 2)
 		buf_addf(&set, "%s%u", uid == 1000 ? "" : ",", uid);
 	/* 700 bytes of a set go into one command: 140 UIDs of five bytes each */
-	buf_add_str(&script, "C: a UID COPY 1000,...\nC: b UID COPY 1280,...\n"
-			     "S: a OK [COPYUID 7 1000 1]\nS: b OK [COPYUID 7 1280 2]\n");
-	imap_rig_open_inbox(&rig, "UIDPLUS", false, buf_str(&script));
-	assert_int_equal(copy(&rig, IMAP_UIDS, false, buf_str(&set)), 0);
-	imap_rig_expect(&rig, "7 from=1000,1280 to=1,2 ok ");
-	imap_rig_close(&rig);
-	buf_release(&script);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf script = BUF_INIT(4096);
+		struct imap_rig rig;
+
+		buf_addf(&script, "C: a UID COPY 1000,...\nC: b UID COPY 1280,...\n"
+			 "S: a OK [COPYUID 7 1000 1]\nS: b OK [COPYUID %s]\n", cases[i].second);
+		imap_rig_open_inbox(&rig, "UIDPLUS", false, buf_str(&script));
+		assert_int_equal(copy(&rig, IMAP_UIDS, false, buf_str(&set)), 0);
+		imap_rig_expect(&rig, cases[i].want);
+		imap_rig_close(&rig);
+		buf_release(&script);
+	}
 	buf_release(&set);
-	buf_release(&want);
 }
 
 static void test_move_is_refused_where_it_is_not_offered(void **state)
@@ -391,6 +407,27 @@ static void test_search_answers_the_same_with_and_without_esearch(void **state)
 	}
 }
 
+#define DEEP_8 "NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|"
+#define DEEP DEEP_8 DEEP_8 DEEP_8 DEEP_8 DEEP_8
+
+static void test_no_charset_is_named_where_everything_is_utf8(void **state)
+{
+	const enum imap_cap utf8 = IMAP_CAP_UTF8_ACCEPT;
+	struct imap_rig rig;
+
+	(void)state;
+	imap_rig_open(&rig, "ENABLE UTF8=ACCEPT LITERAL+",
+		      "C: e ENABLE UTF8=ACCEPT\nS: * ENABLED UTF8=ACCEPT\nS: e OK\n"
+		      "C: s SELECT x\nS: s OK\n"
+		      "C: a UID SEARCH SUBJECT {2+}\nC= \xc3\xbc\nS: a OK\n");
+	assert_int_equal(imap_enable_wait(rig.session, &utf8, 1, &rig.err), 0);
+	assert_int_equal(imap_select(rig.session, b("x"), false, NULL, NULL, &rig.err), 0);
+	assert_int_equal(search_for(&rig, (struct imap_search_request){ 0 },
+				    "SUBJECT|\xc3\xbc"), 0);
+	imap_rig_expect(&rig, "found= count=0 ok ");
+	imap_rig_close(&rig);
+}
+
 static void test_criteria_are_encoded_by_what_they_are(void **state)
 {
 	static const struct {
@@ -406,10 +443,9 @@ static void test_criteria_are_encoded_by_what_they_are(void **state)
 		{ "MODSEQ|620|OLDER|86400", "MODSEQ 620 OLDER 86400" },
 	};
 	static const char *const refused[] = {
-		"NOSUCH", "SINCE|yesterday", "SINCE|2024-13-01", "LARGER|1k", "KEYWORD|a b", "OR|SEEN",
-		"FROM", "UID|1;2", "(|SEEN", "(|)", ")", "KEYWORD|x\r\ny", "1:5)", "HEADER|x",
-		"SINCE|1-Feb-2024 SEEN", "", "NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|"
-		"NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|NOT|SEEN",
+		"NOSUCH", "SINCE|yesterday", "SINCE|2024-13-01", "LARGER|1k", "KEYWORD|a b",
+		"OR|SEEN", "FROM", "UID|1;2", "(|SEEN", "(|)", ")", "KEYWORD|x\r\ny", "1:5)",
+		"HEADER|x", "SINCE|1-Feb-2024 SEEN", "", DEEP "SEEN",
 	};
 	struct imap_rig rig;
 
@@ -768,7 +804,11 @@ static void test_select_with_qresync_delivers_what_changed(void **state)
 		      "S: * VANISHED (EARLIER) 5,40:41\nS: * 3 FETCH (UID 9 FLAGS () MODSEQ (95))\n"
 		      "S: a OK\n"
 		      "C: b EXAMINE y (QRESYNC (7 90))\nS: * 1 FETCH (UID 1 FLAGS ())\n"
-		      "S: * OK [CLOSED] x\nS: * 2 FETCH (UID 2 FLAGS () MODSEQ (91))\nS: b NO no\n");
+		      "S: * OK [CLOSED] x\nS: * 2 FETCH (UID 2 FLAGS () MODSEQ (91))\n"
+		      "S: b OK\n"
+		      "C: c EXAMINE z (QRESYNC (7 90))\nS: * 1 FETCH (UID 1 FLAGS ())\n"
+		      "S: c OK the code is missing\n"
+		      "C: d EXAMINE z (QRESYNC (7 90))\nS: * OK [CLOSED] z\nS: d NO no\n");
 	sink.ctx = &rig;
 	assert_int_equal(imap_select_resync(rig.session, b("x"), false, &since, &sink, &rig.err),
 			 -1);
@@ -790,7 +830,14 @@ static void test_select_with_qresync_delivers_what_changed(void **state)
 	assert_int_equal(imap_select_resync(rig.session, b("y"), true, &since, &sink, &rig.err),
 			 0);
 	imap_rig_drain(&rig);
-	imap_rig_expect(&rig, "2/2:91 no ");
+	imap_rig_expect(&rig, "2/2:91 ok ");
+	/* Or nobody knows what it is about. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(imap_select_resync(rig.session, b("z"), true, &since, &sink,
+						    &rig.err), 0);
+		imap_rig_drain(&rig);
+		imap_rig_expect(&rig, i ? "no " : "damaged ok ");
+	}
 	assert_null(imap_session_mailbox(rig.session));
 	uidset_release(&known);
 	uidset_release(&numbers);
@@ -808,6 +855,7 @@ int main(void)
 		cmocka_unit_test(test_the_pairs_of_a_copy_in_several_commands_are_put_together),
 		cmocka_unit_test(test_move_is_refused_where_it_is_not_offered),
 		cmocka_unit_test(test_search_answers_the_same_with_and_without_esearch),
+		cmocka_unit_test(test_no_charset_is_named_where_everything_is_utf8),
 		cmocka_unit_test(test_criteria_are_encoded_by_what_they_are),
 		cmocka_unit_test(test_searches_that_are_not_offered_are_refused),
 		cmocka_unit_test(test_the_first_append_with_these_flags_waits_for_its_literal),
