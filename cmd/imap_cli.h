@@ -90,7 +90,7 @@ extern const struct imap_sub sub_capability, sub_id, sub_namespace, sub_noop, su
 	sub_copy, sub_move, sub_expunge, sub_append, sub_create, sub_delete, sub_rename,
 	sub_subscribe, sub_unsubscribe, sub_check, sub_close, sub_unselect, sub_enable,
 	sub_compress, sub_getquota, sub_getquotaroot, sub_getacl, sub_myrights, sub_idle,
-	sub_notify, sub_xatom;
+	sub_notify, sub_xatom, sub_unauthenticate;
 
 /* One session, for one command or a script. */
 struct imap_cli {

@@ -328,30 +328,103 @@ static void show_mailbox(const struct imap_cli *cli, const struct imap_call *cal
 	report_event(event);
 }
 
+struct resync {
+	struct imap_answer answer; /* first */
+	const struct imap_cli *cli;
+	const struct imap_call *call;
+};
+
+static void on_vanished(void *ctx, const struct uidset *uids)
+{
+	const struct resync *r = ctx;
+
+	imap_show_set(r->cli, r->call->sub->name, "vanished", uids);
+}
+
+static void on_changed(void *ctx, const struct imap_fetch *m)
+{
+	const struct resync *r = ctx;
+
+	imap_show_message(r->cli, r->call->sub->name, m, NULL, 0);
+}
+
+static int parse_resync(const struct imap_call *call, struct imap_resync *since, struct err *err)
+{
+	*since = (struct imap_resync){ 0 };
+	if (call->n_args == 0)
+		return 0;
+	if (call->n_args == 2 && bytes_to_u32(bytes_of(call->args[0]), &since->uid_validity) &&
+	    bytes_to_u64(bytes_of(call->args[1]), &since->modseq) && since->uid_validity &&
+	    since->modseq)
+		return 0;
+	return err_set(err, ERR_CONFIG, "%s: UIDVALIDITY and MODSEQ are two numbers above 0",
+		       call->sub->name);
+}
+
+static int select_check(const struct imap_call *call, struct err *err)
+{
+	struct imap_resync since;
+
+	return parse_resync(call, &since, err);
+}
+
+/* What came and went since the mailbox was in that state, then its state now. */
+static int select_resync(struct imap_cli *cli, const struct imap_call *call,
+			 const struct imap_resync *since, const struct imap_mailbox **out,
+			 struct err *err)
+{
+	struct resync resync = { .cli = cli, .call = call };
+	const struct imap_resync_sink sink = { .vanished = on_vanished,
+					       .message = on_changed,
+					       .done = imap_answer_take,
+					       .ctx = &resync };
+	struct buf wire = BUF_INIT(1 << 16);
+	int ret = -1;
+
+	if (imap_cli_wire_name(cli, call->mailbox, &wire, err) == 0 &&
+	    imap_select_resync(cli->session, buf_bytes(&wire), call->sub == &sub_examine, since,
+			       &sink, err) == 0)
+		ret = imap_answer_wait(cli, &resync.answer, err);
+	*out = resync.answer.mailbox;
+	buf_release(&wire);
+	return ret;
+}
+
 static int select_run(struct imap_cli *cli, const struct imap_call *call, struct err *err)
 {
-	const struct imap_mailbox *m;
+	const struct imap_mailbox *m = NULL;
+	struct imap_resync since;
+	int ret = parse_resync(call, &since, err);
 
-	if (imap_cli_open(cli, call->mailbox, call->sub == &sub_examine, true, &m, err) < 0)
-		return -1;
-	show_mailbox(cli, call, m);
-	return 0;
+	if (ret == 0 && since.modseq)
+		ret = select_resync(cli, call, &since, &m, err);
+	else if (ret == 0)
+		ret = imap_cli_open(cli, call->mailbox, call->sub == &sub_examine, true, &m, err);
+	if (ret == 0)
+		show_mailbox(cli, call, m);
+	return ret;
 }
 
 const struct imap_sub sub_select = {
 	.name = "select",
-	.args = "MAILBOX",
-	.summary = "Open a mailbox for changes and show its state.",
+	.args = "MAILBOX [UIDVALIDITY MODSEQ]",
+	.summary = "Open a mailbox for changes and show its state; after enable QRESYNC, also "
+		   "what came, changed or vanished since that one.",
 	.example = "select INBOX",
 	.needs = SUB_MAILBOX,
+	.max_args = 2,
+	.check = select_check,
 	.run = select_run,
 };
 
 const struct imap_sub sub_examine = {
 	.name = "examine",
-	.args = "MAILBOX",
-	.summary = "Open a mailbox read-only and show its state.",
+	.args = "MAILBOX [UIDVALIDITY MODSEQ]",
+	.summary = "Open a mailbox read-only and show its state; after enable QRESYNC, also "
+		   "what came, changed or vanished since that one.",
 	.example = "examine Archive/2024",
 	.needs = SUB_MAILBOX,
+	.max_args = 2,
+	.check = select_check,
 	.run = select_run,
 };

@@ -14,6 +14,31 @@
 
 /* --- capability --- */
 
+static void add_limit(json_t *limits, const char *name, uint64_t n)
+{
+	if (n)
+		json_object_set_new(limits, name, json_integer((json_int_t)n));
+}
+
+/* What this client keeps to with this server. */
+static void add_limits(json_t *event, const struct imap_session *s)
+{
+	static const char *const protocols[] = {
+		[IMAP_PROTOCOL_IMAP4] = "IMAP4",
+		[IMAP_PROTOCOL_REV1] = "IMAP4rev1",
+		[IMAP_PROTOCOL_REV2] = "IMAP4rev2",
+	};
+	struct imap_limits limits = imap_session_limits(s);
+	json_t *object = json_object();
+
+	json_object_set_new(event, "protocol", json_string(protocols[imap_session_protocol(s)]));
+	add_limit(object, "command_bytes", limits.command_bytes);
+	add_limit(object, "set_bytes", limits.set_bytes);
+	add_limit(object, "append_bytes", limits.append_bytes);
+	add_limit(object, "messages", limits.messages);
+	json_object_set_new(event, "limits", object);
+}
+
 static int capability_run(struct imap_cli *cli, const struct imap_call *call, struct err *err)
 {
 	const struct imap_caps *caps;
@@ -40,6 +65,7 @@ static int capability_run(struct imap_cli *cli, const struct imap_call *call, st
 	}
 	event = imap_json_event("capability");
 	json_object_set_new(event, "capabilities", list);
+	add_limits(event, cli->session);
 	if (cli->app->json)
 		report_event(event);
 	else
@@ -50,7 +76,8 @@ static int capability_run(struct imap_cli *cli, const struct imap_call *call, st
 const struct imap_sub sub_capability = {
 	.name = "capability",
 	.args = "",
-	.summary = "Show what the server can do.",
+	.summary = "Show what the server can do; with --json also the protocol spoken and its "
+		   "limits.",
 	.example = "capability",
 	.run = capability_run,
 };
@@ -257,4 +284,20 @@ const struct imap_sub sub_compress = {
 	.summary = "Compress what goes over the line for the rest of a script.",
 	.example = "compress",
 	.run = compress_run,
+};
+
+/* --- unauthenticate --- */
+
+static int unauthenticate_run(struct imap_cli *cli, const struct imap_call *call, struct err *err)
+{
+	(void)call;
+	return imap_unauthenticate_wait(cli->session, err);
+}
+
+const struct imap_sub sub_unauthenticate = {
+	.name = "unauthenticate",
+	.args = "",
+	.summary = "Log out and in again on the same connection: nothing is open nor enabled then.",
+	.example = "unauthenticate",
+	.run = unauthenticate_run,
 };

@@ -9,7 +9,7 @@ const struct imap_sub *const imap_subs[] = {
 	&sub_create, &sub_delete, &sub_enable, &sub_examine, &sub_expunge, &sub_fetch,
 	&sub_getacl, &sub_getquota, &sub_getquotaroot, &sub_id, &sub_idle, &sub_list, &sub_logout,
 	&sub_lsub, &sub_move, &sub_myrights, &sub_namespace, &sub_noop, &sub_notify, &sub_rename,
-	&sub_search, &sub_select, &sub_status, &sub_store, &sub_subscribe, &sub_unselect,
+	&sub_search, &sub_select, &sub_status, &sub_store, &sub_subscribe, &sub_unauthenticate, &sub_unselect,
 	&sub_unsubscribe, &sub_xatom, NULL,
 };
 
@@ -35,7 +35,7 @@ void imap_subs_show(void)
 {
 	puts("\nIMAP commands ('mailcask imap help NAME' has an example of each):");
 	for (size_t i = 0; imap_subs[i]; i++)
-		printf("  %-14s %s\n", imap_subs[i]->name, imap_subs[i]->summary);
+		printf("  %-15s %s\n", imap_subs[i]->name, imap_subs[i]->summary);
 }
 
 void imap_sub_show(const struct imap_sub *sub)

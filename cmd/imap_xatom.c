@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "core/base/mem.h"
+#include "core/imap/tree.h"
 
 #include "cmd/imap_cli.h"
 #include "cmd/report.h"
@@ -60,7 +61,24 @@ struct xatom {
 	const struct imap_cli *cli;
 };
 
-static void show_text(const struct xatom *x, const char *name, struct bytes text)
+/* Lists as arrays, NIL as null, all else as strings. */
+static json_t *json_tree(const struct imap_node *node)
+{
+	json_t *list;
+
+	if (node->type == IMAP_NODE_NIL)
+		return json_null();
+	if (node->type != IMAP_NODE_LIST)
+		return imap_json_text(bytes_from(node->text, node->size));
+	list = json_array();
+	for (size_t i = 0; i < node->n; i++)
+		json_array_append_new(list, json_tree(&node->children[i]));
+	return list;
+}
+
+/* `values`: what the text reads as, or NULL. */
+static void show_values(const struct xatom *x, const char *name, struct bytes text,
+			const struct imap_node *values)
 {
 	json_t *event;
 
@@ -74,7 +92,14 @@ static void show_text(const struct xatom *x, const char *name, struct bytes text
 	event = imap_json_event("xatom");
 	json_object_set_new(event, "name", imap_json_text(bytes_of(name)));
 	json_object_set_new(event, "text", imap_json_text(text));
+	if (values)
+		json_object_set_new(event, "values", json_tree(values));
 	report_event(event);
+}
+
+static void show_text(const struct xatom *x, const char *name, struct bytes text)
+{
+	show_values(x, name, text, NULL);
 }
 
 static void show_number(const struct xatom *x, const char *name, uint32_t n)
@@ -89,8 +114,10 @@ static void show_other(const struct xatom *x, const struct imap_other *o)
 {
 	char *word = bytes_dup(o->name);
 	char *name = o->numbered ? xasprintf("%u %s", o->number, word) : xstrdup(word);
+	struct imap_node *values = o->cut ? NULL : imap_tree_new(o->text);
 
-	show_text(x, name, o->text);
+	show_values(x, name, o->text, values);
+	imap_tree_free(values);
 	free(name);
 	free(word);
 }

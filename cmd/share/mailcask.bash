@@ -19,7 +19,8 @@ _mailcask() {
 
 	local imap_commands="append capability check close compress copy create delete enable examine expunge \
 		fetch getacl getquota getquotaroot id idle list logout lsub move myrights namespace \
-		noop notify rename search select status store subscribe unselect unsubscribe xatom"
+		noop notify rename search select status store subscribe unauthenticate unselect \
+		unsubscribe xatom"
 
 	COMPREPLY=()
 	case $before in

@@ -117,6 +117,9 @@ static void test_the_session_tells_what_the_server_is_and_can(void **state)
 	static const struct step steps[] = {
 		{ "imap far noop", NULL, 0, "" },
 		{ "imap far capability", NULL, 0, "*IMAP4rev1\n*\nUIDPLUS\n*" },
+		{ "--json imap far capability", NULL, 0,
+		  "{\"event\":\"capability\",*\"protocol\":\"IMAP4rev1\",\"limits\":{*}}\n*" },
+		{ "imap far unauthenticate", NULL, 2, "" }, /* Dovecot has not got it */
 		{ "imap far id", NULL, 0, "*name: Dovecot\n*" },
 		{ "imap far namespace", NULL, 0, "personal: prefix \"\", delimiter \"/\"\n" },
 		{ "imap far enable QRESYNC CONDSTORE", NULL, 0,
@@ -128,7 +131,8 @@ static void test_the_session_tells_what_the_server_is_and_can(void **state)
 		  "messages 0\nOK Status completed*" },
 		{ "imap far xatom NAMESPACE", NULL, 0, "NAMESPACE ((\"\" \"/\")) NIL NIL\nOK *" },
 		{ "--json imap far xatom ID NIL", NULL, 0,
-		  "{\"event\":\"xatom\",\"name\":\"ID\",\"text\":\"(*Dovecot*\"}\n*" },
+		  "{\"event\":\"xatom\",\"name\":\"ID\",\"text\":\"(*Dovecot*\","
+		  "\"values\":*\"name\",\"Dovecot\"*}\n*" },
 		{ "imap far xatom FROBNICATE", NULL, 1, "" },
 		{ "imap far xatom SELECT INBOX", NULL, 2, "" },
 	};
@@ -228,11 +232,39 @@ static void test_messages_are_added_searched_changed_copied_and_removed(void **s
 		{ "imap far expunge Archive", NULL, 0, "removed 2\n" },
 		{ "imap far -", "enable QRESYNC\nfetch --changed-since=1 --vanished Archive 1:* uid\n",
 		  0, "QRESYNC enabled\nvanished *2:3\nuid 1*\n" },
+		{ "imap far -", "enable QRESYNC\nexamine Archive 77 1\n", 0,
+		  "QRESYNC enabled\nmessages 1\n*" },
 	};
 
 	(void)state;
 	use("messages");
 	RUN(steps);
+}
+
+static void test_a_mailbox_is_opened_with_what_happened_since(void **state)
+{
+	struct proc_result res;
+	unsigned validity;
+	char *script;
+
+	(void)state;
+	use("resync");
+	for (int i = 0; i < 3; i++) {
+		run_line(&res, "imap far append INBOX -", MESSAGE("one"));
+		assert_int_equal(sscanf(buf_str(&res.out), "uidvalidity %u", &validity), 1);
+		proc_result_release(&res);
+	}
+	run_line(&res, "imap far -", "store INBOX 2 add '\\Deleted'\nexpunge INBOX 2\n");
+	assert_int_equal(res.status, 0);
+	proc_result_release(&res);
+	script = xasprintf("enable QRESYNC\nselect INBOX %u 1\n", validity);
+	run_line(&res, "imap far -", script);
+	assert_int_equal(res.status, 0);
+	assert_non_null(strstr(buf_str(&res.out), "\nvanished 2\n"));
+	assert_non_null(strstr(buf_str(&res.out), "\nuid 3 modseq "));
+	assert_non_null(strstr(buf_str(&res.out), "\nmessages 2\n"));
+	proc_result_release(&res);
+	free(script);
 }
 
 static void test_a_script_ends_at_the_first_line_that_fails(void **state)
@@ -431,6 +463,7 @@ int main(void)
 		T(test_the_session_tells_what_the_server_is_and_can),
 		T(test_mailboxes_are_made_renamed_and_removed),
 		T(test_messages_are_added_searched_changed_copied_and_removed),
+		T(test_a_mailbox_is_opened_with_what_happened_since),
 		T(test_a_script_ends_at_the_first_line_that_fails),
 		T(test_messages_are_written_to_files_and_none_is_overwritten),
 		T(test_idle_tells_of_a_new_message),

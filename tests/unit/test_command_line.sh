@@ -65,6 +65,7 @@ work fetch --output=x INBOX 1 flags|fetch: --output needs something to write, su
 work fetch --vanished INBOX 1|fetch: --vanished goes with --changed-since and UIDs
 work fetch --changed-since=0 INBOX 1|--changed-since needs a number above 0, not '0'
 work status INBOX size cheese|status: there is no item 'cheese'
+work select INBOX 1|select: UIDVALIDITY and MODSEQ are two numbers above 0
 work store INBOX 1 plus x|store: add, remove or set, not 'plus'
 work store INBOX 1 add|store: which flags?
 work store INBOX 1 add '\Recent'|store: '\\Recent' is no flag
