@@ -18,7 +18,8 @@ struct imap_quirk {
 
 /*
  * The rows that fit, one per call: the first from `*at` on, which is moved behind it. Start with
- * *at = 0. `greeting` is empty before it came; rows that ask for one do not fit then. NULL: no more.
+ * *at = 0. `greeting` is empty before it came; rows that ask for one do not fit then. NULL: no
+ * more.
  */
 const struct imap_quirk *imap_quirk_next(const char *host, struct bytes greeting, size_t *at);
 

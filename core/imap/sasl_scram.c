@@ -17,7 +17,7 @@
  *   C: c=binding,r=nonce+,p=proof     S: v=signature    C: (nothing)
  */
 #define NONCE_BYTES 18
-/* Fewer make stolen messages cheap to guess from; more would be an attack on our processor (S16). */
+/* Fewer make guessing from what was overheard cheap; more are an attack on our processor (S16). */
 #define ITERATIONS_MIN 4096
 #define ITERATIONS_MAX 1000000
 #define SALT_MAX 1024
@@ -173,27 +173,38 @@ static bool sign(struct sasl *sasl, struct bytes salt, int iterations, uint8_t *
 	return ok;
 }
 
+/* What the server's first message says, if it can be believed. */
+static int read_first(const struct sasl *sasl, struct bytes in, struct bytes *nonce,
+		      struct buf *salt, int *iterations, struct err *err)
+{
+	const struct scram *sc = sasl->state;
+	size_t ours = strlen(sc->nonce);
+	struct bytes salt64, count;
+	uint64_t n = 0;
+
+	/* An extension we must understand (`m=`) would stand first, where `r=` has to. */
+	if (!take(&in, 'r', nonce) || !take(&in, 's', &salt64) || !take(&in, 'i', &count) ||
+	    !sasl_decode_base64(salt64, salt) || !salt->n || !bytes_to_u64(count, &n))
+		return bad(sasl, err, "the server's first message cannot be read");
+	if (nonce->n <= ours || memcmp(nonce->p, sc->nonce, ours) != 0)
+		return bad(sasl, err, "the server answers somebody else's login");
+	if (n < ITERATIONS_MIN || n > ITERATIONS_MAX)
+		return err_set(err, ERR_FATAL,
+			       "%s: the server wants %llu iterations, which is not within %d and %d",
+			       sasl->how->name, (unsigned long long)n, ITERATIONS_MIN,
+			       ITERATIONS_MAX);
+	*iterations = (int)n;
+	return 0;
+}
+
 static int final_message(struct sasl *sasl, struct bytes in, struct buf *out, struct err *err)
 {
 	struct scram *sc = sasl->state;
-	struct bytes left = in, nonce, salt64, count;
 	struct buf salt = BUF_INIT(SALT_MAX);
 	uint8_t proof[EVP_MAX_MD_SIZE] = { 0 };
-	uint64_t iterations = 0;
-	int ret = 0;
+	struct bytes nonce;
+	int iterations = 0, ret = read_first(sasl, in, &nonce, &salt, &iterations, err);
 
-	/* An extension we must understand (`m=`) would stand first, where `r=` has to. */
-	if (!take(&left, 'r', &nonce) || !take(&left, 's', &salt64) ||
-	    !take(&left, 'i', &count) || !sasl_decode_base64(salt64, &salt) || !salt.n ||
-	    !bytes_to_u64(count, &iterations))
-		ret = bad(sasl, err, "the server's first message cannot be read");
-	else if (nonce.n <= strlen(sc->nonce) ||
-		 memcmp(nonce.p, sc->nonce, strlen(sc->nonce)) != 0)
-		ret = bad(sasl, err, "the server answers somebody else's login");
-	else if (iterations < ITERATIONS_MIN || iterations > ITERATIONS_MAX)
-		ret = err_set(err, ERR_FATAL, "%s: the server wants %llu iterations, "
-			      "which is not within %d and %d", sasl->how->name,
-			      (unsigned long long)iterations, ITERATIONS_MIN, ITERATIONS_MAX);
 	if (ret == 0) {
 		buf_add_str(out, "c=");
 		sasl_add_base64(out, buf_bytes(&sc->gs2));
@@ -203,8 +214,7 @@ static int final_message(struct sasl *sasl, struct bytes in, struct buf *out, st
 		buf_add(&sc->message, in);
 		buf_add_str(&sc->message, ",");
 		buf_add(&sc->message, buf_bytes(out));
-		if (sc->message.overflow ||
-		    !sign(sasl, buf_bytes(&salt), (int)iterations, proof))
+		if (sc->message.overflow || !sign(sasl, buf_bytes(&salt), iterations, proof))
 			ret = bad(sasl, err, "the proof cannot be computed");
 		buf_add_str(out, ",p=");
 		sasl_add_base64(out, bytes_from(proof, size_of(sc)));

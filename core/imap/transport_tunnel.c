@@ -155,7 +155,7 @@ static bool ends_within(pid_t pid, int ms)
 	return rc > 0;
 }
 
-/* The group is asked and then made to end before its leader is waited for: until then its id is ours. */
+/* The leader is waited for last: until then its id, which is the group's, is nobody else's. */
 static void tunnel_free(struct transport *t)
 {
 	struct tunnel *tn = tunnel_of(t);
