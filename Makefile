@@ -109,7 +109,7 @@ fuzz:
 	@mkdir -p $B/fuzz
 	@for f in $(FUZZ); do n=$$(basename $$f .c); n=$${n#fuzz_}; mkdir -p $B/fuzz/$$n tests/fuzz/corpus/$$n; \
 	  clang $(CSTD) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $B/fuzz/run-$$n $$f $(LIBSRC) $(wildcard tests/lib/*_dump.c) $(LIBS) && \
+	    -o $B/fuzz/run-$$n $$f $(LIBSRC) $(CMDLIB) $(wildcard tests/lib/*_dump.c) $(LIBS) && \
 	  $B/fuzz/run-$$n -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
 
 # How long things take; prints, judges nothing.
