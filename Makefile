@@ -33,7 +33,8 @@ CMDLIB  := $(filter-out cmd/main.c,$(CMDSRC))
 # Tests are built from a second set of objects with crash points compiled in.
 TESTLIB := $(sort $(wildcard tests/lib/*.c))
 UNIT    := $(sort $(wildcard tests/unit/test_*.c tests/conformance/test_*.c tests/scripted/test_*.c \
-             tests/live/test_*.c tests/crash/test_*.c tests/relay/test_*.c))
+             tests/live/test_*.c tests/crash/test_*.c tests/relay/test_*.c \
+             tests/cases/test_*.c))
 # Against servers that conflict with Dovecot as packages: built with the rest, run by check-peers.
 PEERS   := $(sort $(wildcard tests/peers/test_*.c))
 FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))

@@ -33,7 +33,7 @@ one() { # NAME COMMAND...
 for t in tests/check_*.sh; do
 	[ -e "$t" ] && one "$t" sh "$t"
 done
-for c in tests/unit tests/conformance tests/scripted tests/relay tests/live tests/crash; do
+for c in tests/unit tests/conformance tests/scripted tests/cases tests/relay tests/live tests/crash; do
 	for t in "$c"/test_*.c "$c"/test_*.sh; do
 		[ -e "$t" ] || continue
 		case $t in

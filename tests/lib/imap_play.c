@@ -1,5 +1,6 @@
 #include "tests/lib/imap_play.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -8,6 +9,7 @@
 #include "core/base/mem.h"
 #include "core/imap/transport.h"
 #include "tests/lib/support.h"
+#include "tests/lib/tls_peer.h"
 
 #define LABELS_MAX 64
 
@@ -23,6 +25,9 @@ struct imap_play {
 	char *complaint;
 	bool paused;
 	bool deflating;
+	struct tls_peer *tls; /* NULL: clear text only */
+	void (*mangle)(void *ctx, struct buf *line); /* NULL: an honest server */
+	void *mangle_ctx;
 	z_stream inflate, deflate;
 };
 
@@ -82,7 +87,7 @@ static void through_zlib(z_stream *z, int (*step)(z_stream *z, int flush), struc
 		z->next_out = piece;
 		z->avail_out = sizeof(piece);
 		if (step(z, Z_SYNC_FLUSH) < 0 && z->avail_in)
-			test_die("imap_play: the client does not compress");
+			break; /* not compressed: no line of it will match */
 		buf_add(out, bytes_from(piece, sizeof(piece) - z->avail_out));
 	} while (!z->avail_out);
 	buf_release(&in);
@@ -104,10 +109,47 @@ static void feed(struct imap_play *p, struct bytes data)
 {
 	struct buf out = BUF_INIT(1 << 24);
 
-	if (p->deflating)
+	if (p->deflating) {
 		through_zlib(&p->deflate, deflate, data, &out);
-	transport_memory_feed(p->transport, p->deflating ? buf_bytes(&out) : data);
+		data = buf_bytes(&out);
+	}
+	if (p->tls)
+		tls_peer_say(p->tls, data);
+	else
+		transport_memory_feed(p->transport, data);
 	buf_release(&out);
+}
+
+static void send_out(struct imap_play *p, struct buf *out)
+{
+	if (p->mangle)
+		p->mangle(p->mangle_ctx, out);
+	feed(p, buf_bytes(out));
+	buf_release(out);
+}
+
+/* Text with escapes. */
+static void send_raw(struct imap_play *p, const char *text)
+{
+	static const char letters[] = "rntes", meant[] = "\r\n\t\033 ";
+	struct buf out = BUF_INIT(1 << 24);
+	unsigned byte;
+
+	for (; *text; text++) {
+		const char *letter = text[0] == '\\' && text[1] ? strchr(letters, text[1]) : NULL;
+
+		if (text[0] == '\\' && sscanf(text, "\\x%2x", &byte) == 1) {
+			buf_add_byte(&out, (uint8_t)byte);
+			text += 3;
+		} else if (letter) {
+			buf_add_byte(&out, (uint8_t)meant[letter - letters]);
+			text++;
+		} else {
+			text += text[0] == '\\' && text[1] == '\\';
+			buf_add_byte(&out, (uint8_t)*text);
+		}
+	}
+	send_out(p, &out);
 }
 
 static void send_line(struct imap_play *p, const char *text)
@@ -129,8 +171,7 @@ static void send_line(struct imap_play *p, const char *text)
 			buf_add_byte(&out, (uint8_t)*text++);
 	}
 	buf_add_str(&out, "\r\n");
-	feed(p, buf_bytes(&out));
-	buf_release(&out);
+	send_out(p, &out);
 }
 
 static void complain(struct imap_play *p, const char *want, const char *got)
@@ -155,18 +196,20 @@ static void match_line(struct imap_play *p, const char *want, const char *got)
 	size_t label, tag;
 
 	if (want[1] == '=') {
-		if (!matches(want + 3, got))
+		if (!p->mangle && !matches(want + 3, got))
 			complain(p, want, got);
 		return;
 	}
 	want += 3;
 	label = strcspn(want, " ");
 	tag = strcspn(got, " ");
-	if (!want[label] || !got[tag] || p->label_count == LABELS_MAX ||
-	    !matches(want + label, got + tag)) {
+	if (!p->mangle && (!want[label] || !got[tag] || p->label_count == LABELS_MAX ||
+			   !matches(want + label, got + tag))) {
 		complain(p, want, got);
 		return;
 	}
+	if (p->label_count == LABELS_MAX)
+		return;
 	p->labels[p->label_count].label = bytes_dup(bytes_from(want, label));
 	p->labels[p->label_count++].tag = bytes_dup(bytes_from(got, tag));
 }
@@ -197,6 +240,10 @@ static void play_on(struct imap_play *p)
 			transport_memory_end(p->transport);
 		else if (strcmp(line, "PAUSE") == 0)
 			p->paused = true;
+		else if (strncmp(line, "S+: ", 4) == 0)
+			send_raw(p, line + 4);
+		else if (strcmp(line, "TLS") == 0 && p->tls)
+			tls_peer_clear(p->tls, false);
 		else if (strcmp(line, "DEFLATE") == 0)
 			start_deflate(p);
 		else
@@ -204,11 +251,8 @@ static void play_on(struct imap_play *p)
 	}
 }
 
-static void on_written(void *ctx, struct transport *t, struct bytes written)
+static void take(struct imap_play *p, struct bytes written)
 {
-	struct imap_play *p = ctx;
-
-	(void)t;
 	if (p->deflating)
 		through_zlib(&p->inflate, inflate, written, &p->got);
 	else
@@ -216,7 +260,19 @@ static void on_written(void *ctx, struct transport *t, struct bytes written)
 	play_on(p);
 }
 
-struct imap_play *play_new(const char *script)
+static void on_written(void *ctx, struct transport *t, struct bytes written)
+{
+	(void)t;
+	take(ctx, written);
+}
+
+static void on_said(void *ctx, struct tls_peer *peer, struct bytes said)
+{
+	(void)peer;
+	take(ctx, said);
+}
+
+static struct imap_play *play_alloc(const char *script)
 {
 	struct imap_play *p = xcalloc(1, sizeof(*p));
 
@@ -224,9 +280,39 @@ struct imap_play *play_new(const char *script)
 	strcpy(p->script, script);
 	p->next = p->script;
 	buf_init(&p->got, 1 << 24);
+	return p;
+}
+
+struct imap_play *play_new(const char *script)
+{
+	struct imap_play *p = play_alloc(script);
+
 	p->transport = transport_memory_new(on_written, p);
 	play_on(p);
 	return p;
+}
+
+struct imap_play *play_new_tls(const char *script, const struct tls_peer_cert *cert,
+			       const char *dir)
+{
+	struct imap_play *p = play_alloc(script);
+
+	p->tls = tls_peer_new(cert, dir, on_said, p);
+	p->transport = tls_peer_transport(p->tls);
+	tls_peer_clear(p->tls, true);
+	play_on(p);
+	return p;
+}
+
+struct tls_peer *play_tls_peer(struct imap_play *p)
+{
+	return p->tls;
+}
+
+void play_hostile(struct imap_play *p, void (*mangle)(void *ctx, struct buf *line), void *ctx)
+{
+	p->mangle = mangle;
+	p->mangle_ctx = ctx;
 }
 
 struct transport *play_transport(struct imap_play *p)
@@ -244,6 +330,7 @@ void play_finish(struct imap_play *p)
 {
 	char *rest = p->paused ? NULL : peek_line(p);
 	char *why = p->complaint;
+	bool hostile;
 
 	if (!why && rest)
 		why = xasprintf("never reached: %s", rest);
@@ -257,9 +344,13 @@ void play_finish(struct imap_play *p)
 		inflateEnd(&p->inflate);
 		deflateEnd(&p->deflate);
 	}
+	if (p->tls)
+		tls_peer_free(p->tls);
 	buf_release(&p->got);
 	free(p->script);
+	hostile = p->mangle != NULL;
 	free(p);
-	if (why)
+	if (why && !hostile)
 		test_die("imap_play: %s", why);
+	free(why);
 }

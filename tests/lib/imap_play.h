@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+struct buf;
 struct transport;
 
 /*
@@ -13,7 +14,9 @@ struct transport;
  *	C= hello               a line without a tag (literal, continuation)
  *	S: a OK done           first word: the tag that `a` stands for; anywhere: <a>; <a+>: the tag after it
  *	PAUSE                  wait for play_resume()
+ *	S+: \x00* OK\r\n       sent as it is, with escapes \r \n \t \e \xNN \\
  *	DEFLATE                from here on both directions are compressed
+ *	TLS                    from here on both directions are encrypted (play_new_tls())
  *	END                    the server closes the connection
  *
  * An empty line is skipped. The client's line `C: a X` may end in `...`: the rest does not matter.
@@ -21,6 +24,17 @@ struct transport;
 struct imap_play;
 
 struct imap_play *play_new(const char *script);
+/* With a server behind it that can do TLS; `dir` is for its certificate. */
+struct tls_peer;
+struct tls_peer_cert;
+struct imap_play *play_new_tls(const char *script, const struct tls_peer_cert *cert,
+			       const char *dir);
+struct tls_peer *play_tls_peer(struct imap_play *p);
+/*
+ * From here on any line of the client will do, and each of the server's goes through `mangle`
+ * (which may change it) before it is sent. play_finish() complains of nothing.
+ */
+void play_hostile(struct imap_play *p, void (*mangle)(void *ctx, struct buf *line), void *ctx);
 /* The session's transport; owned by whoever gets it, must be freed before play_finish(). */
 struct transport *play_transport(struct imap_play *p);
 void play_resume(struct imap_play *p);
