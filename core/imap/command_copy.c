@@ -97,7 +97,7 @@ int imap_copy(struct imap_session *s, const struct imap_copy_request *request, i
 	const char *word = q.move ? "MOVE" : "COPY";
 	struct copy_call *call;
 
-	if (command_check_set(s, word, q.numbering, err) < 0 ||
+	if (command_check_set(s, word, q.numbering, q.set, err) < 0 ||
 	    (q.move && command_needs(s, IMAP_CAP_MOVE, word, err) < 0) ||
 	    split_command_encode(&split, s, q.numbering == IMAP_SAVED ? NULL : q.set, err) < 0)
 		return -1;

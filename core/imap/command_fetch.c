@@ -176,7 +176,7 @@ int imap_fetch(struct imap_session *s, const struct imap_fetch_request *request,
 	struct split_command split = { .encode = encode_fetch, .ctx = &q };
 	struct fetch_call *call;
 
-	if (command_check_set(s, "FETCH", q.numbering, err) < 0)
+	if (command_check_set(s, "FETCH", q.numbering, q.uids, err) < 0)
 		return -1;
 	if (q.vanished && (!q.changed_since || q.numbering == IMAP_NUMBERS ||
 			   !imap_session_enabled(s, IMAP_CAP_QRESYNC)))

@@ -73,11 +73,15 @@ unsigned command_set_flags(enum imap_numbering numbering)
 }
 
 int command_check_set(const struct imap_session *s, const char *word,
-		      enum imap_numbering numbering, struct err *err)
+		      enum imap_numbering numbering, const struct uidset *set, struct err *err)
 {
 	if (command_needs_mailbox(s, word, err) < 0)
 		return -1;
-	return numbering == IMAP_SAVED ? command_needs(s, IMAP_CAP_SEARCHRES, word, err) : 0;
+	if (numbering == IMAP_SAVED)
+		return command_needs(s, IMAP_CAP_SEARCHRES, word, err);
+	if (!set || uidset_is_empty(set) || uidset_is_open(set))
+		return err_set(err, ERR_CONFIG, "%s: no messages are named", word);
+	return 0;
 }
 
 bool tally_note(struct tally *t, const struct imap_result *r, struct imap_result *out)

@@ -81,7 +81,7 @@ int imap_store_flags(struct imap_session *s, const struct imap_store_request *re
 	struct split_command split = { .encode = encode_store, .ctx = &q };
 	struct store_call *call;
 
-	if (command_check_set(s, "STORE", q.numbering, err) < 0 ||
+	if (command_check_set(s, "STORE", q.numbering, q.set, err) < 0 ||
 	    (q.conditional &&
 	     command_needs(s, IMAP_CAP_CONDSTORE, "STORE with UNCHANGEDSINCE", err) < 0))
 		return -1;
@@ -167,6 +167,7 @@ int imap_expunge(struct imap_session *s, const struct uidset *uids, imap_expunge
 
 	if (command_needs_mailbox(s, "EXPUNGE", err) < 0 ||
 	    (uids && command_needs(s, IMAP_CAP_UIDPLUS, "UID EXPUNGE", err) < 0) ||
+	    (uids && command_check_set(s, "UID EXPUNGE", IMAP_UIDS, uids, err) < 0) ||
 	    split_command_encode(&split, s, uids, err) < 0)
 		return -1;
 	call = xcalloc(1, sizeof(*call));

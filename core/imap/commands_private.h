@@ -69,9 +69,9 @@ void command_encode_set(const struct imap_session *s, struct imap_encoder *e, co
 			enum imap_numbering numbering, const struct uidset *piece);
 /* Its flags; message numbers must be alone, for they shift. */
 unsigned command_set_flags(enum imap_numbering numbering);
-/* -1 (ERR_CONFIG): no mailbox, no SEARCHRES for IMAP_SAVED. */
+/* -1 (ERR_CONFIG): no mailbox, no SEARCHRES for IMAP_SAVED, a set that is empty or open. */
 int command_check_set(const struct imap_session *s, const char *word,
-		      enum imap_numbering numbering, struct err *err);
+		      enum imap_numbering numbering, const struct uidset *set, struct err *err);
 
 /* Makes one result of those of several commands. */
 struct tally {

@@ -67,6 +67,11 @@ static void on_store_done(void *ctx, const struct uidset *modified,
 	imap_rig_note(ctx, result);
 }
 
+static void on_expunge_done(void *ctx, const struct imap_expunge_answer *answer,
+			    const struct imap_result *result);
+static void on_copy_done(void *ctx, const struct imap_copy_answer *answer,
+			 const struct imap_result *result);
+
 static int store(struct imap_rig *rig, struct imap_store_request q, const char *set,
 		 const char *flags)
 {
@@ -142,7 +147,7 @@ static void test_a_store_that_cannot_be_said_is_not_sent(void **state)
 	struct imap_rig rig;
 
 	(void)state;
-	imap_rig_open_inbox(&rig, "", false, "");
+	imap_rig_open_inbox(&rig, "UIDPLUS", false, "");
 	assert_int_equal(store(&rig, (struct imap_store_request){ .conditional = true }, "1",
 			       "\\Seen"), -1);
 	assert_non_null(strstr(rig.err.text, "CONDSTORE"));
@@ -152,6 +157,18 @@ static void test_a_store_that_cannot_be_said_is_not_sent(void **state)
 	assert_int_equal(store(&rig, (struct imap_store_request){ .numbering = IMAP_SAVED }, "1",
 			       "\\Seen"), -1);
 	assert_non_null(strstr(rig.err.text, "SEARCHRES"));
+	/* Of no messages at all, and up to nobody knows which. */
+	for (int open = 0; open < 2; open++) {
+		struct uidset set = UIDSET_INIT;
+
+		if (open)
+			uidset_add_star(&set, 1);
+		assert_int_equal(imap_copy(rig.session, &(struct imap_copy_request){
+			.set = &set, .mailbox = b("x") }, on_copy_done, &rig, &rig.err), -1);
+		assert_int_equal(imap_expunge(rig.session, &set, on_expunge_done, &rig, &rig.err),
+				 -1);
+		uidset_release(&set);
+	}
 	imap_rig_close(&rig);
 	imap_rig_open(&rig, "", "");
 	assert_int_equal(store(&rig, (struct imap_store_request){ 0 }, "1", "\\Seen"), -1);
