@@ -52,8 +52,8 @@ int imap_enable_wait(struct imap_session *s, const enum imap_cap *caps, size_t n
 		     struct err *err);
 
 /*
- * UNAUTHENTICATE (RFC 8437) and log in again, so that nothing is selected nor enabled: 0 once that is
- * done. Not while other commands are under way, nor with compression.
+ * UNAUTHENTICATE (RFC 8437) and log in again, so that nothing is selected nor enabled: 0 once that
+ * is done. Not while other commands are under way, nor with compression.
  */
 int imap_unauthenticate_wait(struct imap_session *s, struct err *err);
 

@@ -26,7 +26,8 @@ struct imap_node {
 
 /*
  * Read what stands behind the response's name. The root is a LIST of all values; NULL when
- * parentheses or quotes do not match, lists are more than 32 deep, or there are over 100,000 values.
+ * parentheses or quotes do not match, lists are more than 32 deep, or there are over 100,000
+ * values.
  */
 struct imap_node *imap_tree_new(struct bytes text);
 void imap_tree_free(struct imap_node *root); /* NULL is allowed */
