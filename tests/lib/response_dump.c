@@ -79,10 +79,10 @@ static void dump_list(struct buf *out, const struct imap_list *list)
 	buf_add_str(out, list->lsub ? "LSUB" : "LIST");
 	add_text(out, "name", list->name);
 	buf_addf(out, " attributes=%x", list->attributes);
-	if (list->delimiter) {
-		buf_add_str(out, " delimiter=");
-		escape_add(out, bytes_from(&list->delimiter, 1), 1);
-	}
+	if (list->delimiter >= ' ' && list->delimiter < 0x7f)
+		buf_addf(out, " delimiter=%c", list->delimiter);
+	else if (list->delimiter)
+		buf_addf(out, " delimiter=\\x%02X", list->delimiter);
 	add_text(out, "old", list->old_name);
 	add_text(out, "child", list->child_info);
 	if (list->dubious)
