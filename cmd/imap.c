@@ -15,123 +15,6 @@
 #include "cmd/imap_words.h"
 #include "cmd/report.h"
 
-static const struct cmd_option options[] = {
-	{ "seq", 0, NULL, "SET is message numbers, not UIDs.", SUB_OPT_SEQ },
-	{ "output", 0, "DIR", "fetch: write each message to a file of its own in DIR.",
-	  SUB_OPT_OUTPUT },
-	{ "changed-since", 0, "MODSEQ", "fetch: only what changed after that.",
-	  SUB_OPT_CHANGED_SINCE },
-	{ "vanished", 0, NULL, "fetch: with --changed-since, tell what is gone, too.",
-	  SUB_OPT_VANISHED },
-	{ "unchanged-since", 0, "MODSEQ", "store: not where something changed after that.",
-	  SUB_OPT_UNCHANGED_SINCE },
-	{ "return", 0, "LIST", "search: some of all, count, min, max, save.", SUB_OPT_RETURN },
-	{ "partial", 0, "FIRST:LAST", "search: only that part; negative from the end.",
-	  SUB_OPT_PARTIAL },
-	{ "flags", 0, "FLAGS", "append: flags of the new messages.", SUB_OPT_FLAGS },
-	{ "date", 0, "DATE", "append: their date, as fetch shows it.", SUB_OPT_DATE },
-	{ "use", 0, "USE", "create: what the mailbox is for, such as \\Archive.", SUB_OPT_USE },
-	{ "seconds", 0, "N", "idle, notify: how long to listen; else 60.", SUB_OPT_SECONDS },
-	{ NULL, 0, NULL, NULL, 0 },
-};
-
-/* --- from words to a call --- */
-
-static int take_number(const char *name, const char *arg, uint64_t least, uint64_t *out,
-		       struct err *err)
-{
-	if (bytes_to_u64(bytes_of(arg), out) && *out >= least && *out <= INT64_MAX / 1000)
-		return 0;
-	return err_set(err, ERR_CONFIG, "--%s needs a number%s, not '%s'", name,
-		       least ? " above 0" : "", arg);
-}
-
-static int take_option(struct imap_call *call, int option, const char *arg, struct err *err)
-{
-	call->given |= (unsigned)option;
-	switch (option) {
-	case SUB_OPT_OUTPUT:
-		call->output = arg;
-		return 0;
-	case SUB_OPT_CHANGED_SINCE:
-		return take_number("changed-since", arg, 1, &call->changed_since, err);
-	case SUB_OPT_UNCHANGED_SINCE:
-		return take_number("unchanged-since", arg, 0, &call->unchanged_since, err);
-	case SUB_OPT_RETURN:
-		call->returns = arg;
-		return 0;
-	case SUB_OPT_PARTIAL:
-		call->partial = arg;
-		return 0;
-	case SUB_OPT_FLAGS:
-		call->flags = arg;
-		return 0;
-	case SUB_OPT_DATE:
-		call->date = arg;
-		return 0;
-	case SUB_OPT_USE:
-		call->use = arg;
-		return 0;
-	case SUB_OPT_SECONDS:
-		return take_number("seconds", arg, 1, &call->seconds, err);
-	default:
-		return 0;
-	}
-}
-
-static int check_options(const struct imap_call *call, struct err *err)
-{
-	unsigned takes = call->sub->options;
-
-	if (call->sub->needs & SUB_SET)
-		takes |= SUB_OPT_SEQ;
-	for (const struct cmd_option *opt = options; opt->name; opt++)
-		if (call->given & (unsigned)opt->id & ~takes)
-			return err_set(err, ERR_CONFIG, "%s takes no --%s", call->sub->name,
-				       opt->name);
-	return 0;
-}
-
-static int take_set(struct imap_call *call, const char *text, struct err *err)
-{
-	call->has_set = true;
-	call->saved = strcmp(text, "$") == 0;
-	if (call->saved)
-		return 0;
-	if (uidset_parse(&call->set, bytes_of(text), UIDSET_ALLOW_STAR, NULL, err) < 0)
-		return err_prefix(err, "%s", call->sub->name);
-	return 0;
-}
-
-/* words[0] is the command's name, the others are its operands. */
-static int make_call(struct imap_call *call, char **words, size_t n, struct err *err)
-{
-	const struct imap_sub *sub = imap_sub_find(words[0]);
-	const char *near = imap_sub_nearest(words[0]);
-	size_t first = 1;
-
-	if (!sub)
-		return err_set(err, ERR_CONFIG, "there is no IMAP command '%s'%s%s%s", words[0],
-			       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-	call->sub = sub;
-	first += sub->needs & SUB_MAILBOX ? 1 : 0;
-	first += (sub->needs & SUB_SET) || ((sub->needs & SUB_SET_IF) && n > first) ? 1 : 0;
-	if (n < first + sub->min_args)
-		return err_set(err, ERR_CONFIG, "too little: %s %s", sub->name, sub->args);
-	call->args = words + first;
-	call->n_args = n - first;
-	if (call->n_args > sub->max_args)
-		return err_set(err, ERR_CONFIG, "%s: '%s' is too much: %s %s", sub->name,
-			       call->args[sub->max_args], sub->name, sub->args);
-	if (sub->needs & SUB_MAILBOX)
-		call->mailbox = words[1];
-	if (first > 2 && take_set(call, words[2], err) < 0)
-		return -1;
-	if (check_options(call, err) < 0)
-		return -1;
-	return sub->check ? sub->check(call, err) : 0;
-}
-
 /* --- waiting for answers --- */
 
 void imap_answer_take(void *ctx, const struct imap_result *result)
@@ -424,7 +307,7 @@ static int line_call(const struct imap_cli *cli, struct words *words, struct ima
 	       CMD_OPTIONS_END) {
 		if (option == CMD_OPTIONS_BAD)
 			return err_set(err, ERR_CONFIG, "%s: a bad option", words->v[0]);
-		if (take_option(call, option, arg, err) < 0)
+		if (imap_call_option(call, option, arg, err) < 0)
 			return -1;
 	}
 	if (memcmp(&line_app, cli->app, sizeof(line_app)) != 0)
@@ -434,7 +317,7 @@ static int line_call(const struct imap_cli *cli, struct words *words, struct ima
 	name = words->v[0];
 	words->v[0] = words->v[optind - 1];
 	words->v[optind - 1] = name;
-	return make_call(call, words->v + optind - 1, words->n - (size_t)optind + 1, err);
+	return imap_call_make(call, words->v + optind - 1, words->n - (size_t)optind + 1, err);
 }
 
 static enum exit_status run_line(struct imap_cli *cli, struct bytes text, unsigned line)
@@ -557,7 +440,7 @@ static int imap_run(struct app *app, int argc, char **argv)
 	while ((option = cmd_next_option(app, &cmd_imap, argc, argv, &arg)) != CMD_OPTIONS_END) {
 		if (option == CMD_OPTIONS_BAD)
 			goto out;
-		if (take_option(&call, option, arg, &err) < 0) {
+		if (imap_call_option(&call, option, arg, &err) < 0) {
 			cmd_usage_error(&cmd_imap, "%s", err.text);
 			goto out;
 		}
@@ -578,7 +461,7 @@ static int imap_run(struct app *app, int argc, char **argv)
 		goto out;
 	}
 	call.json = app->json;
-	if (!script && make_call(&call, argv + 1, (size_t)argc - 1, &err) < 0) {
+	if (!script && imap_call_make(&call, argv + 1, (size_t)argc - 1, &err) < 0) {
 		cmd_usage_error(&cmd_imap, "%s", err.text);
 		goto out;
 	}
@@ -601,7 +484,7 @@ const struct cmd cmd_imap = {
 		"are read from standard input, one a line, quoted as in a shell, and run in one\n"
 		"session until one fails. The exit status is 0 when the server says OK, 1 when\n"
 		"it says NO or BAD.",
-	.options = options,
+	.options = imap_call_options,
 	.more = imap_subs_show,
 	.run = imap_run,
 };

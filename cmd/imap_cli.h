@@ -103,6 +103,14 @@ struct imap_cli {
 	bool incomplete; /* something unreadable came: the exit status is EXIT_INCOMPLETE */
 };
 
+/* --- from words to a call (imap_call.c): 0, or -1 (ERR_CONFIG) --- */
+
+extern const struct cmd_option imap_call_options[];
+/* What cmd_next_option() returned. */
+int imap_call_option(struct imap_call *call, int option, const char *arg, struct err *err);
+/* words[0] is the command's name, the others are its operands; they are borrowed. */
+int imap_call_make(struct imap_call *call, char **words, size_t n, struct err *err);
+
 /* --- running (imap.c) --- */
 
 /* How a submitted command came out; outlives the call that submitted it. */

@@ -30,7 +30,8 @@ static int parse_returns(const char *list, unsigned *out, struct err *err)
 				bit = items[i].bit;
 		if (!bit)
 			return err_set(err, ERR_CONFIG, "search: --return knows all, count, min, max "
-							"and save, not '%.*s'", (int)n, p);
+							"and save, not '%.*s'",
+				       (int)n, p);
 		*out |= bit;
 		p += n;
 		p += *p == ',';

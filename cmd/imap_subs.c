@@ -9,8 +9,8 @@ const struct imap_sub *const imap_subs[] = {
 	&sub_create, &sub_delete, &sub_enable, &sub_examine, &sub_expunge, &sub_fetch,
 	&sub_getacl, &sub_getquota, &sub_getquotaroot, &sub_id, &sub_idle, &sub_list, &sub_logout,
 	&sub_lsub, &sub_move, &sub_myrights, &sub_namespace, &sub_noop, &sub_notify, &sub_rename,
-	&sub_search, &sub_select, &sub_status, &sub_store, &sub_subscribe, &sub_unauthenticate, &sub_unselect,
-	&sub_unsubscribe, &sub_xatom, NULL,
+	&sub_search, &sub_select, &sub_status, &sub_store, &sub_subscribe,
+	&sub_unauthenticate, &sub_unselect, &sub_unsubscribe, &sub_xatom, NULL,
 };
 
 const struct imap_sub *imap_sub_find(const char *name)

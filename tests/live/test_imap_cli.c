@@ -1,6 +1,6 @@
 /*
- * `mailcask imap` against Dovecot over TLS: every command, which is every method of Python's imaplib that
- * has a meaning outside of it (authenticate, login, starttls, socket and the like happen in each).
+ * `mailcask imap` against Dovecot over TLS: every command, which is every method of Python's imaplib
+ * that has a meaning outside of it (authenticate, login, starttls, socket and the like happen in each).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -133,6 +133,8 @@ static void test_the_session_tells_what_the_server_is_and_can(void **state)
 		{ "--json imap far xatom ID NIL", NULL, 0,
 		  "{\"event\":\"xatom\",\"name\":\"ID\",\"text\":\"(*Dovecot*\","
 		  "\"values\":*\"name\",\"Dovecot\"*}\n*" },
+		{ "imap far -", "select INBOX\nxatom UID SORT '(' DATE ')' UTF-8 ALL\n", 0,
+		  "*SORT \nOK *" },
 		{ "imap far xatom FROBNICATE", NULL, 1, "" },
 		{ "imap far xatom SELECT INBOX", NULL, 2, "" },
 	};
