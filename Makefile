@@ -3,7 +3,7 @@
 # make demo             a tour on a throw-away server
 # make install          PREFIX=/usr/local DESTDIR=
 # make bench            how long things take    make check-powercut  ten power cuts (root)
-# make V=1              show the commands
+# make V=1              show the commands       make coverage     lines reached, by folder
 # make CC=clang B=build/clang lint                warnings as errors, all files
 # make deps-live        Courier and Cyrus         make check-peers  the client against them
 #
@@ -113,6 +113,12 @@ fuzz:
 	    -o $B/fuzz/run-$$n $$f $(LIBSRC) $(CMDLIB) $(wildcard tests/lib/*_dump.c) $(LIBS) && \
 	  $B/fuzz/run-$$n -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
 
+# Which lines every test together reaches, by folder; D="core/imap ..." by file, too.
+coverage:
+	+@$(MAKE) --no-print-directory B=build/cov CFLAGS="-O1 -g --coverage" check-build
+	@find build/cov -name '*.gcda' -delete
+	@rc=0; B=build/cov sh tests/run.sh || rc=$$?; B=build/cov sh tests/coverage.sh $(D); exit $$rc
+
 # How long things take; prints, judges nothing.
 bench: all check-tools $(BENCHBIN)
 	@for b in $(BENCHBIN); do echo "== $$b"; $$b || exit 1; done
@@ -145,5 +151,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps deps-live check check-peers check-build check-powercut check-tools headers lint fuzz bench demo install clean
+.PHONY: all deps deps-live check check-peers check-build check-powercut check-tools headers lint fuzz bench coverage demo install clean
 -include $(shell find $B -name '*.d' -type f -not -path '*/live/*' 2>/dev/null)
