@@ -124,11 +124,14 @@ static void on_opened(void *ctx, const struct imap_result *r)
 		b->turned_away = throttle_note(&b->fetch->st->throttle, r);
 		if (!b->turned_away)
 			box_fail(b, r->err);
-	} else if (told->known && told->uidvalidity != r->mailbox->uid_validity &&
-		   r->mailbox->uid_validity) {
-		err_set(&err, ERR_MAILBOX, "the server changed its UIDVALIDITY from %u to %u "
-			"meanwhile; the next run looks again", told->uidvalidity,
-			r->mailbox->uid_validity);
+	} else if (told->known && told->uidvalidity != r->mailbox->uid_validity) {
+		if (r->mailbox->uid_validity)
+			err_set(&err, ERR_MAILBOX, "the server changed its UIDVALIDITY from %u to %u "
+				"meanwhile; the next run looks again", told->uidvalidity,
+				r->mailbox->uid_validity);
+		else
+			err_set(&err, ERR_MAILBOX, "the server does not say whether its UIDVALIDITY "
+				"is still %u", told->uidvalidity);
 		box_fail(b, &err);
 	} else {
 		b->turned_away = false;
