@@ -253,8 +253,8 @@ static void presence_done(struct fetch_box *b, const struct chunk *k, const stru
 }
 
 /*
- * The search and the cross-check were asked because the count was not reached, and they did not reach it
- * either: what they left out may be there all the same.
+ * The search and the cross-check were asked because the count was not reached, and they did
+ * not reach it either: what they left out may be there all the same.
  */
 bool box_falls_short(const struct fetch_box *b)
 {
@@ -317,11 +317,12 @@ void box_found(struct fetch_box *b, struct chunk *k, const struct uidset *found,
 		return;
 	}
 	b->fetch->job.progress++;
+	b->search_failed = r->damaged || !accounts_for_all(found, r->mailbox);
 	uidset_intersect(&rest, found, b->want->set);
-	uidset_union(&b->present, &b->present, &rest);
+	if (b->search_failed) /* what it did find counts as shown */
+		uidset_union(&b->present, &b->present, &rest);
 	uidset_subtract(&rest, &rest, &b->settled);
 	uidset_copy(&b->found, &rest);
-	b->search_failed = r->damaged || !accounts_for_all(found, r->mailbox);
 	b->members_known = !b->search_failed;
 	if (b->members_known)
 		take_members_to_ask(b, &rest);

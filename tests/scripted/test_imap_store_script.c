@@ -342,6 +342,7 @@ static void test_a_list_of_messages_that_cannot_be_read_is_no_list(void **state)
 	script_fetch(&t, false);
 	assert_false(t.want.complete);
 	assert_int_equal(t.want.err.kind, ERR_MAILBOX);
+	assert_non_null(strstr(t.want.err.text, "unreadable"));
 	script_end(&t);
 }
 
@@ -355,6 +356,7 @@ static void test_an_answer_in_several_responses_is_put_together(void **state)
 		"S: * 2 FETCH (UID 2 FLAGS (\\\\Flagged) INTERNALDATE \"02-Jan-2020 00:00:00 +0000\")\n"
 		"S: * 2 FETCH (BODY[] {3}\nS: abc UID 2)\n"
 		"S: * 3 FETCH (UID 3 BODY[] {3}\nS: abc)\n"
+		"S: * 1 FETCH (UID 1 FLAGS (\\\\Answered))\n"
 		"S: $TAG OK done\n" LOGOUT;
 	static const struct {
 		uint32_t uid;
