@@ -152,4 +152,4 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-live check check-peers check-build check-powercut check-tools headers lint fuzz bench coverage demo install clean
--include $(shell find $B -name '*.d' -type f -not -path '*/live/*' 2>/dev/null)
+-include $(shell find $B -name '*.d' -type f -not -path '$B/live/*' 2>/dev/null)
