@@ -6,8 +6,9 @@ B=${B:-build}
 export B TOP="$PWD"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_stack_use_after_return=1"
 passed=0 failed=0 bad=
-out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
+out=$(mktemp) && TEST_RESULTS=$(mktemp) || exit 1
+export TEST_RESULTS # all that tests printed, for the checks at the end
+trap 'rm -f "$out" "$TEST_RESULTS"' EXIT
 
 one() { # NAME COMMAND...
 	name=$1
@@ -26,13 +27,11 @@ one() { # NAME COMMAND...
 		grep -E '^\[ *(PASSED|FAILED|SKIPPED) *\]|^replayed' "$out"
 		[ "$p" -gt 0 ] || p=1
 	fi
+	cat "$out" >>"$TEST_RESULTS"
 	passed=$((passed + p))
 	failed=$((failed + f))
 }
 
-for t in tests/check_*.sh; do
-	[ -e "$t" ] && one "$t" sh "$t"
-done
 for c in tests/unit tests/conformance tests/scripted tests/cases tests/relay tests/live tests/crash; do
 	for t in "$c"/test_*.c "$c"/test_*.sh; do
 		[ -e "$t" ] || continue
@@ -47,6 +46,9 @@ for t in tests/fuzz/fuzz_*.c; do
 	n=${t##*/fuzz_}
 	n=${n%.c}
 	one "tests/fuzz/$n" "$B/tests/fuzz/replay_$n" tests/fuzz/corpus/"$n"/*
+done
+for t in tests/check_*.sh; do
+	[ -e "$t" ] && one "$t" sh "$t"
 done
 [ -z "$bad" ] || echo "failed:$bad"
 echo "$passed passed, $failed failed"
