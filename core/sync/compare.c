@@ -28,11 +28,19 @@ bool token_has_grown(const struct token *then, const struct token *now)
 					     : now->messages > then->messages;
 }
 
+/* A subscription changes nothing that a token tells. */
+static bool subscription_differs(const struct job *job, const struct lane *lane)
+{
+	return job->set->target->subscribe &&
+	       ((lane->from->attributes ^ lane->to->attributes) & MAILBOX_SUBSCRIBED) != 0;
+}
+
 static bool needs_work(const struct job *job, const struct lane *lane)
 {
 	const struct mailbox_info *to = lane->to;
 
 	return !lane->source_unchanged || to->touched || to->pending > 0 ||
+	       subscription_differs(job, lane) ||
 	       (job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR &&
 		to->held > 0);
 }

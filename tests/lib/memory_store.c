@@ -692,6 +692,19 @@ static int memory_create(struct store *st, const struct mailbox_name *name, unsi
 	return 0;
 }
 
+static int memory_subscribe(struct store *st, const struct mailbox_name *name, bool on,
+			    struct err *err)
+{
+	char *text = mailbox_name_text(name);
+	struct memory_mailbox *m = find(&world_of(st)->now, text);
+
+	(void)err;
+	m->attributes &= ~(unsigned)MAILBOX_SUBSCRIBED;
+	m->attributes |= on ? MAILBOX_SUBSCRIBED : 0;
+	free(text);
+	return 0;
+}
+
 static int memory_commit(struct store *st, struct err *err)
 {
 	struct memory_world *w = world_of(st);
@@ -725,5 +738,6 @@ const struct store_ops memory_store = {
 	.count_lost = memory_count_lost,
 	.set_base = memory_set_base,
 	.create = memory_create,
+	.subscribe = memory_subscribe,
 	.commit = memory_commit,
 };

@@ -121,9 +121,28 @@ static void test_random_histories_end_equal(void **state)
 	}
 }
 
+static void test_subscriptions_follow_in_mailboxes_where_nothing_else_changed(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "INBOX", 1, 3);
+	assert_int_equal(job_rig_go(rig), 0);
+	for (int on = 1; on >= 0; on--) {
+		memory_mailbox_get(&rig->source, "INBOX")->attributes =
+			on ? MAILBOX_SUBSCRIBED : 0;
+		assert_int_equal(job_rig_go(rig), 0);
+		assert_int_equal(rig->source.compared, 0);
+		assert_int_equal(memory_mailbox_get(&rig->target, "INBOX")->attributes,
+				 on ? MAILBOX_SUBSCRIBED : 0);
+		assert_int_equal(job_rig_go(rig), 0);
+		assert_int_equal(rig->report.mailboxes_unchanged, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_JOB_RIG(test_subscriptions_follow_in_mailboxes_where_nothing_else_changed),
 		WITH_JOB_RIG(test_a_backup_makes_the_target_equal_and_a_second_run_does_nothing),
 		WITH_JOB_RIG(test_flags_additions_and_deletions_follow_the_source),
 		WITH_JOB_RIG(test_a_dry_run_changes_nothing_and_says_what_it_would_do),
