@@ -39,25 +39,42 @@ static int open_trace(struct app *app)
 	return -1;
 }
 
-const struct config *app_config(struct app *app)
+int app_start(struct app *app)
+{
+	if (open_trace(app) < 0)
+		return -1;
+	log_set(app->trace ? LOG_TRACE : app->verbose >= 2 ? LOG_DEBUG : LOG_INFO, on_log, app);
+	return 0;
+}
+
+static void load_config(struct app *app)
 {
 	char *path;
 
 	if (app->config)
-		return app->config;
-	if (open_trace(app) < 0)
-		return NULL;
-	log_set(app->trace ? LOG_TRACE : app->verbose >= 2 ? LOG_DEBUG : LOG_INFO, on_log, app);
+		return;
 	path = config_find(app->config_path);
 	app->config = config_load(path);
+	app->config_is_missing = access(path, F_OK) < 0 && errno == ENOENT;
+	free(path);
+}
+
+const struct config *app_config_if_sound(struct app *app)
+{
+	load_config(app);
+	return app->config->n_problems == 0 ? app->config : NULL;
+}
+
+const struct config *app_config(struct app *app)
+{
+	if (app_start(app) < 0)
+		return NULL;
+	load_config(app);
 	for (size_t i = 0; i < app->config->n_problems; i++)
 		report_line(app, NULL, "%s", app->config->problems[i]);
-	if (access(path, F_OK) < 0 && errno == ENOENT)
+	if (app->config_is_missing)
 		report_line(app, NULL,
 			    "config.example.ini shows what goes into it; --config names another "
 			    "file");
-	free(path);
-	if (app->config->n_problems == 0)
-		return app->config;
-	return NULL;
+	return app->config->n_problems == 0 ? app->config : NULL;
 }

@@ -17,6 +17,7 @@ struct app {
 	int verbose;
 	bool quiet, json;
 	struct config *config; /* see app_config() */
+	bool config_is_missing;
 	const volatile int *stop;
 };
 
@@ -69,10 +70,14 @@ int cmd_no_operands(struct app *app, const struct cmd *cmd, int argc, char **arg
 int cmd_usage_error(const struct cmd *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Open the trace and the log: for commands that need no configuration. -1 after telling why not. */
+int app_start(struct app *app);
 /*
- * Open the trace, read the configuration. NULL after telling all that is wrong with it. The
+ * app_start(), and read the configuration. NULL after telling all that is wrong with it. The
  * config belongs to `app`.
  */
 const struct config *app_config(struct app *app);
+/* The configuration for commands that can do without: NULL, and no word, when it is of no use. */
+const struct config *app_config_if_sound(struct app *app);
 
 #endif

@@ -147,7 +147,7 @@ void config_free(struct config *cfg)
 	free(cfg);
 }
 
-char *config_store_path(const struct config_store *st, const struct config_account *ac)
+char *config_store_path(const struct config_store *st, const char *account)
 {
 	struct buf out = BUF_INIT(64 * 1024);
 
@@ -155,7 +155,7 @@ char *config_store_path(const struct config_store *st, const struct config_accou
 		if (*p != '%')
 			buf_add_byte(&out, (uint8_t)*p);
 		else if (*++p == 'a')
-			buf_add_str(&out, ac->head.name);
+			buf_add_str(&out, account);
 		else
 			buf_add_byte(&out, '%');
 	return buf_take(&out);

@@ -151,8 +151,8 @@ void *config_section(const struct config *cfg, enum config_kind kind, const char
 /* The name of that kind which someone who wrote `wrong` probably meant, or NULL. */
 const char *config_nearest(const struct config *cfg, enum config_kind kind, const char *wrong);
 
-/* The store's path for one account: `%a` is the account's name, `%%` a percent sign. */
-char *config_store_path(const struct config_store *st, const struct config_account *ac);
+/* The store's path for the account of this name: that is what `%a` becomes; `%%` is a percent sign. */
+char *config_store_path(const struct config_store *st, const char *account);
 /*
  * A path as written in `file`: `~/x` and `$HOME/x` from the home directory, other relative ones
  * from the file's directory. Owned by the caller; NULL for other variables.

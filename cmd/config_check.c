@@ -54,7 +54,7 @@ static void describe(const struct config_job *job)
 {
 	const struct config_account *ac = job->account;
 	struct buf boxes = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
-	char *path = config_store_path(job->store, ac), *shown = escape_text(bytes_of(path), 4096);
+	char *path = config_store_path(job->store, job->from), *shown = escape_text(bytes_of(path), 4096);
 	char *user = escape_text(bytes_of(ac->user), 400);
 	char *host = escape_text(bytes_of(ac->host), 400);
 	bool from_variable;
@@ -94,7 +94,7 @@ static json_t *list_json(const struct config_list *list)
 
 static void describe_json(const struct config_job *job)
 {
-	char *path = config_store_path(job->store, job->account);
+	char *path = config_store_path(job->store, job->from);
 
 	report_event(json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:i, s:o}", "event",

@@ -169,7 +169,7 @@ static void *job_side(struct config *cfg, const struct config_job *job, const ch
 /* One directory holds the mail of one account. */
 static void check_shared_store(struct config *cfg, const struct config_job *job, size_t before)
 {
-	char *mine = config_store_path(job->store, job->account);
+	char *mine = config_store_path(job->store, job->from);
 
 	for (size_t i = 0; i < before; i++) {
 		const struct config_job *other = config_job_at(cfg, i);
@@ -177,7 +177,7 @@ static void check_shared_store(struct config *cfg, const struct config_job *job,
 
 		if (!other->store || !other->account || other->account == job->account)
 			continue;
-		path = config_store_path(other->store, other->account);
+		path = config_store_path(other->store, other->from);
 		if (strcmp(path, mine) == 0)
 			config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
 				       "the jobs %s and %s would put two accounts into %s; "

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "backends/imap/imap.h"
-#include "backends/maildir/maildir.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -16,6 +15,7 @@
 #include "cmd/config.h"
 #include "cmd/progress.h"
 #include "cmd/report.h"
+#include "cmd/store_arg.h"
 
 /* All that job_settings points to for one run. */
 struct prepared {
@@ -56,12 +56,12 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 	*p = (struct prepared){ 0 };
 	account_init(&p->account, job->account);
 	p->fingerprint = imap_fingerprint(&p->account.imap);
-	p->path = config_store_path(job->store, job->account);
+	p->path = config_store_path(job->store, job->from);
 	p->state_dir = jobs_state_dir();
 	p->set = (struct job_settings){
 		.name = job->head.name,
 		.source = &imap_store,
-		.target = &maildir_store,
+		.target = store_type(config_choice_word(config_type_words, job->store->type)),
 		.source_config = { .name = job->from, .account = p->fingerprint,
 				   .settings = &p->account.imap },
 		.target_config = { .name = job->to, .path = p->path, .account = p->fingerprint,

@@ -261,20 +261,27 @@ static int set_modes(struct maildir *m, struct err *err)
 
 static int check_layout(struct maildir *m, struct err *err)
 {
+	const char *wanted = m->st.cfg->layout;
 	sqlite3_stmt *st = NULL;
 	struct bytes value = { 0 };
+	char *there;
 	int ret = 0;
 
 	if (sqlite3_prepare_v2(m->db, "SELECT value FROM meta WHERE key = 'layout'", -1, &st,
 			       NULL) == SQLITE_OK &&
 	    sqlite3_step(st) == SQLITE_ROW)
 		value = index_text(st, 0);
-	if (!bytes_is(value, layout_text(m->layout)))
-		ret = err_set(err, ERR_CONFIG, "%s: its layout is \"%.*s\", not \"%s\"; that of a store "
-			      "stays: put it back, or use another path", m->path,
-			      (int)value.n, value.n ? (const char *)value.p : "",
-			      layout_text(m->layout));
+	there = bytes_dup(value);
 	sqlite3_finalize(st);
+	if (wanted && strcmp(wanted, there) != 0)
+		ret = err_set(err, ERR_CONFIG,
+			      "%s: its layout is \"%s\", not \"%s\"; that of a store stays: put it "
+			      "back, or use another path",
+			      m->path, there, wanted);
+	else if (!layout_from_text(there, &m->layout))
+		ret = err_set(err, ERR_FATAL, "%s: this version knows no layout \"%s\"", m->path,
+			      there);
+	free(there);
 	return ret;
 }
 

@@ -38,7 +38,7 @@ struct run {
 struct store_config {
 	const char *name;     /* section name in the config file, for messages */
 	const char *path;     /* local stores: root directory */
-	const char *layout;   /* maildir: "fs" (also when NULL) or "maildir++" */
+	const char *layout;   /* maildir: "fs" or "maildir++"; NULL: a store's own, "fs" for a new one */
 	const char *account;  /* fingerprint of the account it belongs to: "user@host" */
 	const void *settings; /* backend's own (struct imap_account for imap), or NULL */
 	const struct run *run;

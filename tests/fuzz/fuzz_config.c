@@ -60,7 +60,7 @@ static void check_sound(const struct config *cfg)
 
 		must(job->account && job->store && job->account->host && job->account->user);
 		must(config_section(cfg, CONFIG_JOB, job->head.name) == job);
-		store = config_store_path(job->store, job->account);
+		store = config_store_path(job->store, job->from);
 		must(store && *store);
 		free(store);
 	}

@@ -108,7 +108,7 @@ static void test_a_minimal_configuration_is_sound(void **state)
 	assert_int_equal(job->mailboxes.n, 0);
 	assert_int_equal(job->guard_exempt.n, 2);
 	assert_string_equal(job->guard_exempt.v[0], "\\Trash");
-	path = config_store_path(job->store, ac);
+	path = config_store_path(job->store, ac->head.name);
 	assert_string_equal(path, "/srv/mail/work");
 	free(path);
 	config_free(cfg);
@@ -504,7 +504,7 @@ static void test_paths_start_at_home_or_beside_the_file(void **state)
 							   path_join(directory, cases[i].want);
 
 		assert_int_equal(cfg->n_problems, 0);
-		got = config_store_path(job->store, job->account);
+		got = config_store_path(job->store, job->from);
 		assert_string_equal(got, want);
 		free(got);
 		free(want);
