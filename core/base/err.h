@@ -11,7 +11,7 @@ enum err_kind {
 	ERR_RETRY,   /* connection lost or server busy: reconnect, try again */
 	ERR_FATAL,   /* certificate, disk, protocol: a person must act */
 	ERR_CONFIG,  /* usage or configuration is wrong */
-	ERR_AUTH,    /* the server refused the login; do not try again */
+	ERR_AUTH,    /* the login was refused, by the server or by us; do not try again */
 	ERR_LOCKED,  /* another run holds the store */
 	ERR_MISSING, /* a store or mailbox that was named does not exist */
 	ERR_HELD,    /* not the expected store: nothing was done, to be safe */

@@ -35,6 +35,19 @@ enum imap_compress {
 };
 
 /*
+ * How well a login by this mechanism guards the password, for comparing: 1 where whoever is at the
+ * other end learns it (PLAIN, LOGIN), more for each kind of SCRAM, most for those bound to the
+ * connection. 0: not compared (tokens, certificates, CRAM-MD5, unknown names).
+ */
+unsigned imap_login_strength(const char *mechanism);
+
+/* What is known of earlier logins of an account; borrowed until the next call of `recall`. */
+struct imap_login_memory {
+	const char *mechanism; /* the strongest one of them was by, strength above 0; NULL: none known */
+	const char *remedy;    /* what makes it forgotten, for messages: "remove FILE" */
+};
+
+/*
  * One login on one server. Plain data, borrowed by every session made with it until that
  * session is freed. NULL strings are not given.
  */
@@ -68,6 +81,15 @@ struct imap_account {
 	 */
 	int (*token)(void *ctx, struct buf *out, struct err *err);
 	void *token_ctx;
+	/*
+	 * Downgrades (S16): with AUTO a login with a password that is weaker than what `recall` tells
+	 * is refused, before the password is asked for. Fills *out and returns 0, or -1 with *err set:
+	 * no login. NULL: nothing is remembered.
+	 */
+	int (*recall)(void *ctx, struct imap_login_memory *out, struct err *err);
+	/* Called after every login: by this mechanism ("LOGIN" for the command, too). May be NULL. */
+	void (*remember)(void *ctx, const char *mechanism);
+	void *memory_ctx; /* of both */
 	int64_t timeout_ms;             /* for connecting, and for silence while waiting; 0: 60 s */
 	const char *disable_extensions; /* "QRESYNC, MOVE": as if not advertised */
 	enum imap_compress compress;

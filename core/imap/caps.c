@@ -243,11 +243,16 @@ static bool has_word(struct bytes text, const char *wanted)
 	return false;
 }
 
+bool imap_caps_masks_auth(const struct imap_caps *caps, const char *mechanism)
+{
+	return has_word(buf_bytes(&caps->disabled_auth), mechanism);
+}
+
 bool imap_caps_has_auth(const struct imap_caps *caps, const char *mechanism)
 {
 	struct bytes text = buf_bytes(&caps->text), word;
 
-	if (has_word(buf_bytes(&caps->disabled_auth), mechanism))
+	if (imap_caps_masks_auth(caps, mechanism))
 		return false;
 	while (next_word(&text, &word))
 		if (bytes_starts_nocase(word, "AUTH=") &&

@@ -107,6 +107,8 @@ int imap_caps_disable(struct imap_caps *caps, const char *names, struct err *err
 bool imap_caps_has(const struct imap_caps *caps, enum imap_cap cap);
 /* AUTH=mechanism, in any case of letters. */
 bool imap_caps_has_auth(const struct imap_caps *caps, const char *mechanism);
+/* The user forbade AUTH=mechanism, whether or not it is offered. */
+bool imap_caps_masks_auth(const struct imap_caps *caps, const char *mechanism);
 /* Whether the server listed this very word, known or not; ignores the mask. */
 bool imap_caps_lists(const struct imap_caps *caps, const char *word);
 /* Nothing was learned yet, so CAPABILITY must be asked. */

@@ -190,8 +190,8 @@ void imap_session_free(struct imap_session *s);
 
 /*
  * Run the loop until the session is AUTHENTICATED (0), or -1 with *err: ERR_AUTH (the server
- * refused the login: do not try again), ERR_RETRY (network, busy), ERR_FATAL (certificate,
- * protocol, settings), ERR_STOPPED.
+ * refused the login, or offers only weaker ones than before: do not try again), ERR_RETRY (network,
+ * busy), ERR_FATAL (certificate, protocol, settings), ERR_STOPPED.
  */
 int imap_session_open(struct imap_session *s, struct err *err);
 /*

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +19,42 @@ static const struct way {
 	bool binds;         /* needs something to bind to */
 	bool knows_authzid;
 	bool only_forced;   /* too weak to be chosen by us */
+	unsigned strength;  /* imap_login_strength() */
 } ways[] = {
 	{ IMAP_AUTH_EXTERNAL, "EXTERNAL", BY_CERTIFICATE, .knows_authzid = true },
 	{ IMAP_AUTH_OAUTHBEARER, "OAUTHBEARER", BY_TOKEN, .knows_authzid = true },
 	{ IMAP_AUTH_XOAUTH2, "XOAUTH2", BY_TOKEN, .knows_authzid = true },
 	{ IMAP_AUTH_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS", .binds = true,
-	  .knows_authzid = true },
-	{ IMAP_AUTH_SCRAM_SHA_1_PLUS, "SCRAM-SHA-1-PLUS", .binds = true, .knows_authzid = true },
-	{ IMAP_AUTH_SCRAM_SHA_256, "SCRAM-SHA-256", .knows_authzid = true },
-	{ IMAP_AUTH_SCRAM_SHA_1, "SCRAM-SHA-1", .knows_authzid = true },
-	{ IMAP_AUTH_PLAIN, "PLAIN", .knows_authzid = true },
-	{ IMAP_AUTH_LOGIN, .mechanism = NULL },
-	{ IMAP_AUTH_LOGIN, .mechanism = "LOGIN" },
+	  .knows_authzid = true, .strength = 5 },
+	{ IMAP_AUTH_SCRAM_SHA_1_PLUS, "SCRAM-SHA-1-PLUS", .binds = true, .knows_authzid = true,
+	  .strength = 4 },
+	{ IMAP_AUTH_SCRAM_SHA_256, "SCRAM-SHA-256", .knows_authzid = true, .strength = 3 },
+	{ IMAP_AUTH_SCRAM_SHA_1, "SCRAM-SHA-1", .knows_authzid = true, .strength = 2 },
+	{ IMAP_AUTH_PLAIN, "PLAIN", .knows_authzid = true, .strength = 1 },
+	{ IMAP_AUTH_LOGIN, .mechanism = NULL, .strength = 1 },
+	{ IMAP_AUTH_LOGIN, .mechanism = "LOGIN", .strength = 1 },
 	{ IMAP_AUTH_CRAM_MD5, "CRAM-MD5", .only_forced = true },
 };
+
+static const char *name_of(const struct way *w)
+{
+	return w->mechanism ? w->mechanism : "LOGIN";
+}
+
+static const struct way *way_named(const char *mechanism)
+{
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (strcmp(name_of(&ways[i]), mechanism) == 0)
+			return &ways[i];
+	return NULL;
+}
+
+unsigned imap_login_strength(const char *mechanism)
+{
+	const struct way *w = way_named(mechanism);
+
+	return w ? w->strength : 0;
+}
 
 /* --- how it ends --- */
 
@@ -87,6 +110,8 @@ static void on_login(void *ctx, const struct imap_result *r)
 	imap_caps_clear(&s->caps); /* what it offered to strangers no longer counts (S7) */
 	if (r->status->code == IMAP_CODE_CAPABILITY)
 		imap_caps_set(&s->caps, r->status->args, true);
+	if (s->account->remember)
+		s->account->remember(s->account->memory_ctx, s->mechanism ? s->mechanism : "LOGIN");
 	session_authenticated(s);
 }
 
@@ -225,7 +250,7 @@ static void no_way(struct imap_session *s)
 			w->mechanism);
 	else if (a->auth != IMAP_AUTH_AUTO && !is_possible(s, w))
 		err_set(&err, ERR_CONFIG, "%s: this account cannot log in by %s", a->host,
-			w->mechanism ? w->mechanism : "LOGIN");
+			name_of(w));
 	else if (a->token)
 		err_set(&err, ERR_FATAL, "%s: the server takes no access tokens: it offers neither "
 			"OAUTHBEARER nor XOAUTH2", a->host);
@@ -237,6 +262,76 @@ static void no_way(struct imap_session *s)
 			"the server does not offer", a->host);
 	session_fail(s, &err);
 }
+
+/* --- is it as good as before --- */
+
+/*
+ * Whether the account's settings rule it out, so that another login is meant than the one before.
+ * What the peer says or the connection turns out to be does not count: that is what somebody in
+ * between can choose. (Quirks may go by the greeting, so none masks AUTH=.)
+ */
+static bool is_ruled_out(const struct imap_session *s, const struct way *w)
+{
+	return (w->binds && s->account->tls == IMAP_TLS_NONE) ||
+	       (w->mechanism && imap_caps_masks_auth(&s->caps, w->mechanism));
+}
+
+/* What the login has to be as strong as; NULL: nothing. */
+static const struct way *least_way(const struct imap_session *s, const char *mechanism)
+{
+	const struct way *w = way_named(mechanism);
+	enum imap_auth unbound;
+
+	assert(w && w->strength);
+	if (!is_ruled_out(s, w))
+		return w;
+	if (!w->binds)
+		return NULL;
+	/* Not to be bound any more, but no weaker otherwise. */
+	unbound = w->auth == IMAP_AUTH_SCRAM_SHA_256_PLUS ? IMAP_AUTH_SCRAM_SHA_256 :
+							     IMAP_AUTH_SCRAM_SHA_1;
+	for (w = ways; w->auth != unbound;)
+		w++;
+	return is_ruled_out(s, w) ? NULL : w;
+}
+
+static int refuse_weaker(const struct imap_session *s, const struct way *w,
+			 const struct way *least, const struct imap_login_memory *memory,
+			 struct err *err)
+{
+	char *key = xstrdup(name_of(w)); /* as in the configuration */
+
+	for (char *p = key; *p; p++)
+		*p = (char)ascii_lower((uint8_t)*p);
+	err_set(err, ERR_AUTH,
+		"%s offered %s before and now %snothing better than %s: somebody may be between you "
+		"and the server, so no password was sent. If the change is intended, set "
+		"'auth = %s' or %s",
+		s->account->host, memory->mechanism,
+		is_offered(s, least) ? "the connection allows " : "", name_of(w), key,
+		memory->remedy);
+	free(key);
+	return -1;
+}
+
+/* Nothing secret was asked for or sent yet. */
+static int compare_with_earlier(const struct imap_session *s, const struct way *w, struct err *err)
+{
+	const struct imap_account *a = s->account;
+	struct imap_login_memory memory = { NULL, NULL };
+	const struct way *least;
+
+	if (a->auth != IMAP_AUTH_AUTO || w->proof != BY_PASSWORD || !a->recall)
+		return 0;
+	if (a->recall(a->memory_ctx, &memory, err) < 0)
+		return -1;
+	least = memory.mechanism ? least_way(s, memory.mechanism) : NULL;
+	if (!least || w->strength >= least->strength)
+		return 0;
+	return refuse_weaker(s, w, least, &memory, err);
+}
+
+/* --- the login --- */
 
 /* What the way asks for, in `secret`. */
 static int get_secret(const struct imap_account *a, const struct way *w, struct buf *secret,
@@ -265,6 +360,10 @@ void session_authenticate(struct imap_session *s)
 	w = find_way(s);
 	if (!w) {
 		no_way(s);
+		return;
+	}
+	if (compare_with_earlier(s, w, &err) < 0) {
+		session_fail(s, &err);
 		return;
 	}
 	s->mechanism = w->mechanism;

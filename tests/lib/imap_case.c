@@ -91,6 +91,7 @@ struct game {
 	struct imap_account account;
 	char *words; /* of the account line */
 	const char *cert_names;
+	const char *remembered; /* mechanism of an earlier login */
 	bool public_line;
 	bool trace;
 	struct imap_play *play;
@@ -103,6 +104,15 @@ struct game {
 	unsigned idle;
 	bool ended;
 };
+
+static int recall(void *ctx, struct imap_login_memory *out, struct err *err)
+{
+	struct game *g = ctx;
+
+	(void)err;
+	*out = (struct imap_login_memory){ .mechanism = g->remembered, .remedy = "forget it" };
+	return 0;
+}
 
 static void set_word(struct game *g, char *word)
 {
@@ -128,6 +138,8 @@ static void set_word(struct game *g, char *word)
 		}
 	if (strncmp(word, "cert=", 5) == 0)
 		g->cert_names = word + 5;
+	else if (strncmp(word, "remembered=", 11) == 0)
+		g->remembered = word + 11;
 	else if (strcmp(word, "public") == 0)
 		g->public_line = true;
 	else if (strcmp(word, "trace") == 0)
@@ -230,7 +242,7 @@ void case_play(const struct imap_case *c, const char *dir, case_mangle_fn *mangl
 	struct game g = {
 		.account = { .name = "test", .host = "mail.example", .tls = IMAP_TLS_NONE,
 			     .user = "alice", .password = imap_tour_password,
-			     .compress = IMAP_COMPRESS_NO },
+			     .compress = IMAP_COMPRESS_NO, .recall = recall },
 		.words = xstrdup(c->account),
 		.log = log,
 		.deeds = { .log = log },
@@ -238,6 +250,7 @@ void case_play(const struct imap_case *c, const char *dir, case_mangle_fn *mangl
 	char *save = NULL;
 	struct err err;
 
+	g.account.memory_ctx = &g;
 	for (char *w = strtok_r(g.words, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
 		set_word(&g, w);
 	log_set(LOG_WARN, on_log, &g);

@@ -34,6 +34,7 @@ struct server {
 	char tag[32];
 	bool in_exchange, ended;
 	struct buf first; /* the client's first message, decoded */
+	struct buf remembered; /* what the client said it logged in by */
 };
 
 static size_t binding_of(struct server *sv, uint8_t *data)
@@ -153,19 +154,26 @@ static int give_password(void *ctx, struct buf *out, struct err *err)
 	return 0;
 }
 
+static void remember(void *ctx, const char *mechanism)
+{
+	buf_add_str(&((struct server *)ctx)->remembered, mechanism);
+}
+
 /* Log in; 0 or -1 with *err. */
 static int log_in(struct server *sv, const struct tls_peer_cert *cert, enum imap_auth auth,
 		  struct err *err)
 {
 	struct imap_account a = { .name = "test", .host = "mail.example", .user = "alice",
 				  .tls = IMAP_TLS_STARTTLS, .auth = auth,
-				  .password = give_password, .timeout_ms = 5000 };
+				  .password = give_password, .remember = remember,
+				  .memory_ctx = sv, .timeout_ms = 5000 };
 	struct loop *loop = loop_new(NULL, NULL);
 	struct imap_session *s;
 	int rc;
 
 	sv->peer = tls_peer_new(cert, tmp_dir(), serve, sv);
 	buf_init(&sv->first, 4096);
+	buf_init(&sv->remembered, 4096);
 	assert_int_equal(gsasl_init(&sv->context), GSASL_OK);
 	gsasl_callback_set(sv->context, property);
 	assert_int_equal(gsasl_server_start(sv->context, sv->mechanism, &sv->session), GSASL_OK);
@@ -221,7 +229,9 @@ static void test_a_login_is_bound_to_its_connection_as_the_tls_version_allows(vo
 			fail_msg("case %zu: %s", i, err.text);
 		if (!bytes_starts_nocase(buf_bytes(&sv.first), cases[i].begins))
 			fail_msg("case %zu: %s", i, buf_str(&sv.first));
+		assert_string_equal(buf_str(&sv.remembered), cases[i].mechanism);
 		buf_release(&sv.first);
+		buf_release(&sv.remembered);
 	}
 }
 
@@ -236,6 +246,7 @@ static void test_a_relayed_login_fails_and_nothing_weaker_is_tried(void **state)
 	assert_int_equal(log_in(&sv, &cert, IMAP_AUTH_AUTO, &err), -1);
 	assert_int_equal(err.kind, ERR_AUTH);
 	assert_non_null(strstr(err.text, "'auth = scram-sha-256' does without"));
+	assert_string_equal(buf_str(&sv.remembered), "");
 	buf_release(&sv.first);
 }
 
