@@ -6,7 +6,7 @@
 
 #include "cmd/config.h"
 
-void account_init(struct account *a, const struct config_account *ac)
+void account_init(struct account *a, const struct config_account *ac, bool dry_run)
 {
 	*a = (struct account){ .password.account = ac };
 	if (ac->port)
@@ -33,10 +33,18 @@ void account_init(struct account *a, const struct config_account *ac)
 		.compress = (enum imap_compress)ac->compress,
 		.disable_extensions = ac->disable_extensions,
 	};
+	/* What the end of a tunnel may offer is for its command to vouch for. */
+	if (ac->tunnel)
+		return;
+	login_memory_init(&a->memory, ac, dry_run);
+	a->imap.recall = login_memory_recall;
+	a->imap.remember = login_memory_note;
+	a->imap.memory_ctx = &a->memory;
 }
 
 void account_release(struct account *a)
 {
 	password_release(&a->password);
+	login_memory_release(&a->memory);
 	free(a->port);
 }

@@ -402,7 +402,7 @@ static enum exit_status run_session(struct app *app, const struct config_account
 	enum exit_status status;
 	struct err err = { 0 };
 
-	account_init(&cli.account, ac);
+	account_init(&cli.account, ac, false);
 	if (connect_session(&cli, &err) < 0) {
 		complain(&cli, call ? call->sub->name : NULL, 0, &err);
 		status = exit_of(&cli, &err);

@@ -54,7 +54,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		    const struct job_options *opts)
 {
 	*p = (struct prepared){ 0 };
-	account_init(&p->account, job->account);
+	account_init(&p->account, job->account, opts->dry_run);
 	p->fingerprint = imap_fingerprint(&p->account.imap);
 	p->path = config_store_path(job->store, job->from);
 	p->state_dir = jobs_state_dir();

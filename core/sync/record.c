@@ -32,14 +32,13 @@ void record_release(struct record *r)
 	*r = (struct record){ 0 };
 }
 
-/* A job's name as a file name: bytes that mean something in a path are percent-encoded. */
-static char *state_path(const char *state_dir, const char *job, const char *suffix)
+char *state_path(const char *state_dir, const char *name, const char *suffix)
 {
 	struct buf b = BUF_INIT(1 << 16);
 
 	buf_addf(&b, "%s/", state_dir);
-	for (const char *p = job; *p; p++)
-		if (*p == '/' || *p == '%' || (p == job && *p == '.') || (unsigned char)*p < 0x20)
+	for (const char *p = name; *p; p++)
+		if (*p == '/' || *p == '%' || (p == name && *p == '.') || (unsigned char)*p < 0x20)
 			buf_addf(&b, "%%%02X", (unsigned char)*p);
 		else
 			buf_add_byte(&b, (uint8_t)*p);

@@ -34,6 +34,11 @@ int record_load(const char *state_dir, const char *job, struct record *out, stru
 /* Write it, durably; makes the directory. Keeps the last 50 runs. `run` may be NULL. */
 int record_save(const char *state_dir, const char *job, struct record *r,
 		const struct record_run *run, struct err *err);
+/*
+ * STATE_DIR/NAME and the suffix; bytes of the name that mean something in a path are
+ * percent-encoded. Owned by the caller.
+ */
+char *state_path(const char *state_dir, const char *name, const char *suffix);
 /* The file's path, owned by the caller. */
 char *record_path(const char *state_dir, const char *job);
 
