@@ -267,17 +267,106 @@ bool maildate_format_append(const struct maildate *d, struct buf *out)
 	return true;
 }
 
+/* Exactly `n` digits and the mark that follows them. */
+static char *put_digits(char *p, int n, int v, char mark)
+{
+	p[n] = mark;
+	for (int i = n - 1; i >= 0; i--, v /= 10)
+		p[i] = (char)('0' + v % 10);
+	return p + n + 1;
+}
+
+/* By hand: an archive writes one for every message. */
 bool maildate_format_rfc3339(const struct maildate *d, struct buf *out)
 {
-	struct civil c;
+	char text[] = "1994-02-07T21:52:25-08:00", *p = text;
 	int zone = abs(d->zone_minutes);
+	struct civil c;
+	bool short_year;
 
 	if (!d->known)
 		return false;
 	c = civil_of(d->unix_time + d->zone_minutes * 60);
-	buf_addf(out, "%04lld-%02d-%02dT%02d:%02d:%02d%c%02d:%02d", (long long)c.year, c.month,
-		 c.day, c.hour, c.minute, c.second, d->zone_minutes < 0 ? '-' : '+', zone / 60,
-		 zone % 60);
+	short_year = c.year >= 0 && c.year <= 9999;
+	p = put_digits(p, 4, short_year ? (int)c.year : 0, '-');
+	p = put_digits(p, 2, c.month, '-');
+	p = put_digits(p, 2, c.day, 'T');
+	p = put_digits(p, 2, c.hour, ':');
+	p = put_digits(p, 2, c.minute, ':');
+	p = put_digits(p, 2, c.second, d->zone_minutes < 0 ? '-' : '+');
+	p = put_digits(p, 2, zone / 60, ':');
+	put_digits(p, 2, zone % 60, '\0');
+	if (!short_year)
+		buf_addf(out, "%04lld", (long long)c.year);
+	buf_add_str(out, short_year ? text : text + 4);
+	return true;
+}
+
+/* `n` digits and nothing else. */
+static bool read_digits(const uint8_t *p, int n, int *out)
+{
+	*out = 0;
+	for (int i = 0; i < n; i++) {
+		if (!ascii_is_digit(p[i]))
+			return false;
+		*out = *out * 10 + (p[i] - '0');
+	}
+	return true;
+}
+
+static int days_in_month(int year, int month)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
+/* `1994-02-07T21:52:25`, 19 bytes. */
+static bool read_local(const uint8_t *p, struct civil *c)
+{
+	int year;
+
+	if (!read_digits(p, 4, &year) || p[4] != '-' || !read_digits(p + 5, 2, &c->month) ||
+	    p[7] != '-' || !read_digits(p + 8, 2, &c->day) || p[10] != 'T' ||
+	    !read_digits(p + 11, 2, &c->hour) || p[13] != ':' ||
+	    !read_digits(p + 14, 2, &c->minute) || p[16] != ':' ||
+	    !read_digits(p + 17, 2, &c->second))
+		return false;
+	c->year = year;
+	return c->month >= 1 && c->month <= 12 && c->day >= 1 &&
+	       c->day <= days_in_month(year, c->month) && c->hour < 24 && c->minute < 60 &&
+	       c->second < 60;
+}
+
+/* `-08:00`, 6 bytes; `-00:00` is never written. */
+static bool read_zone(const uint8_t *p, int *zone)
+{
+	int hour, minute;
+
+	if ((p[0] != '+' && p[0] != '-') || !read_digits(p + 1, 2, &hour) || p[3] != ':' ||
+	    !read_digits(p + 4, 2, &minute) || hour > 23 || minute > 59)
+		return false;
+	*zone = hour * 60 + minute;
+	if (p[0] == '-' && *zone == 0)
+		return false;
+	if (p[0] == '-')
+		*zone = -*zone;
+	return true;
+}
+
+bool maildate_parse_rfc3339(struct maildate *d, struct bytes text)
+{
+	struct civil c;
+	int zone;
+
+	if (text.n != sizeof("1994-02-07T21:52:25-08:00") - 1 || !read_local(text.p, &c) ||
+	    !read_zone(text.p + 19, &zone))
+		return false;
+	maildate_release(d);
+	d->known = true;
+	d->zone_minutes = zone;
+	d->unix_time = seconds_of(&c) - zone * 60;
 	return true;
 }
 

@@ -47,6 +47,12 @@ void maildate_format(const struct maildate *d, struct buf *out);
 bool maildate_format_append(const struct maildate *d, struct buf *out);
 /* For people and JSON: `1994-02-07T21:52:25-08:00`. False, adding nothing, when not known. */
 bool maildate_format_rfc3339(const struct maildate *d, struct buf *out);
+/*
+ * The inverse, fast: replace *d (initialised) by the date without raw text for which
+ * maildate_format_rfc3339() gives exactly this. False, leaving *d alone, for any other text (one
+ * that is valid RFC 3339 but not written so, a year beyond 9999).
+ */
+bool maildate_parse_rfc3339(struct maildate *d, struct bytes text);
 
 /* Same text, same moment, same zone. To compare moments only, compare `known` and `unix_time`. */
 bool maildate_equal(const struct maildate *a, const struct maildate *b);

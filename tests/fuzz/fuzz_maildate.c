@@ -1,4 +1,4 @@
-/* What was parsed comes back, and the clean form parses to the same moment. */
+/* What was parsed comes back, and the clean forms parse to the same moment. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +25,29 @@ static void check_clean_form(const struct maildate *d)
 	must(again.unix_time == d->unix_time || again.unix_time > INT64_C(253402200000));
 	buf_clear(&text);
 	must(maildate_format_rfc3339(d, &text) && text.n >= 25);
+	if (maildate_parse_rfc3339(&again, buf_bytes(&text)))
+		must(again.unix_time == d->unix_time && again.zone_minutes == d->zone_minutes);
+	else
+		must(d->raw); /* a year that four digits cannot say */
 	buf_release(&text);
 	maildate_release(&again);
+}
+
+/* What is read as RFC 3339 is written so. */
+static void check_rfc3339(struct bytes in)
+{
+	struct buf text = BUF_INIT(100);
+	struct maildate d;
+
+	maildate_init(&d);
+	if (maildate_parse_rfc3339(&d, in)) {
+		must(d.known && !d.raw && maildate_format_rfc3339(&d, &text));
+		must(bytes_equal(buf_bytes(&text), in));
+	} else {
+		must(!d.known);
+	}
+	buf_release(&text);
+	maildate_release(&d);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(bytes_equal(buf_bytes(&text), in));
 	if (d.known)
 		check_clean_form(&d);
+	check_rfc3339(bytes_from(data, size));
 	buf_release(&text);
 	maildate_release(&d);
 	return 0;

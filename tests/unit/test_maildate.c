@@ -142,6 +142,90 @@ static void test_people_and_servers_get_a_clean_form(void **state)
 	maildate_release(&d);
 }
 
+static void test_only_what_is_written_as_rfc3339_is_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t unix_time;
+		int zone_minutes;
+	} good[] = {
+		{ "1994-02-07T21:52:25-08:30", 760688545, -510 },
+		{ "1970-01-01T00:00:00+00:00", 0, 0 },
+		{ "2024-02-29T12:00:00+05:45", 1709187300, 345 },
+		{ "2000-02-29T00:00:00+00:00", 951782400, 0 },
+		{ "0000-01-01T00:00:00+23:59", -62167219200 - 86340, 1439 },
+		{ "9999-12-31T23:59:59-23:59", 253402387139, -1439 },
+	};
+	static const char *const bad[] = {
+		"", "NIL", "1994-02-07", "1994-02-07T21:52:25", "1994-02-07T21:52:25Z",
+		"1994-02-07 21:52:25-08:00", "1994-02-07t21:52:25-08:00",
+		"1994-02-07T21:52:25-0800", "1994-02-07T21:52:25-08:00 ",
+		"1994-02-07T21:52:25.5-08:00", "1994-02-07T21:52:25-00:00",
+		"1994-02-07T21:52:25-24:00", "1994-02-07T21:52:25-08:60",
+		"1994-02-07T24:00:00-08:00", "1994-02-07T21:60:25-08:00",
+		"1994-02-07T21:52:60-08:00", "1994-00-07T21:52:25-08:00",
+		"1994-13-07T21:52:25-08:00", "1994-02-00T21:52:25-08:00",
+		"1994-02-29T21:52:25-08:00", "1900-02-29T21:52:25-08:00",
+		"1994-04-31T21:52:25-08:00", "12345-01-01T00:00:00+01:00",
+		"+994-02-07T21:52:25-08:00", "1994-2--07T21:52:25-08:00",
+		"1994-02-07T21:52:2x-08:00", "1994/02-07T21:52:25-08:00",
+		"1994-02/07T21:52:25-08:00", "1994-02-07T21-52:25-08:00",
+		"1994-02-07T21:52-25-08:00", "1994-02-07T21:52:25-08-00",
+		"1994-02-07T21:52:25 08:00",
+	};
+	struct maildate d;
+
+	(void)state;
+	maildate_init(&d);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		maildate_parse(&d, bytes_of("rubbish"));
+		assert_true(maildate_parse_rfc3339(&d, bytes_of(good[i].text)));
+		assert_true(d.known);
+		assert_null(d.raw);
+		if (d.unix_time != good[i].unix_time)
+			fail_msg("%s: %lld", good[i].text, (long long)d.unix_time);
+		assert_int_equal(d.zone_minutes, good[i].zone_minutes);
+	}
+	maildate_parse(&d, bytes_of("rubbish"));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (maildate_parse_rfc3339(&d, bytes_of(bad[i])))
+			fail_msg("taken: %s", bad[i]);
+		assert_formats(&d, "rubbish");
+	}
+	maildate_release(&d);
+}
+
+static void test_any_moment_round_trips_as_rfc3339(void **state)
+{
+	struct buf text = BUF_INIT(100), other = BUF_INIT(100);
+	struct maildate d, again;
+
+	(void)state;
+	maildate_init(&d);
+	maildate_init(&again);
+	srand(6);
+	for (int round = 0; round < 100000; round++) {
+		int64_t t = ((int64_t)rand() << 8 ^ rand()) % 253402300799;
+
+		maildate_set(&d, rand() % 4 ? t : -t / 5, rand() % 2879 - 1439);
+		buf_clear(&text);
+		maildate_format_rfc3339(&d, &text);
+		assert_true(maildate_parse_rfc3339(&again, buf_bytes(&text)));
+		assert_true(maildate_equal(&d, &again));
+		/* And what is read is always written so again. */
+		text.p[(size_t)rand() % text.n] = (uint8_t)("0123456789-:+T"[rand() % 14]);
+		if (maildate_parse_rfc3339(&again, buf_bytes(&text))) {
+			buf_clear(&other);
+			maildate_format_rfc3339(&again, &other);
+			assert_string_equal(buf_str(&other), buf_str(&text));
+		}
+	}
+	buf_release(&text);
+	buf_release(&other);
+	maildate_release(&d);
+	maildate_release(&again);
+}
+
 static void test_any_moment_round_trips_without_raw_text(void **state)
 {
 	struct maildate d, again;
@@ -225,6 +309,8 @@ int main(void)
 		cmocka_unit_test(test_a_date_is_understood_and_comes_back_as_sent),
 		cmocka_unit_test(test_text_is_bounded),
 		cmocka_unit_test(test_people_and_servers_get_a_clean_form),
+		cmocka_unit_test(test_only_what_is_written_as_rfc3339_is_read),
+		cmocka_unit_test(test_any_moment_round_trips_as_rfc3339),
 		cmocka_unit_test(test_any_moment_round_trips_without_raw_text),
 		cmocka_unit_test(test_a_moment_is_brought_into_range),
 		cmocka_unit_test(test_equal_means_the_same_text),
