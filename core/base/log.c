@@ -51,30 +51,62 @@ static bool is_hostile(uint32_t c)
 	       (c >= 0xe0000 && c <= 0xe007f);
 }
 
+/* One character, or one byte that is none, taken from the front of *left. */
+static void escape_one(struct buf *out, struct bytes *left)
+{
+	uint32_t c;
+	size_t n = utf8_decode(*left, &c);
+
+	if (n == 0) {
+		buf_addf(out, "\\x%02X", left->p[0]);
+		n = 1;
+	} else if (c < 0x80 && is_hostile(c)) {
+		buf_addf(out, "\\x%02X", (unsigned)c);
+	} else if (is_hostile(c)) {
+		buf_addf(out, "\\u{%X}", (unsigned)c);
+	} else {
+		buf_add(out, bytes_from(left->p, n));
+	}
+	*left = bytes_skip(*left, n);
+}
+
 void escape_add(struct buf *out, struct bytes text, size_t max)
 {
 	struct bytes left = bytes_from(text.p, text.n < max ? text.n : max);
 
 	while (left.n > 0) {
-		uint32_t c;
-		size_t n = utf8_decode(left, &c);
-
-		if (n == 0) {
-			buf_addf(out, "\\x%02X", left.p[0]);
-			n = 1;
-		} else if (c == '\\') {
-			buf_add_str(out, "\\\\");
-		} else if (c < 0x80 && is_hostile(c)) {
-			buf_addf(out, "\\x%02X", (unsigned)c);
-		} else if (is_hostile(c)) {
-			buf_addf(out, "\\u{%X}", (unsigned)c);
-		} else {
-			buf_add(out, bytes_from(left.p, n));
-		}
-		left = bytes_skip(left, n);
+		if (left.p[0] == '\\')
+			buf_add_byte(out, '\\');
+		escape_one(out, &left);
 	}
 	if (text.n > max)
 		buf_add_str(out, "...");
+}
+
+void escape_add_lines_end(struct buf *out, bool *cr)
+{
+	if (*cr) /* not of a line end: it would go back to the start of the line */
+		buf_add_str(out, "\\x0D");
+	*cr = false;
+}
+
+void escape_add_lines(struct buf *out, struct bytes piece, bool *cr)
+{
+	struct bytes left = piece;
+
+	while (left.n > 0) {
+		uint8_t c = left.p[0];
+
+		if (c != '\n')
+			escape_add_lines_end(out, cr);
+		*cr = c == '\r';
+		if (c == '\n' || c == '\t')
+			buf_add_byte(out, c);
+		if (c == '\n' || c == '\t' || c == '\r')
+			left = bytes_skip(left, 1);
+		else
+			escape_one(out, &left);
+	}
 }
 
 char *escape_text(struct bytes text, size_t max)

@@ -30,7 +30,14 @@ void log_write(enum log_level level, const char *fmt, ...)
  * \u{N}; a backslash becomes \\. At most `max` bytes of input are used; "..." marks a cut.
  */
 void escape_add(struct buf *out, struct bytes text, size_t max);
-/* The same as a new string, owned by the caller. */
+/*
+ * The same for a text of many lines, given in pieces of whole characters: line ends, as LF, and tabs
+ * stay, and so do backslashes, since a mail is full of them. *cr, false at first, keeps a CR
+ * from one piece to the next; the last one ends with escape_add_lines_end().
+ */
+void escape_add_lines(struct buf *out, struct bytes piece, bool *cr);
+void escape_add_lines_end(struct buf *out, bool *cr);
+/* As escape_add(), as a new string, owned by the caller. */
 char *escape_text(struct bytes text, size_t max);
 
 #endif

@@ -84,6 +84,26 @@ static void test_hostile_text_cannot_reach_the_terminal(void **state)
 	}
 }
 
+static void test_lines_keep_their_ends_wherever_they_are_cut(void **state)
+{
+	static const char in[] = "a\\b\tc\r\nd\ne\rf\r\r\n\x1b[2J\xe2\x80\xae\r";
+	static const char want[] = "a\\b\tc\nd\ne\\x0Df\\x0D\n\\x1B[2J\\u{202E}\\x0D";
+
+	(void)state;
+	for (size_t cut = 0; cut < sizeof(in); cut++) {
+		struct buf out = BUF_INIT(1000);
+		bool cr = false;
+
+		if ((in[cut] & 0xc0) == 0x80)
+			continue; /* within a character */
+		escape_add_lines(&out, bytes_from(in, cut), &cr);
+		escape_add_lines(&out, bytes_from(in + cut, sizeof(in) - 1 - cut), &cr);
+		escape_add_lines_end(&out, &cr);
+		assert_string_equal(buf_str(&out), want);
+		buf_release(&out);
+	}
+}
+
 static void test_utf8_is_strict_and_round_trips(void **state)
 {
 	static const char *const bad[] = { "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
@@ -159,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_a_buffer_never_grows_past_its_ceiling),
 		cmocka_unit_test(test_numbers_are_digits_that_fit),
 		cmocka_unit_test(test_hostile_text_cannot_reach_the_terminal),
+		cmocka_unit_test(test_lines_keep_their_ends_wherever_they_are_cut),
 		cmocka_unit_test(test_utf8_is_strict_and_round_trips),
 		cmocka_unit_test(test_a_failed_replace_leaves_no_litter),
 		cmocka_unit_test(test_errors_say_where),
