@@ -7,15 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #include "core/base/buf.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "core/base/utf8.h"
 #include "core/sync/job.h"
 
 #include "cmd/cmd.h"
+#include "cmd/columns.h"
 #include "cmd/progress.h"
 
 typedef unsigned long long ull;
@@ -135,28 +134,11 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 	add_count(out, m->waiting, "deletions waiting for the next run");
 }
 
-/* Columns on a terminal; what the locale does not know counts as one. */
-static int columns(const char *text)
-{
-	struct bytes left = bytes_of(text);
-	int n = 0;
-
-	while (left.n > 0) {
-		uint32_t c;
-		size_t used = utf8_decode(left, &c);
-		int width = used ? wcwidth((wchar_t)c) : 1;
-
-		n += width < 0 ? 1 : width;
-		left = bytes_skip(left, used ? used : 1);
-	}
-	return n;
-}
-
 static void print_mailbox(const struct job_mailbox *m)
 {
 	struct buf line = BUF_INIT(16 * 1024);
 	char *name;
-	int width;
+	size_t width;
 
 	add_counts(&line, m);
 	add_count(&line, m->quarantined, "in quarantine");
@@ -168,8 +150,8 @@ static void print_mailbox(const struct job_mailbox *m)
 		report_bytes(&line, m->bytes);
 	}
 	name = escape_text(bytes_of(m->name), 400);
-	width = columns(name);
-	printf("  %s%*s  %s\n", name, width < 30 ? 30 - width : 0, "", buf_str(&line));
+	width = columns_of(name);
+	printf("  %s%*s  %s\n", name, width < 30 ? 30 - (int)width : 0, "", buf_str(&line));
 	free(name);
 	buf_release(&line);
 }
@@ -339,4 +321,14 @@ void report_job(const struct app *app, const struct job_settings *job,
 		print_events(job, report, err, status, took_ms);
 	else if (show && !app->quiet && err->kind == ERR_NONE)
 		print_summary(app, job, report, took_ms);
+}
+
+enum exit_status report_error(const struct app *app, const struct err *err)
+{
+	progress_clear();
+	report_line(app, NULL, "%s", err->text);
+	if (app->json)
+		report_event(json_pack("{s:s, s:s, s:s}", "event", "error", "kind",
+				       kind_word(err->kind), "text", err->text));
+	return exit_of_err(err->kind);
 }

@@ -32,6 +32,9 @@ void report_job(const struct app *app, const struct job_settings *job,
 		const struct job_report *report, const struct err *err, enum exit_status status,
 		int64_t took_ms);
 
+/* What a command that runs no job failed of. Returns its exit status. */
+enum exit_status report_error(const struct app *app, const struct err *err);
+
 /* "3.2 MB" */
 void report_bytes(struct buf *out, uint64_t bytes);
 /* Create or empty a file that only its owner can read. NULL with errno. */
