@@ -78,6 +78,13 @@ $B/tobj/%.o: %.c
 	@echo "  CC  $< (test)"
 	$(Q)$(CC) $(ALL) -DMAILCASK_TEST -MMD -MP -c -o $@ $<
 
+# GMime's headers are where pkg-config says. It is asked when they are needed: `make deps` may just
+# have installed both.
+GMIME = $(subst -I,-isystem ,$(shell pkg-config --cflags gmime-3.0))
+LIBS += -lgmime-3.0 -lgobject-2.0 -lglib-2.0
+$B/obj/cmd/decode.o $B/tobj/cmd/decode.o: ALL += $(GMIME)
+fuzz: CSTD += $(GMIME)
+
 $(UNITBIN): $B/%: $B/tobj/%.o $B/libtest.a
 	@mkdir -p $(@D)
 	@echo "  LD  $@"

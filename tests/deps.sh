@@ -5,6 +5,8 @@ set -eu
 build="gcc libc6-dev libssl-dev libsqlite3-dev libinih-dev libgsasl-dev libjansson-dev zlib1g-dev"
 # The rest is for tests and the demo: a server, another reader of Maildirs, certificates, tracing.
 tests="libcmocka-dev dovecot-core dovecot-imapd openssl mutt strace e2fsprogs mount procps git ca-certificates"
+# To look into mail: GMime, and what knows where its headers are.
+build="$build libgmime-3.0-dev pkg-config"
 missing=
 for p in $build $tests; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
