@@ -94,17 +94,12 @@ static void read_entity(struct mime *m, struct bytes entity, const struct positi
 static size_t find_delimiter(struct bytes b, size_t from, struct bytes mark, size_t *after,
 			     bool *last)
 {
-	for (size_t at = from; at < b.n; at++) {
-		const uint8_t *hit = memmem(b.p + at, b.n - at, mark.p, mark.n);
-		size_t rest, end;
+	for (size_t at = from, end; at < b.n; at = end) {
+		size_t rest = at + mark.n;
 
-		if (!hit)
-			break;
-		at = (size_t)(hit - b.p);
-		if (at > 0 && b.p[at - 1] != '\n')
-			continue;
-		rest = at + mark.n;
 		end = line_end(b, at);
+		if (end - at < mark.n || memcmp(b.p + at, mark.p, mark.n) != 0)
+			continue;
 		*last = end - rest >= 2 && b.p[rest] == '-' && b.p[rest + 1] == '-';
 		if (*last)
 			rest += 2;

@@ -24,8 +24,9 @@ const struct cmd_option cmd_global_options[] = {
 	{ NULL, 0, NULL, NULL, 0 },
 };
 
-const struct cmd *const cmd_all[] = { &cmd_backup,	 &cmd_plan, &cmd_imap,
-				      &cmd_config_check, &cmd_help, &cmd_version, NULL };
+const struct cmd *const cmd_all[] = { &cmd_backup, &cmd_plan,	       &cmd_ls,	  &cmd_show,
+				      &cmd_imap,   &cmd_config_check, &cmd_help, &cmd_version,
+				      NULL };
 
 const struct cmd *cmd_find(int argc, char **argv, int *words)
 {
@@ -45,7 +46,7 @@ const struct cmd *cmd_find(int argc, char **argv, int *words)
 
 const char *cmd_nearest(const char *wrong)
 {
-	const char *words[16];
+	const char *words[32];
 	size_t n = 0;
 
 	for (; cmd_all[n]; n++)

@@ -1,6 +1,6 @@
 # Completion of mailcask for bash.
 
-# Names of the sections of one kind: job, account.
+# Names of the sections of one kind: job, account, store.
 _mailcask_names() {
 	local config=${MAILCASK_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/mailcask/config.ini} i
 
@@ -29,7 +29,7 @@ _mailcask() {
 		return
 		;;
 	--mailbox | --allow-deletes | --changed-since | --unchanged-since | --return | --partial | \
-		--flags | --date | --use | --seconds) return ;;
+		--flags | --date | --use | --seconds | --part) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -42,14 +42,19 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan ls show imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
 		;;
 	plan) COMPREPLY=($(compgen -W "--mailbox $global $(_mailcask_names job)" -- "$word")) ;;
+	ls) COMPREPLY=($(compgen -W "$global $(_mailcask_names store)" -- "$word")) ;;
+	show)
+		COMPREPLY=($(compgen -W "--raw --part --headers $global $(_mailcask_names store)" \
+			-- "$word"))
+		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan ls show imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --use --seconds \

@@ -1,0 +1,92 @@
+#include "cmd/look.h"
+
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+#include "cmd/cmd.h"
+#include "cmd/config.h"
+
+int look_open(struct look *lk, struct app *app, const char *text, struct err *err)
+{
+	struct store_arg *arg = &lk->arg;
+	char *name;
+
+	*lk = (struct look){ .app = app, .run = { .stop = app->stop } };
+	if (app_start(app) < 0)
+		return err_set(err, ERR_FATAL, "the trace could not be opened");
+	if (store_arg_find(arg, app, text, err) < 0)
+		return -1;
+	arg->config.run = &lk->run;
+	if (arg->snapshot && !(arg->ops->traits & STORE_HAS_HISTORY)) {
+		name = escape_text(bytes_of(arg->name), 400);
+		err_set(err, ERR_CONFIG,
+			"%s is of type %s, which holds only what it holds now: it has no "
+			"snapshots, so leave @ and what follows out",
+			name, arg->ops->type);
+		free(name);
+		return -1;
+	}
+	if (store_open(arg->ops, &lk->store, &arg->config, STORE_READ, err) < 0)
+		return -1;
+	return store_list(lk->store, NULL, &lk->list, err);
+}
+
+void look_close(struct look *lk)
+{
+	mailbox_list_release(&lk->list);
+	store_close(lk->store);
+	store_arg_release(&lk->arg);
+	*lk = (struct look){ 0 };
+}
+
+/* Returns the name of a mailbox that someone who wrote `wrong` may have meant, or NULL. */
+static char *nearest_mailbox(const struct look *lk, const char *wrong)
+{
+	char **names = xcalloc(lk->list.n + 1, sizeof(*names)), *near = NULL;
+	const char *found;
+
+	for (size_t i = 0; i < lk->list.n; i++)
+		names[i] = mailbox_name_text(&lk->list.v[i].name);
+	found = nearest_word(wrong, (const char *const *)names, lk->list.n);
+	if (found)
+		near = escape_text(bytes_of(found), 400);
+	for (size_t i = 0; i < lk->list.n; i++)
+		free(names[i]);
+	free(names);
+	return near;
+}
+
+int look_mailbox(struct look *lk, const char *name, struct mailbox **mb, struct err *err)
+{
+	struct mailbox_name wanted = MAILBOX_NAME_INIT;
+	const struct mailbox_info *info = NULL;
+	char *safe, *near;
+
+	if (mailbox_name_from_display(&wanted, bytes_of(name), err) < 0)
+		return -1;
+	info = mailbox_list_find(&lk->list, &wanted);
+	mailbox_name_release(&wanted);
+	if (info)
+		return mailbox_open(lk->store, info, STORE_READ, mb, err);
+	safe = escape_text(bytes_of(name), 400);
+	near = nearest_mailbox(lk, name);
+	err_set(err, ERR_MISSING, "there is no mailbox '%s'%s%s%s", safe,
+		near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	free(safe);
+	free(near);
+	return -1;
+}
+
+int look_contents(struct look *lk, struct mailbox *mb, struct changes *out, struct err *err)
+{
+	struct changes_request req = { .mailbox = mb, .out = out };
+
+	if (store_changes(lk->store, &req, 1, err) < 0)
+		return -1;
+	if (out->err.kind == ERR_NONE)
+		return 0;
+	*err = out->err;
+	return -1;
+}

@@ -1,0 +1,32 @@
+#ifndef CMD_LOOK_H
+#define CMD_LOOK_H
+
+#include "core/sync/store.h"
+
+#include "cmd/exit_status.h"
+#include "cmd/store_arg.h"
+
+struct app;
+
+/* A store that a command looks into: opened read-only, without a lock, with its mailboxes. */
+struct look {
+	struct app *app;
+	struct store_arg arg;
+	struct run run;
+	struct store *store;
+	struct mailbox_list list;
+};
+
+/* Open STORE[@SNAPSHOT]. After a failure, too, look_close() must follow. */
+int look_open(struct look *lk, struct app *app, const char *text, struct err *err);
+void look_close(struct look *lk);
+
+/*
+ * Open the mailbox with that name, as `ls` shows it. *mb belongs to the store. ERR_MISSING when
+ * there is none.
+ */
+int look_mailbox(struct look *lk, const char *name, struct mailbox **mb, struct err *err);
+/* Every live message, into *out (initialised). */
+int look_contents(struct look *lk, struct mailbox *mb, struct changes *out, struct err *err);
+
+#endif
