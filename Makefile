@@ -5,10 +5,11 @@
 # make bench            how long things take    make check-powercut  ten power cuts (root)
 # make V=1              show the commands       make coverage     lines reached, by folder
 # make CC=clang B=build/clang lint                warnings as errors, all files
+# make        the git archive's parts   make ISAL= ...   zlib in place of ISA-L
 # make deps-live        Courier and Cyrus         make check-peers  the client against them
 #
 # No configure step: plain -l flags, so that `make deps demo` works when nothing is installed yet.
-B       ?= build$(if $(SAN),/san)
+B       ?= build$(if $(SAN),/san)$(NO_ISAL)
 Q       := $(if $(V),,@)
 PREFIX  ?= /usr/local
 VERSION := 0.1.0
@@ -23,8 +24,11 @@ WARN    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fno-common
 SANF    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ALL     = $(CSTD) $(WARN) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' \
-          $(CFLAGS) $(if $(SAN),$(SANF),$(HARDEN)) $(EXTRA)
-LIBS    := -linih -lsqlite3 -lgsasl -ljansson -lssl -lcrypto -lz
+          $(if $(ISAL),-DHAVE_ISAL) $(CFLAGS) $(if $(SAN),$(SANF),$(HARDEN)) $(EXTRA)
+# Looked for at the first use, which in `make deps demo` comes after `deps`; then remembered. ISAL= says no.
+ISAL    ?= $(eval ISAL := $$(shell $$(CC) -E -x c -include isa-l.h /dev/null >/dev/null 2>&1 && echo y))$(ISAL)
+NO_ISAL := $(if $(filter command environment,$(origin ISAL)),$(if $(ISAL),,/zlib))
+LIBS     = -linih -lsqlite3 -lgsasl -ljansson -lssl -lcrypto -lz -lgit2 $(if $(ISAL),-lisal)
 
 LIBSRC  := $(sort $(wildcard core/*/*.c backends/*/*.c))
 CMDSRC  := $(sort $(wildcard cmd/*.c))
@@ -116,7 +120,7 @@ lint: check-build
 fuzz:
 	@mkdir -p $B/fuzz
 	@for f in $(FUZZ); do n=$$(basename $$f .c); n=$${n#fuzz_}; mkdir -p $B/fuzz/$$n tests/fuzz/corpus/$$n; \
-	  clang $(CSTD) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	  clang $(CSTD) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' $(if $(ISAL),-DHAVE_ISAL) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	    -o $B/fuzz/run-$$n $$f $(LIBSRC) $(CMDLIB) $(wildcard tests/lib/*_dump.c) $(LIBS) && \
 	  $B/fuzz/run-$$n -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
 
