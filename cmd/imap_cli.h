@@ -147,6 +147,14 @@ void imap_show_set(const struct imap_cli *cli, const char *command, const char *
 /* The name of a mailbox the server spoke of, for people. Owned by the caller. */
 char *imap_cli_display(const struct imap_cli *cli, struct bytes wire);
 
+/*
+ * What a message is made of (imap_content.c): preview, labels, envelope and structure, as far as they
+ * came; as lines below that of the message, or as members of its event.
+ */
+void imap_say_content(const struct imap_cli *cli, const struct imap_fetch *m);
+void imap_json_content(const struct imap_cli *cli, struct json_t *event,
+		       const struct imap_fetch *m);
+
 /* Text from the server, escaped, on standard output. */
 void imap_say(struct bytes text);
 /* Words such as attributes, which may begin with a backslash. */
@@ -156,6 +164,7 @@ void imap_say_flags(const struct flags *flags, bool any);
 
 /* A JSON string; what is not UTF-8 is escaped as on a terminal. New reference. */
 struct json_t *imap_json_text(struct bytes text);
+struct json_t *imap_json_nstring(struct bytes text); /* p NULL: null */
 struct json_t *imap_json_flags(const struct flags *flags);
 /* {"event": NAME}, to be filled in and given to report_event(). */
 struct json_t *imap_json_event(const char *name);

@@ -31,7 +31,14 @@ static const struct {
 	{ "uid", IMAP_FETCH_UID },	     { "flags", IMAP_FETCH_FLAGS },
 	{ "size", IMAP_FETCH_SIZE },	     { "date", IMAP_FETCH_INTERNALDATE },
 	{ "modseq", IMAP_FETCH_MODSEQ },     { "emailid", IMAP_FETCH_EMAILID },
+	{ "threadid", IMAP_FETCH_THREADID }, { "savedate", IMAP_FETCH_SAVEDATE },
+	{ "preview", IMAP_FETCH_PREVIEW },   { "envelope", IMAP_FETCH_ENVELOPE },
+	{ "bodystructure", IMAP_FETCH_STRUCTURE },
+	{ "x-gm-msgid", IMAP_FETCH_GM_MSGID }, { "x-gm-thrid", IMAP_FETCH_GM_THRID },
+	{ "x-gm-labels", IMAP_FETCH_GM_LABELS },
 };
+
+#define FETCH_ITEMS (sizeof(fetch_items) / sizeof(fetch_items[0]))
 
 /* `<o.n>` at the end of an item. */
 static bool parse_slice(struct bytes text, uint64_t *offset, uint64_t *length)
@@ -126,7 +133,7 @@ static int parse_items(struct wanted *w, const struct imap_call *call, struct er
 		const char *arg = call->args[i];
 		unsigned bit = 0;
 
-		for (size_t j = 0; j < sizeof(fetch_items) / sizeof(fetch_items[0]); j++)
+		for (size_t j = 0; j < FETCH_ITEMS; j++)
 			if (strcasecmp(fetch_items[j].name, arg) == 0)
 				bit = fetch_items[j].bit;
 		w->items |= bit;
@@ -368,13 +375,25 @@ static int do_fetch(struct fetch *f, const struct imap_call *call, struct err *e
 	return f->wanted->section ? check_parts(f, err) : 0;
 }
 
+/* What was asked for by name and left out of the answer would look like an empty value. */
+static int check_offered(const struct imap_cli *cli, unsigned items, struct err *err)
+{
+	unsigned missing = items & ~imap_fetch_offered(cli->session, items);
+
+	for (size_t i = 0; i < FETCH_ITEMS; i++)
+		if (missing & fetch_items[i].bit)
+			return err_set(err, ERR_CONFIG, "fetch: the server does not offer %s",
+				       fetch_items[i].name);
+	return 0;
+}
+
 static int fetch_run(struct imap_cli *cli, const struct imap_call *call, struct err *err)
 {
 	struct wanted wanted;
 	struct fetch f = { .cli = cli, .wanted = &wanted, .dir = call->output, .fd = -1 };
 	int ret = -1;
 
-	if (parse_items(&wanted, call, err) < 0)
+	if (parse_items(&wanted, call, err) < 0 || check_offered(cli, wanted.items, err) < 0)
 		goto out;
 	if (call->changed_since && !imap_session_has(cli->session, IMAP_CAP_CONDSTORE)) {
 		err_set(err, ERR_CONFIG, "fetch: the server has no CONDSTORE, so it cannot tell "
@@ -396,8 +415,10 @@ out:
 const struct imap_sub sub_fetch = {
 	.name = "fetch",
 	.args = "MAILBOX SET [ITEM]...",
-	.summary = "Show messages: uid, flags, size, date, modseq, emailid; or write one part of "
-		   "them: body, header, text, body[SECTION], each perhaps with <OFFSET.LENGTH>.",
+	.summary = "Show messages: uid, flags, size, date, envelope, bodystructure, modseq, emailid, "
+		   "threadid, savedate, preview, x-gm-msgid, x-gm-thrid, x-gm-labels; or write one "
+		   "part of them: body, header, text, body[SECTION], each perhaps with "
+		   "<OFFSET.LENGTH>.",
 	.example = "fetch INBOX 7 body >message.eml",
 	.needs = SUB_MAILBOX | SUB_SET | SUB_EXAMINE,
 	.options = SUB_OPT_OUTPUT | SUB_OPT_CHANGED_SINCE | SUB_OPT_VANISHED,

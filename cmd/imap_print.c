@@ -61,6 +61,11 @@ json_t *imap_json_text(struct bytes text)
 	return string;
 }
 
+json_t *imap_json_nstring(struct bytes text)
+{
+	return text.p ? imap_json_text(text) : json_null();
+}
+
 json_t *imap_json_flags(const struct flags *flags)
 {
 	static const struct {
@@ -91,27 +96,42 @@ json_t *imap_json_event(const char *name)
 
 /* --- messages --- */
 
-static void say_message(const struct imap_fetch *m, const char *file, uint64_t bytes)
+static void say_date(const char *name, const struct maildate *date, struct bytes text)
+{
+	struct buf shown = BUF_INIT(64);
+
+	printf(" %s ", name);
+	if (maildate_format_rfc3339(date, &shown))
+		printf("%s", buf_str(&shown));
+	else
+		imap_say(text.p ? text : bytes_of("NIL"));
+	buf_release(&shown);
+}
+
+static void say_message(const struct imap_cli *cli, const struct imap_fetch *m, const char *file,
+			uint64_t bytes)
 {
 	printf("uid %u", m->uid);
 	if (m->present & IMAP_FETCH_SIZE)
 		printf(" size %llu", (unsigned long long)m->size);
 	if (m->present & IMAP_FETCH_MODSEQ)
 		printf(" modseq %llu", (unsigned long long)m->modseq);
-	if (m->present & IMAP_FETCH_INTERNALDATE) {
-		struct buf date = BUF_INIT(64);
-
-		printf(" date ");
-		if (maildate_format_rfc3339(m->date, &date))
-			printf("%s", buf_str(&date));
-		else
-			imap_say(m->date_text.p ? m->date_text : bytes_of("NIL"));
-		buf_release(&date);
-	}
+	if (m->present & IMAP_FETCH_INTERNALDATE)
+		say_date("date", m->date, m->date_text);
+	if (m->present & IMAP_FETCH_SAVEDATE)
+		say_date("savedate", m->save_date, m->save_date_text);
 	if (m->present & IMAP_FETCH_EMAILID) {
 		printf(" emailid ");
 		imap_say(m->email_id);
 	}
+	if (m->present & IMAP_FETCH_THREADID) {
+		printf(" threadid ");
+		imap_say(m->thread_id.p ? m->thread_id : bytes_of("NIL"));
+	}
+	if (m->present & IMAP_FETCH_GM_MSGID)
+		printf(" x-gm-msgid %llu", (unsigned long long)m->gm_msgid);
+	if (m->present & IMAP_FETCH_GM_THRID)
+		printf(" x-gm-thrid %llu", (unsigned long long)m->gm_thrid);
 	if (file)
 		printf(" file %s bytes %llu", file, (unsigned long long)bytes);
 	if (m->present & IMAP_FETCH_FLAGS) {
@@ -119,17 +139,25 @@ static void say_message(const struct imap_fetch *m, const char *file, uint64_t b
 		imap_say_flags(m->flags, false);
 	}
 	putchar('\n');
+	imap_say_content(cli, m);
 }
 
-static void add_date(json_t *event, const struct imap_fetch *m)
+static void add_date(json_t *event, const char *name, const struct maildate *date,
+		     struct bytes text)
 {
-	struct buf date = BUF_INIT(64);
+	struct buf shown = BUF_INIT(64);
 
-	if (maildate_format_rfc3339(m->date, &date))
-		json_object_set_new(event, "date", json_string(buf_str(&date)));
-	else if (m->date_text.p)
-		json_object_set_new(event, "date", imap_json_text(m->date_text));
-	buf_release(&date);
+	if (maildate_format_rfc3339(date, &shown))
+		json_object_set_new(event, name, json_string(buf_str(&shown)));
+	else if (text.p)
+		json_object_set_new(event, name, imap_json_text(text));
+	buf_release(&shown);
+}
+
+/* As a string: readers of JSON hold no 64 bits in a number. */
+static void add_id(json_t *event, const char *name, uint64_t id)
+{
+	json_object_set_new(event, name, json_sprintf("%llu", (unsigned long long)id));
 }
 
 void imap_show_message(const struct imap_cli *cli, const char *command, const struct imap_fetch *m,
@@ -138,7 +166,7 @@ void imap_show_message(const struct imap_cli *cli, const char *command, const st
 	json_t *event;
 
 	if (!cli->app->json) {
-		say_message(m, file, bytes);
+		say_message(cli, m, file, bytes);
 		return;
 	}
 	event = imap_json_event(command);
@@ -148,9 +176,18 @@ void imap_show_message(const struct imap_cli *cli, const char *command, const st
 	if (m->present & IMAP_FETCH_MODSEQ)
 		json_object_set_new(event, "modseq", json_integer((json_int_t)m->modseq));
 	if (m->present & IMAP_FETCH_INTERNALDATE)
-		add_date(event, m);
+		add_date(event, "date", m->date, m->date_text);
+	if (m->present & IMAP_FETCH_SAVEDATE)
+		add_date(event, "savedate", m->save_date, m->save_date_text);
 	if (m->present & IMAP_FETCH_EMAILID)
 		json_object_set_new(event, "emailid", imap_json_text(m->email_id));
+	if (m->present & IMAP_FETCH_THREADID)
+		json_object_set_new(event, "threadid", imap_json_nstring(m->thread_id));
+	if (m->present & IMAP_FETCH_GM_MSGID)
+		add_id(event, "x-gm-msgid", m->gm_msgid);
+	if (m->present & IMAP_FETCH_GM_THRID)
+		add_id(event, "x-gm-thrid", m->gm_thrid);
+	imap_json_content(cli, event, m);
 	if (m->present & IMAP_FETCH_FLAGS)
 		json_object_set_new(event, "flags", imap_json_flags(m->flags));
 	if (file) {

@@ -117,27 +117,48 @@ static void on_fetch_done(void *ctx, const struct imap_result *r)
 
 /* --- what is asked --- */
 
+static const struct {
+	unsigned item;
+	const char *name;
+	enum imap_cap cap; /* COUNT: anybody knows it */
+} fetch_items[] = {
+	{ IMAP_FETCH_FLAGS, "FLAGS", IMAP_CAP_COUNT },
+	{ IMAP_FETCH_INTERNALDATE, "INTERNALDATE", IMAP_CAP_COUNT },
+	{ IMAP_FETCH_SIZE, "RFC822.SIZE", IMAP_CAP_COUNT },
+	{ IMAP_FETCH_MODSEQ, "MODSEQ", IMAP_CAP_CONDSTORE },
+	{ IMAP_FETCH_EMAILID, "EMAILID", IMAP_CAP_OBJECTID },
+	{ IMAP_FETCH_THREADID, "THREADID", IMAP_CAP_OBJECTID },
+	{ IMAP_FETCH_SAVEDATE, "SAVEDATE", IMAP_CAP_SAVEDATE },
+	{ IMAP_FETCH_PREVIEW, "PREVIEW", IMAP_CAP_PREVIEW },
+	{ IMAP_FETCH_GM_MSGID, "X-GM-MSGID", IMAP_CAP_X_GM_EXT_1 },
+	{ IMAP_FETCH_GM_THRID, "X-GM-THRID", IMAP_CAP_X_GM_EXT_1 },
+	{ IMAP_FETCH_GM_LABELS, "X-GM-LABELS", IMAP_CAP_X_GM_EXT_1 },
+	{ IMAP_FETCH_ENVELOPE, "ENVELOPE", IMAP_CAP_COUNT },
+	{ IMAP_FETCH_STRUCTURE, "BODYSTRUCTURE", IMAP_CAP_COUNT },
+};
+
+#define FETCH_ITEMS (sizeof(fetch_items) / sizeof(fetch_items[0]))
+
+unsigned imap_fetch_offered(const struct imap_session *s, unsigned items)
+{
+	unsigned offered = items & IMAP_FETCH_UID;
+
+	for (size_t i = 0; i < FETCH_ITEMS; i++)
+		if (fetch_items[i].cap == IMAP_CAP_COUNT || imap_session_has(s, fetch_items[i].cap))
+			offered |= items & fetch_items[i].item;
+	return offered;
+}
+
 static void encode_items(const struct imap_session *s, struct imap_encoder *e,
 			 const struct imap_fetch_request *q)
 {
-	static const struct {
-		unsigned item;
-		const char *name;
-		enum imap_cap cap; /* COUNT: anybody knows it */
-	} table[] = {
-		{ IMAP_FETCH_FLAGS, "FLAGS", IMAP_CAP_COUNT },
-		{ IMAP_FETCH_INTERNALDATE, "INTERNALDATE", IMAP_CAP_COUNT },
-		{ IMAP_FETCH_SIZE, "RFC822.SIZE", IMAP_CAP_COUNT },
-		{ IMAP_FETCH_MODSEQ, "MODSEQ", IMAP_CAP_CONDSTORE },
-		{ IMAP_FETCH_EMAILID, "EMAILID", IMAP_CAP_OBJECTID },
-	};
+	unsigned items = imap_fetch_offered(s, q->items);
 
 	imap_encode_open(e);
 	imap_encode_word(e, "UID");
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if ((q->items & table[i].item) && (table[i].cap == IMAP_CAP_COUNT ||
-						   imap_session_has(s, table[i].cap)))
-			imap_encode_word(e, table[i].name);
+	for (size_t i = 0; i < FETCH_ITEMS; i++)
+		if (items & fetch_items[i].item)
+			imap_encode_word(e, fetch_items[i].name);
 	if (q->section) {
 		char *range = q->length ? xasprintf("<%llu.%llu>", (unsigned long long)q->offset,
 						    (unsigned long long)q->length) :

@@ -200,6 +200,9 @@ struct imap_fetch_request {
 	bool vanished;
 };
 
+/* Those of `items` that this server offers: the others are not asked for. */
+unsigned imap_fetch_offered(const struct imap_session *s, unsigned items);
+
 /*
  * Where the answers go; all may be NULL, `done` excepted. For each message: body_begin,
  * body_data..., body_end (as asked; not at all when the server has no such message) and then

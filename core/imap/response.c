@@ -21,12 +21,20 @@ struct imap_parser *imap_parser_new(const char *tag_prefix)
 	buf_init(&p->item, PARSE_MAX_TOKEN);
 	buf_init(&p->date_text, MAILDATE_RAW_MAX);
 	buf_init(&p->email_id, PARSE_MAX_TOKEN);
+	buf_init(&p->thread_id, PARSE_MAX_TOKEN);
+	buf_init(&p->save_date_text, MAILDATE_RAW_MAX);
+	buf_init(&p->preview, PARSE_MAX_TOKEN);
+	buf_init(&p->word, PARSE_MAX_TOKEN);
+	buf_init(&p->gm_labels, PARSE_MAX_LINE);
+	buf_init(&p->envelope, PARSE_MAX_LINE);
+	buf_init(&p->structure, PARSE_MAX_LINE);
 	uidset_builder_init(&p->builder);
 	uidset_init(&p->set);
 	uidlist_init(&p->source);
 	uidlist_init(&p->target);
 	flags_init(&p->flags);
 	maildate_init(&p->date);
+	maildate_init(&p->save_date);
 	return p;
 }
 
@@ -44,12 +52,20 @@ void imap_parser_free(struct imap_parser *p)
 	buf_release(&p->item);
 	buf_release(&p->date_text);
 	buf_release(&p->email_id);
+	buf_release(&p->thread_id);
+	buf_release(&p->save_date_text);
+	buf_release(&p->preview);
+	buf_release(&p->word);
+	buf_release(&p->gm_labels);
+	buf_release(&p->envelope);
+	buf_release(&p->structure);
 	uidset_builder_release(&p->builder);
 	uidset_release(&p->set);
 	uidlist_release(&p->source);
 	uidlist_release(&p->target);
 	flags_release(&p->flags);
 	maildate_release(&p->date);
+	maildate_release(&p->save_date);
 	free(p);
 }
 
@@ -277,6 +293,8 @@ static const struct {
 	[PARSE_FETCH_LIST] = { IMAP_LEX_VALUE, imap_parse_fetch_list },
 	[PARSE_FETCH_SKIP] = { IMAP_LEX_VALUE, imap_parse_fetch_skip },
 	[PARSE_FETCH_LITERAL] = { IMAP_LEX_VALUE, imap_parse_fetch_literal },
+	[PARSE_FETCH_TEXT] = { IMAP_LEX_VALUE, imap_parse_fetch_text },
+	[PARSE_FETCH_TEXT_LITERAL] = { IMAP_LEX_VALUE, imap_parse_fetch_text_literal },
 	[PARSE_FETCH_BODY] = { IMAP_LEX_VALUE, imap_parse_fetch_body },
 	[PARSE_FETCH_END] = { IMAP_LEX_VALUE, imap_parse_fetch_end },
 };

@@ -237,6 +237,14 @@ enum imap_fetch_item {
 	IMAP_FETCH_MODSEQ = 1 << 4,
 	IMAP_FETCH_EMAILID = 1 << 5,
 	IMAP_FETCH_BODY = 1 << 6, /* at least one body item was given out */
+	IMAP_FETCH_SAVEDATE = 1 << 7, /* RFC 8514; `save_date` is set, perhaps NIL */
+	IMAP_FETCH_PREVIEW = 1 << 8,  /* RFC 8970 */
+	IMAP_FETCH_THREADID = 1 << 9, /* RFC 8474 */
+	IMAP_FETCH_GM_MSGID = 1 << 10, /* the three of Gmail: X-GM-MSGID, X-GM-THRID, X-GM-LABELS */
+	IMAP_FETCH_GM_THRID = 1 << 11,
+	IMAP_FETCH_GM_LABELS = 1 << 12,
+	IMAP_FETCH_ENVELOPE = 1 << 13,
+	IMAP_FETCH_STRUCTURE = 1 << 14, /* BODYSTRUCTURE */
 };
 
 struct imap_body {
@@ -260,6 +268,17 @@ struct imap_fetch {
 	const struct maildate *date; /* see its `known` */
 	uint64_t size, modseq;
 	struct bytes email_id;
+	struct bytes thread_id;           /* p is NULL for NIL: in no thread */
+	struct bytes save_date_text;      /* p is NULL for NIL or absent */
+	const struct maildate *save_date; /* not known: the mailbox does not keep them */
+	struct bytes preview;             /* UTF-8; p is NULL for NIL: there is none */
+	uint64_t gm_msgid, gm_thrid;
+	/*
+	 * What stands between the outer parentheses, literals turned into quoted strings: for scan.h
+	 * (labels are astrings in modified UTF-7) and envelope.h. A value larger than 256 KiB
+	 * counts as not sent.
+	 */
+	struct bytes gm_labels, envelope, structure;
 	struct imap_body body; /* BODY_BEGIN and BODY_END only */
 };
 

@@ -4,8 +4,7 @@ void imap_parse_fetch_begin(struct imap_parser *p, bool by_uid)
 {
 	flags_release(&p->flags);
 	maildate_release(&p->date);
-	buf_clear(&p->date_text);
-	buf_clear(&p->email_id);
+	maildate_release(&p->save_date);
 	p->fetch = (struct imap_fetch){ .number = by_uid ? 0 : p->number };
 	if (by_uid) {
 		p->fetch.uid = p->number;
@@ -56,7 +55,11 @@ static enum fetch_value value_kind(struct bytes item, struct imap_body *body)
 	} items[] = {
 		{ "UID", VALUE_UID },           { "FLAGS", VALUE_FLAGS },
 		{ "MODSEQ", VALUE_MODSEQ },     { "INTERNALDATE", VALUE_DATE },
-		{ "RFC822.SIZE", VALUE_SIZE }, { "EMAILID", VALUE_EMAILID },
+		{ "RFC822.SIZE", VALUE_SIZE },  { "EMAILID", VALUE_EMAILID },
+		{ "THREADID", VALUE_THREADID }, { "SAVEDATE", VALUE_SAVEDATE },
+		{ "PREVIEW", VALUE_PREVIEW },   { "X-GM-MSGID", VALUE_GM_MSGID },
+		{ "X-GM-THRID", VALUE_GM_THRID }, { "X-GM-LABELS", VALUE_GM_LABELS },
+		{ "ENVELOPE", VALUE_ENVELOPE }, { "BODYSTRUCTURE", VALUE_STRUCTURE },
 	};
 
 	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
@@ -159,64 +162,88 @@ enum parse_verdict imap_parse_fetch_body(struct imap_parser *p, const struct ima
 	return PARSE_READY;
 }
 
-static void add_date(struct imap_parser *p, struct bytes text)
+static void number_value(struct imap_parser *p, struct bytes text, unsigned bit, uint64_t *out)
 {
-	size_t room = p->date_text.max - p->date_text.n;
-
-	buf_add(&p->date_text, bytes_from(text.p, text.n < room ? text.n : room));
+	if (bytes_to_u64(text, out))
+		p->fetch.present |= bit;
 }
 
-static void date_done(struct imap_parser *p, bool nil)
+/* `kept` owns what *out shows; an empty text is not NIL. */
+static void text_value(struct imap_parser *p, struct bytes text, bool nil, unsigned bit,
+		       struct buf *kept, struct bytes *out)
 {
-	p->fetch.present |= IMAP_FETCH_INTERNALDATE;
-	p->fetch.date_text = nil ? bytes_from(NULL, 0) : buf_bytes(&p->date_text);
-	p->fetch.date = &p->date;
+	buf_clear(kept);
+	buf_add(kept, text);
+	p->fetch.present |= bit;
+	*out = nil ? bytes_from(NULL, 0) : kept->n ? buf_bytes(kept) : bytes_of("");
+}
+
+static void date_value(struct imap_parser *p, struct bytes text, bool nil, unsigned bit,
+		       struct buf *kept, struct bytes *out, struct maildate *date)
+{
+	text.n = text.n < kept->max ? text.n : kept->max;
+	text_value(p, text, nil, bit, kept, out);
 	if (nil)
-		maildate_release(&p->date);
+		maildate_release(date);
 	else
-		maildate_parse(&p->date, p->fetch.date_text);
+		maildate_parse(date, *out);
+}
+
+static void uid_value(struct imap_fetch *f, struct bytes text)
+{
+	uint32_t uid;
+
+	if (!bytes_to_u32(text, &uid) || uid == 0)
+		return;
+	f->uid = uid;
+	f->present |= IMAP_FETCH_UID;
 }
 
 /* A value that is one word. One that makes no sense (`-1`, `9.3e+06`) counts as not sent. */
-static void plain_value(struct imap_parser *p, const struct imap_token *tok)
+static void plain_value(struct imap_parser *p, struct bytes text, bool nil)
 {
 	struct imap_fetch *f = &p->fetch;
-	uint32_t uid;
-	uint64_t n;
 
 	switch (p->value) {
 	case VALUE_UID:
-		if (bytes_to_u32(tok->text, &uid) && uid > 0) {
-			f->uid = uid;
-			f->present |= IMAP_FETCH_UID;
-		}
+		uid_value(f, text);
 		return;
 	case VALUE_SIZE:
-		if (bytes_to_u64(tok->text, &n)) {
-			f->size = n;
-			f->present |= IMAP_FETCH_SIZE;
-		}
+		number_value(p, text, IMAP_FETCH_SIZE, &f->size);
 		return;
 	case VALUE_MODSEQ:
-		if (bytes_to_u64(tok->text, &n)) {
-			f->modseq = n;
-			f->present |= IMAP_FETCH_MODSEQ;
-		}
+		number_value(p, text, IMAP_FETCH_MODSEQ, &f->modseq);
+		return;
+	case VALUE_GM_MSGID:
+		number_value(p, text, IMAP_FETCH_GM_MSGID, &f->gm_msgid);
+		return;
+	case VALUE_GM_THRID:
+		number_value(p, text, IMAP_FETCH_GM_THRID, &f->gm_thrid);
 		return;
 	case VALUE_EMAILID:
-		if (is_nil(tok))
-			return;
-		buf_clear(&p->email_id);
-		buf_add(&p->email_id, tok->text);
-		f->email_id = buf_bytes(&p->email_id);
-		f->present |= IMAP_FETCH_EMAILID;
+		if (!nil)
+			text_value(p, text, false, IMAP_FETCH_EMAILID, &p->email_id, &f->email_id);
+		return;
+	case VALUE_THREADID:
+		text_value(p, text, nil, IMAP_FETCH_THREADID, &p->thread_id, &f->thread_id);
+		return;
+	case VALUE_PREVIEW:
+		text_value(p, text, nil, IMAP_FETCH_PREVIEW, &p->preview, &f->preview);
 		return;
 	case VALUE_DATE:
-		buf_clear(&p->date_text);
-		add_date(p, tok->text);
-		date_done(p, is_nil(tok));
+		date_value(p, text, nil, IMAP_FETCH_INTERNALDATE, &p->date_text, &f->date_text,
+			   &p->date);
+		f->date = &p->date;
+		return;
+	case VALUE_SAVEDATE:
+		date_value(p, text, nil, IMAP_FETCH_SAVEDATE, &p->save_date_text,
+			   &f->save_date_text, &p->save_date);
+		f->save_date = &p->save_date;
 		return;
 	case VALUE_FLAGS:
+	case VALUE_GM_LABELS:
+	case VALUE_ENVELOPE:
+	case VALUE_STRUCTURE:
 	case VALUE_BODY:
 	case VALUE_OTHER:
 		return;
@@ -226,6 +253,8 @@ static void plain_value(struct imap_parser *p, const struct imap_token *tok)
 static enum parse_verdict list_value(struct imap_parser *p)
 {
 	p->depth = 1;
+	if (imap_parse_fetch_text_begin(p))
+		return PARSE_GO;
 	switch (p->value) {
 	case VALUE_FLAGS:
 		flags_release(&p->flags);
@@ -233,11 +262,27 @@ static enum parse_verdict list_value(struct imap_parser *p)
 		break;
 	case VALUE_MODSEQ:
 	case VALUE_EMAILID:
+	case VALUE_THREADID:
+	case VALUE_PREVIEW: /* `(FUZZY "text")`, before it was a standard */
 		p->state = PARSE_FETCH_LIST;
 		break;
 	default:
 		p->state = PARSE_FETCH_SKIP;
 		break;
+	}
+	return PARSE_GO;
+}
+
+/* A literal that is one value; the bytes come next. */
+static enum parse_verdict literal_begin(struct imap_parser *p, const struct imap_token *tok,
+					enum parse_state next)
+{
+	buf_clear(&p->word);
+	p->after_literal = next;
+	p->state = PARSE_FETCH_LITERAL;
+	if (tok->size == 0) {
+		plain_value(p, bytes_of(""), false);
+		p->state = next;
 	}
 	return PARSE_GO;
 }
@@ -253,12 +298,10 @@ enum parse_verdict imap_parse_fetch_value(struct imap_parser *p, const struct im
 	case IMAP_TOKEN_OPEN:
 		return list_value(p);
 	case IMAP_TOKEN_LITERAL:
-		buf_clear(&p->date_text);
-		p->state = tok->size ? PARSE_FETCH_LITERAL : PARSE_FETCH_ITEM;
-		return PARSE_GO;
+		return literal_begin(p, tok, PARSE_FETCH_ITEM);
 	case IMAP_TOKEN_ATOM:
 	case IMAP_TOKEN_STRING:
-		plain_value(p, tok);
+		plain_value(p, tok->text, is_nil(tok));
 		p->state = PARSE_FETCH_ITEM;
 		return PARSE_GO;
 	default:
@@ -270,13 +313,12 @@ enum parse_verdict imap_parse_fetch_literal(struct imap_parser *p, const struct 
 					    struct imap_response *out)
 {
 	(void)out;
-	if (p->value == VALUE_DATE)
-		add_date(p, tok->text);
+	buf_add(&p->word, tok->text);
 	if (tok->size > 0)
 		return PARSE_GO;
-	if (p->value == VALUE_DATE)
-		date_done(p, false);
-	p->state = PARSE_FETCH_ITEM;
+	if (!p->word.overflow)
+		plain_value(p, buf_bytes(&p->word), false);
+	p->state = p->after_literal;
 	return PARSE_GO;
 }
 
@@ -306,13 +348,15 @@ enum parse_verdict imap_parse_fetch_list(struct imap_parser *p, const struct ima
 		p->state = PARSE_FETCH_ITEM;
 		return PARSE_GO;
 	}
+	if (tok->type == IMAP_TOKEN_LITERAL)
+		return literal_begin(p, tok, PARSE_FETCH_LIST);
 	if (tok->type != IMAP_TOKEN_ATOM && tok->type != IMAP_TOKEN_STRING)
 		return imap_parse_bad(p, "bad FETCH value");
-	plain_value(p, tok);
+	plain_value(p, tok->text, is_nil(tok));
 	return PARSE_GO;
 }
 
-/* ENVELOPE, BODYSTRUCTURE and what else nobody reads: passed over by structure. */
+/* What nobody reads: passed over by structure. */
 enum parse_verdict imap_parse_fetch_skip(struct imap_parser *p, const struct imap_token *tok,
 					 struct imap_response *out)
 {

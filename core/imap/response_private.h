@@ -52,6 +52,8 @@ enum parse_state {
 	PARSE_FETCH_LIST, /* the only value of a one-element list: MODSEQ, EMAILID */
 	PARSE_FETCH_SKIP,
 	PARSE_FETCH_LITERAL, /* of a value that is not a body */
+	PARSE_FETCH_TEXT,    /* a list that is kept as text: ENVELOPE */
+	PARSE_FETCH_TEXT_LITERAL,
 	PARSE_FETCH_BODY,
 	PARSE_FETCH_END,
 	PARSE_STATES,
@@ -80,6 +82,14 @@ enum fetch_value {
 	VALUE_SIZE,
 	VALUE_MODSEQ,
 	VALUE_EMAILID,
+	VALUE_THREADID,
+	VALUE_SAVEDATE,
+	VALUE_PREVIEW,
+	VALUE_GM_MSGID,
+	VALUE_GM_THRID,
+	VALUE_GM_LABELS,
+	VALUE_ENVELOPE,
+	VALUE_STRUCTURE,
 	VALUE_BODY,
 };
 
@@ -111,7 +121,11 @@ struct imap_parser {
 
 	struct imap_fetch fetch;
 	enum fetch_value value;
-	struct buf item, date_text, email_id;
+	struct buf item, date_text, email_id, thread_id, save_date_text, preview;
+	struct maildate save_date;
+	struct buf word;                /* a literal that is one value */
+	enum parse_state after_literal; /* where reading goes on behind it */
+	struct buf gm_labels, envelope, structure;
 	struct bytes quoted; /* body sent as quoted string, still to be given out */
 	bool body_open;      /* BODY_BEGIN was given, BODY_END not yet */
 };
@@ -145,7 +159,10 @@ void imap_parse_fetch_begin(struct imap_parser *p, bool by_uid);
 imap_parse_fn imap_parse_fetch_open, imap_parse_fetch_item, imap_parse_fetch_value,
 	imap_parse_fetch_flags, imap_parse_fetch_list, imap_parse_fetch_skip,
 	imap_parse_fetch_literal, imap_parse_fetch_body, imap_parse_fetch_end;
-/* The next event of an open body that needs no input. False when there is none. */
+/* response_fetch_text.c: lists that are kept as text. False: the value is none of them. */
+bool imap_parse_fetch_text_begin(struct imap_parser *p);
+imap_parse_fn imap_parse_fetch_text, imap_parse_fetch_text_literal;
+/* response_fetch.c: the next event of an open body that needs no input. False when there is none. */
 bool imap_parse_fetch_pending(struct imap_parser *p, struct imap_response *out);
 
 #endif

@@ -235,7 +235,9 @@ static void do_fetch(struct deeds *d, const char *verb, const char *arg)
 	const struct imap_fetch_sink sink = { .body_begin = on_begin, .body_data = on_data,
 					      .body_end = on_end, .drop = on_drop,
 					      .message = on_message, .done = on_done, .ctx = deed };
-	struct imap_fetch_request q = { .items = body ? 0 : ~0u, .section = body ? "" : NULL };
+	const unsigned beside = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE | IMAP_FETCH_SIZE |
+				IMAP_FETCH_MODSEQ | IMAP_FETCH_EMAILID;
+	struct imap_fetch_request q = { .items = body ? 0 : beside, .section = body ? "" : NULL };
 	struct uidset set;
 	struct err err;
 

@@ -6,7 +6,10 @@
 #include "core/base/buf.h"
 #include "core/base/err.h"
 #include "core/base/log.h"
+#include "core/imap/envelope.h"
 #include "core/imap/response.h"
+#include "core/imap/scan.h"
+#include "core/imap/tree.h"
 #include "core/mail/flags.h"
 #include "core/mail/maildate.h"
 #include "core/msgset/uidlist.h"
@@ -135,28 +138,123 @@ static void dump_search(struct buf *out, const struct imap_search *s)
 		add_text(out, "partial", s->partial_range);
 }
 
+static void dump_date(struct buf *out, const char *name, const struct maildate *date)
+{
+	struct buf text = BUF_INIT(1024);
+
+	maildate_format(date, &text);
+	add_text(out, name, buf_bytes(&text));
+	if (!date->known)
+		buf_addf(out, " unknown-%s", name);
+	buf_release(&text);
+}
+
+/* A text that NIL may stand for. */
+static void dump_nstring(struct buf *out, const char *name, struct bytes text)
+{
+	if (text.p)
+		add_text(out, name, text);
+	else
+		buf_addf(out, " %s=NIL", name);
+}
+
+static void dump_addresses(struct buf *out, const char *name, const struct imap_addresses *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		buf_addf(out, " %s(", name);
+		add_text(out, "name", a->list[i].name);
+		add_text(out, "route", a->list[i].route);
+		add_text(out, "mailbox", a->list[i].mailbox);
+		add_text(out, "host", a->list[i].host);
+		buf_add_byte(out, ')');
+	}
+}
+
+static void dump_envelope(struct buf *out, struct bytes text)
+{
+	struct imap_envelope e;
+
+	add_text(out, "envelope", text);
+	if (!imap_envelope_read(&e, text))
+		buf_add_str(out, " unreadable");
+	add_text(out, "sent", e.date);
+	add_text(out, "subject", e.subject);
+	dump_addresses(out, "from", &e.from);
+	dump_addresses(out, "sender", &e.sender);
+	dump_addresses(out, "reply-to", &e.reply_to);
+	dump_addresses(out, "to", &e.to);
+	dump_addresses(out, "cc", &e.cc);
+	dump_addresses(out, "bcc", &e.bcc);
+	add_text(out, "in-reply-to", e.in_reply_to);
+	add_text(out, "message-id", e.message_id);
+	imap_envelope_release(&e);
+}
+
+static void dump_part(void *ctx, const struct imap_part *part)
+{
+	struct buf *out = ctx;
+
+	buf_addf(out, " part %s", part->section);
+	add_text(out, "type", part->type);
+	add_text(out, "subtype", part->subtype);
+	add_text(out, "encoding", part->encoding);
+	buf_addf(out, " bytes=%" PRIu64 " params=%zu", part->size,
+		 part->params ? part->params->n : 0);
+	if (part->disposition)
+		add_text(out, "disposition", bytes_of(part->disposition->children[0].text));
+}
+
+static void dump_structure(struct buf *out, struct bytes text)
+{
+	add_text(out, "structure", text);
+	if (!imap_structure_read(text, dump_part, out))
+		buf_add_str(out, " unreadable");
+}
+
+static void dump_labels(struct buf *out, struct bytes text)
+{
+	char *own = bytes_dup(text);
+	struct imap_scan scan = imap_scan_init(own, text.n);
+	struct bytes label;
+
+	while (imap_scan_astring(&scan, &label))
+		add_text(out, "label", label);
+	if (!imap_scan_at_end(&scan))
+		buf_add_str(out, " more labels");
+	free(own);
+}
+
 static void dump_fetch(struct buf *out, const struct imap_fetch *f)
 {
-	struct buf date = BUF_INIT(1024);
-
 	buf_addf(out, " number=%" PRIu32, f->number);
 	if (f->present & IMAP_FETCH_UID)
 		buf_addf(out, " uid=%" PRIu32, f->uid);
 	if (f->present & IMAP_FETCH_FLAGS)
 		add_flags(out, f->flags);
-	if (f->present & IMAP_FETCH_INTERNALDATE) {
-		maildate_format(f->date, &date);
-		add_text(out, "date", buf_bytes(&date));
-		if (!f->date->known)
-			buf_add_str(out, " unknown-date");
-	}
+	if (f->present & IMAP_FETCH_INTERNALDATE)
+		dump_date(out, "date", f->date);
 	if (f->present & IMAP_FETCH_SIZE)
 		buf_addf(out, " size=%" PRIu64, f->size);
 	if (f->present & IMAP_FETCH_MODSEQ)
 		buf_addf(out, " modseq=%" PRIu64, f->modseq);
 	if (f->present & IMAP_FETCH_EMAILID)
 		add_text(out, "emailid", f->email_id);
-	buf_release(&date);
+	if (f->present & IMAP_FETCH_THREADID)
+		dump_nstring(out, "threadid", f->thread_id);
+	if (f->present & IMAP_FETCH_SAVEDATE)
+		dump_date(out, "savedate", f->save_date);
+	if (f->present & IMAP_FETCH_PREVIEW)
+		dump_nstring(out, "preview", f->preview);
+	if (f->present & IMAP_FETCH_GM_MSGID)
+		buf_addf(out, " gm-msgid=%" PRIu64, f->gm_msgid);
+	if (f->present & IMAP_FETCH_GM_THRID)
+		buf_addf(out, " gm-thrid=%" PRIu64, f->gm_thrid);
+	if (f->present & IMAP_FETCH_GM_LABELS)
+		dump_labels(out, f->gm_labels);
+	if (f->present & IMAP_FETCH_ENVELOPE)
+		dump_envelope(out, f->envelope);
+	if (f->present & IMAP_FETCH_STRUCTURE)
+		dump_structure(out, f->structure);
 }
 
 static void dump_body(struct buf *out, const struct imap_body *b)

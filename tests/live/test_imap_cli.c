@@ -243,6 +243,53 @@ static void test_messages_are_added_searched_changed_copied_and_removed(void **s
 	RUN(steps);
 }
 
+static void test_fetch_shows_what_a_message_is_made_of(void **state)
+{
+	static const char message[] =
+		"Date: Thu, 29 Feb 2024 12:00:00 +0000\nSubject: Gruesse (\"x\" \\)\nFrom: \"Anna B.\" "
+		"<anna@example.org>\nTo: team: bob@example.org, Carl <c@example.org>;\n"
+		"Message-ID: <m1@example.org>\nMIME-Version: 1.0\n"
+		"Content-Type: multipart/mixed; boundary=q\n\n--q\nContent-Type: text/plain; "
+		"charset=utf-8\n\nhello you\n\n--q\nContent-Type: message/rfc822\n\nSubject: in\n"
+		"Content-Type: text/html\n\n<p>\n--q\nContent-Type: image/png; name=\"a b\"\n"
+		"Content-Transfer-Encoding: base64\nContent-Disposition: attachment; "
+		"filename=\"c\\\"d\"\n\nAAAA\n--q--\n";
+	static const struct step steps[] = {
+		{ "imap far append INBOX -", message, 0, "*uids 1\n" },
+		{ "imap far fetch INBOX 1 envelope", NULL, 0,
+		  "uid 1\n  date Thu, 29 Feb 2024 12:00:00 +0000\n  subject Gruesse (\"x\" \\\\)\n"
+		  "  from Anna B. <anna@example.org>\n  sender Anna B. <anna@example.org>\n"
+		  "  reply-to Anna B. <anna@example.org>\n  to team:\n  to bob@example.org\n"
+		  "  to Carl <c@example.org>\n  to ;\n  message-id <m1@example.org>\n" },
+		{ "imap far fetch INBOX 1 bodystructure", NULL, 0,
+		  "uid 1\n  part multipart/mixed boundary=\"q\"\n"
+		  "  part 1 text/plain 7bit bytes 11 charset=\"utf-8\"\n"
+		  "  part 2 message/rfc822 7bit bytes 43\n"
+		  "  part 2.1 text/html 7bit bytes 3*\n"
+		  "  part 3 image/png base64 bytes 4 name=\"a b\" attachment filename=\"c\"d\"\n" },
+		{ "--json imap far fetch INBOX 1 envelope bodystructure", NULL, 0,
+		  "{\"event\":\"fetch\",\"uid\":1,\"envelope\":{\"date\":\"Thu, 29 *\","
+		  "\"from\":?{\"name\":\"Anna B.\",\"mailbox\":\"anna\",\"host\":\"example.org\"}?,*"
+		  "\"to\":?{\"name\":null,\"mailbox\":\"team\",\"host\":null},*"
+		  "\"in-reply-to\":null,\"message-id\":\"<m1@example.org>\"},"
+		  "\"bodystructure\":?{\"section\":\"\",\"type\":\"multipart\",*"
+		  "{\"section\":\"2.1\",\"type\":\"text\",\"subtype\":\"html\",*"
+		  "\"disposition\":\"attachment\",\"disposition-params\":{\"filename\":\"c\\\"d\"}}?}\n"
+		  "{\"event\":\"done\",*" },
+		{ "imap far fetch INBOX 1 savedate preview", NULL, 0,
+		  "uid 1 savedate 20*T*:*\n  preview hello you\n" },
+		{ "--json imap far fetch INBOX 1 savedate preview", NULL, 0,
+		  "{*\"savedate\":\"20*\",\"preview\":\"hello you\"}\n*" },
+		/* Dovecot has neither of these. */
+		{ "imap far fetch INBOX 1 x-gm-labels", NULL, 2, "" },
+		{ "imap far fetch INBOX 1 threadid", NULL, 2, "" },
+	};
+
+	(void)state;
+	use("content");
+	RUN(steps);
+}
+
 static void test_a_mailbox_is_opened_with_what_happened_since(void **state)
 {
 	struct proc_result res;
@@ -465,6 +512,7 @@ int main(void)
 		T(test_the_session_tells_what_the_server_is_and_can),
 		T(test_mailboxes_are_made_renamed_and_removed),
 		T(test_messages_are_added_searched_changed_copied_and_removed),
+		T(test_fetch_shows_what_a_message_is_made_of),
 		T(test_a_mailbox_is_opened_with_what_happened_since),
 		T(test_a_script_ends_at_the_first_line_that_fails),
 		T(test_messages_are_written_to_files_and_none_is_overwritten),

@@ -321,17 +321,28 @@ static void test_fetch_asks_only_for_what_the_server_knows(void **state)
 {
 	static const struct {
 		const char *caps, *line;
+		unsigned offered; /* of those that need an extension, and ENVELOPE */
 	} cases[] = {
-		{ "", "UID FETCH 5 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<100.50>)" },
+		{ "", "UID FETCH 5 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE "
+		      "BODY.PEEK[HEADER]<100.50>)", 0 },
 		{ "CONDSTORE OBJECTID", "UID FETCH 5 (UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ EMAILID "
-					"BODY.PEEK[HEADER]<100.50>) (CHANGEDSINCE 77)" },
+					"THREADID ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER]<100.50>) "
+					"(CHANGEDSINCE 77)", 0 },
+		{ "SAVEDATE PREVIEW", "UID FETCH 5 (UID FLAGS INTERNALDATE RFC822.SIZE SAVEDATE PREVIEW "
+				      "ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER]<100.50>)",
+		  IMAP_FETCH_SAVEDATE | IMAP_FETCH_PREVIEW },
+		{ "X-GM-EXT-1", "UID FETCH 5 (UID FLAGS INTERNALDATE RFC822.SIZE X-GM-MSGID X-GM-THRID "
+				"X-GM-LABELS ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER]<100.50>)",
+		  IMAP_FETCH_GM_MSGID | IMAP_FETCH_GM_THRID | IMAP_FETCH_GM_LABELS },
 	};
+	const unsigned gated = IMAP_FETCH_ENVELOPE | IMAP_FETCH_SAVEDATE | IMAP_FETCH_PREVIEW |
+			       IMAP_FETCH_GM_MSGID | IMAP_FETCH_GM_THRID | IMAP_FETCH_GM_LABELS;
 	const struct imap_fetch_sink sink = { .done = on_fetch_done };
 	struct uidset set = UIDSET_INIT;
 
 	(void)state;
 	uidset_add(&set, 5);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct imap_fetch_request q = {
 			.uids = &set, .items = ~0u, .section = "HEADER", .offset = 100, .length = 50,
 			.changed_since = 77 };
@@ -340,13 +351,15 @@ static void test_fetch_asks_only_for_what_the_server_knows(void **state)
 		struct fixture f;
 
 		buf_addf(&script, "C: a EXAMINE one%s\nC: b %s\nS: a OK in\nS: b OK done\n",
-			 i ? " (CONDSTORE)" : "", cases[i].line);
+			 i == 1 ? " (CONDSTORE)" : "", cases[i].line);
 		fixture_open(&f, cases[i].caps, NULL, buf_str(&script));
 		mine.ctx = &f;
 		imap_select(f.session, bytes_of("one"), true, NULL, NULL, &f.err);
 		assert_int_equal(imap_fetch(f.session, &q, &mine, &f.err), 0);
 		assert_int_equal(imap_session_drain(f.session, &f.err), 0);
 		assert_string_equal(buf_str(&f.log), "done 0\n");
+		assert_int_equal(imap_fetch_offered(f.session, gated),
+				 cases[i].offered | IMAP_FETCH_ENVELOPE);
 		buf_release(&script);
 		fixture_close(&f);
 	}

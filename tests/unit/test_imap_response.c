@@ -460,7 +460,8 @@ static const struct row fetches[] = {
 		")))\r\n"),
 	  "FETCH number=12 uid=9 flags=(\\\\Seen $Forwarded foo[x]) "
 	  "date=<17-Jul-1996 02:44:25 -0700> size=4286 modseq=12121231000 "
-	  "emailid=<M6d99>\n" },
+	  "emailid=<M6d99> threadid=<T64> gm-msgid=1278455344230334865 "
+	  "label=<\\\\Inbox> label=<a b> label=<)>\n" },
 	{ "nothing, and flags only",
 	  INPUT("* 1 FETCH ()\r\n"
 		"* 1 FETCH (FLAGS ())\r\n"
@@ -552,15 +553,107 @@ static const struct row fetches[] = {
 	  "BODY number=1 item=<RFC822.TEXT> bytes=1 [c]\n"
 	  "FETCH number=1 body\n"
 	  "FETCH number=1 uid=3 flags=(\\\\Seen)\n" },
+	{ "P1: a literal for any string of an ENVELOPE",
+	  INPUT("* 1 FETCH (ENVELOPE ({3}\r\n"
+		"Wed \"a \\\\\\\"b\" (({3}\r\n"
+		"\"T\" NIL \"x\" y.example)(\"U\" \"@r\" \"u\" \"v\")) NIL () "
+		"((NIL NIL \"team\" NIL)(\"\" NIL {1}\r\n"
+		"c NIL)(NIL NIL NIL NIL)) NIL NIL \"NIL\" {0}\r\n"
+		") UID 6)\r\n"),
+	  "FETCH number=1 uid=6 envelope=<\"Wed\" \"a \\\\\\\\\\\\\"b\" ((\"\\\\\"T\\\\\"\" NIL "
+	  "\"x\" y.example) (\"U\" \"@r\" \"u\" \"v\")) NIL () ((NIL NIL \"team\" NIL) (\"\" NIL "
+	  "\"c\" NIL) (NIL NIL NIL NIL)) NIL NIL \"NIL\" \"\"> sent=<Wed> subject=<a \\\\\"b> "
+	  "from( name=<\"T\"> mailbox=<x> host=<y.example>) "
+	  "from( name=<U> route=<@r> mailbox=<u> host=<v>) "
+	  "to( mailbox=<team>) to( name=<> mailbox=<c>) to() in-reply-to=<NIL> "
+	  "message-id=<>\n" },
+	{ "BODYSTRUCTURE: the numbers of parts",
+	  INPUT("* 1 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"X\") NIL NIL \"7BIT\" "
+		"30 2))\r\n"
+		"* 1 FETCH (BODYSTRUCTURE ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1 NIL NIL)"
+		"((\"text\" \"html\" NIL NIL NIL \"8bit\" 2 1)(\"image\" \"png\" (\"name\" {3}\r\n"
+		"a)b) \"<i@d>\" NIL \"base64\" 99 NIL (\"attachment\" (\"filename\" \"x\")))"
+		" \"related\" (\"boundary\" \"q\"))(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 50 "
+		"(NIL \"in\" NIL) ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 3 1)(\"message\" \"rfc822\" "
+		"NIL NIL NIL \"7bit\" 9 () (\"a\" \"b\" NIL NIL NIL \"7bit\" 4) 5) \"mixed\") 7 NIL "
+		"(\"inline\" NIL)) \"mixed\"))\r\n"),
+	  "FETCH number=1 structure=<\"TEXT\" \"PLAIN\" (\"CHARSET\" \"X\") NIL NIL \"7BIT\" 30 2> "
+	  "part 1 type=<TEXT> subtype=<PLAIN> encoding=<7BIT> bytes=30 params=2\n"
+	  "FETCH number=1 structure=<(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1 NIL NIL) "
+	  "((\"text\" \"html\" NIL NIL NIL \"8bit\" 2 1) (\"image\" \"png\" (\"name\" \"a)b\") "
+	  "\"<i@d>\" NIL \"base64\" 99 NIL (\"attachment\" (\"filename\" \"x\"))) \"related\" "
+	  "(\"boundary\" \"q\")) (\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 50 (NIL \"in\" NIL) "
+	  "((\"text\" \"plain\" NIL NIL NIL \"7bit\" 3 1) (\"message\" \"rfc822\" NIL NIL NIL "
+	  "\"7bit\" 9 () (\"a\" \"b\" NIL NIL NIL \"7bit\" 4) 5) \"mixed\") 7 NIL (\"inline\" NIL)) "
+	  "\"mixed\"> "
+	  "part  type=<multipart> subtype=<mixed> bytes=0 params=0 "
+	  "part 1 type=<text> subtype=<plain> encoding=<7bit> bytes=1 params=0 "
+	  "part 2 type=<multipart> subtype=<related> bytes=0 params=2 "
+	  "part 2.1 type=<text> subtype=<html> encoding=<8bit> bytes=2 params=0 "
+	  "part 2.2 type=<image> subtype=<png> encoding=<base64> bytes=99 params=2 "
+	  "disposition=<attachment> "
+	  "part 3 type=<message> subtype=<rfc822> encoding=<7bit> bytes=50 params=0 "
+	  "disposition=<inline> "
+	  "part 3 type=<multipart> subtype=<mixed> bytes=0 params=0 "
+	  "part 3.1 type=<text> subtype=<plain> encoding=<7bit> bytes=3 params=0 "
+	  "part 3.2 type=<message> subtype=<rfc822> encoding=<7bit> bytes=9 params=0 "
+	  "part 3.2.1 type=<a> subtype=<b> encoding=<7bit> bytes=4 params=0\n" },
+	{ "what is no ENVELOPE and no BODYSTRUCTURE",
+	  INPUT("* 1 FETCH (ENVELOPE NIL BODYSTRUCTURE \"x\" X-GM-LABELS {1}\r\n"
+		"a UID 6)\r\n"
+		"* 1 FETCH (ENVELOPE () BODYSTRUCTURE () X-GM-LABELS () UID 6)\r\n"
+		"* 1 FETCH (ENVELOPE ((x) (y ((z))) ((a b))) UID 6)\r\n"
+		"* 1 FETCH (BODYSTRUCTURE ((a b c d e f -1)(a)) X-GM-LABELS (a (b)) UID 6)\r\n"
+		"* 1 FETCH (BODYSTRUCTURE ((\"a\" \"b\" NIL NIL NIL \"c\" 1)) UID 6)\r\n"
+		"* 1 FETCH (ENVELOPE (\"a\") ENVELOPE (\"b\") UID 6)\r\n"),
+	  "FETCH number=1 uid=6\n"
+	  "FETCH number=1 uid=6 envelope=<> structure=<> unreadable\n"
+	  "FETCH number=1 uid=6 envelope=<(x) (y ((z))) ((a b))> from( name=<a> route=<b>)\n"
+	  "FETCH number=1 uid=6 label=<a> more labels structure=<(a b c d e f -1) (a)> unreadable\n"
+	  "FETCH number=1 uid=6 structure=<(\"a\" \"b\" NIL NIL NIL \"c\" 1)> unreadable\n"
+	  "FETCH number=1 uid=6 envelope=<\"b\"> sent=<b>\n" },
+	{ "a broken ENVELOPE fails the line",
+	  INPUT("* 1 FETCH (ENVELOPE (\"a\" {1}\r\n"
+		"bc NIL) UID 6)\r\n"
+		"* 1 FETCH (ENVELOPE (\"a\" {1}\r\n"
+		"b\r\n"
+		"* 1 FETCH (BODYSTRUCTURE (\"a\"\r\n"
+		"* 2 EXISTS\r\n"),
+	  "BADLINE text=<* 1 FETCH (ENVELOPE (\"a\" {1}\\x0D\\x0Ac NIL) UID 6)>\n"
+	  "BADLINE text=<* 1 FETCH (ENVELOPE (\"a\" {1}>\n"
+	  "BADLINE text=<* 1 FETCH (BODYSTRUCTURE (\"a\">\n"
+	  "EXISTS 2\n" },
+	{ "SAVEDATE, PREVIEW and ids: NIL, empty, as literals",
+	  INPUT("* 1 FETCH (SAVEDATE NIL PREVIEW NIL THREADID NIL EMAILID NIL)\r\n"
+		"* 1 FETCH (SAVEDATE \"01-Jan-2015 00:00:00 +0000\" PREVIEW \"\" THREADID (T1))\r\n"
+		"* 1 FETCH (SAVEDATE {26}\r\n"
+		"01-Jan-2015 00:00:01 +0000 PREVIEW {6}\r\n"
+		"\"a\"\r\n"
+		"( THREADID ({1}\r\n"
+		"T) EMAILID ({0}\r\n"
+		") X-GM-THRID {2}\r\n"
+		"12)\r\n"
+		"* 1 FETCH (PREVIEW (FUZZY \"x\") SAVEDATE x X-GM-MSGID -1 X-GM-THRID NIL)\r\n"
+		"* 1 FETCH (PREVIEW ~{2}\r\n"
+		"\000\377 UID 6)\r\n"),
+	  "FETCH number=1 threadid=NIL savedate=<NIL> unknown-savedate preview=NIL\n"
+	  "FETCH number=1 threadid=<T1> savedate=<01-Jan-2015 00:00:00 +0000> preview=<>\n"
+	  "FETCH number=1 emailid=<> threadid=<T> savedate=<01-Jan-2015 00:00:01 +0000> "
+	  "preview=<\"a\"\\x0D\\x0A(> gm-thrid=12\n"
+	  "FETCH number=1 savedate=<x> unknown-savedate preview=<x>\n"
+	  "FETCH number=1 uid=6 preview=<\\x00\\xFF>\n" },
 	{ "what nobody asked for is passed over",
-	  INPUT("* 1 FETCH (ENVELOPE (\"Wed\" {3}\r\n"
-		"a)( ((\"T\" NIL \"x\" \"y\")) NIL) BODYSTRUCTURE (\"TEXT\" \"PLAIN\" "
-		"(\"CHARSET\" \"X\") NIL NIL \"7BIT\" 30 2) BODY (\"A\" ((\"b\"))) "
-		"PREVIEW \"x\" SAVEDATE NIL UID 6)\r\n"),
+	  INPUT("* 1 FETCH (BODY (\"A\" ((\"b\" {3}\r\n"
+		"a)())) X-NEW (\"Wed\" {3}\r\n"
+		"a)( NIL) X-FOO {2}\r\n"
+		"() UID 6)\r\n"),
 	  "FETCH number=1 uid=6\n" },
 	{ "P4: quotes inside an envelope",
-	  INPUT("* 1 FETCH (ENVELOPE (\"say \"hi!\" now\" NIL) UID 6)\r\n"),
-	  "FETCH number=1 uid=6\n" },
+	  INPUT("* 1 FETCH (ENVELOPE (\"say \"hi!\", now\" NIL) UID 6)\r\n"
+		"* 1 FETCH (ENVELOPE (\"say \"hi!\" now\" NIL) UID 6)\r\n"),
+	  "FETCH number=1 uid=6 envelope=<\"say \\\\\"hi!\\\\\", now\" NIL> sent=<say \"hi!\", now>\n"
+	  "FETCH number=1 uid=6 envelope=<\"say \\\\\"hi!\" now\" NIL> sent=<say \"hi!> "
+	  "subject=<now\">\n" },
 	{ "P6: values that make no sense count as not sent",
 	  INPUT("* 1 FETCH (RFC822.SIZE -1 UID 3)\r\n"
 		"* 1 FETCH (UID 0 RFC822.SIZE 9.3736e+06)\r\n"
@@ -828,6 +921,9 @@ static void test_what_passes_a_ceiling_is_a_bad_line_and_reading_goes_on(void **
 		{ "* LIST (", "(", 33, ") \"/\" x\r\n", "BADLINE" },
 		{ "* 1 FETCH (X ", "y", 70000, " UID 1)\r\n", "BADLINE" },
 		{ "* 1 FETCH (FLAGS (", "y", 2000, "))\r\n", "BADLINE" },
+		{ "* 1 FETCH (ENVELOPE ", "(", 33, "\r\n", "BADLINE" },
+		{ "* 1 FETCH (BODYSTRUCTURE ", "(", 100000, "\r\n", "BADLINE" },
+		{ "* 1 FETCH (X-GM-LABELS (\"", "y (", 30000, "\"))\r\n", "BADLINE" },
 		{ "* 1 FETCH (X \"", "y (", 30000, "\" UID 1)\r\n", "BADLINE" },
 		{ "* 1 FETCH (BODY[] \"", "y", 70000, "\")\r\n", "BADLINE" },
 		{ "* 1 FETCH (BODY[HEADER.FIELDS (", "x ", 40000, ")] \"\")\r\n", "BADLINE" },
@@ -843,6 +939,19 @@ static void test_what_passes_a_ceiling_is_a_bad_line_and_reading_goes_on(void **
 		{ "* ", "x", 70000, " OK\r\n", "BADLINE" },
 		{ "A", "1", 70000, " OK\r\n", "BADLINE" },
 		{ "+ ", "x", 300000, "\r\n", "BADLINE" },
+		/* These count as not sent. */
+		{ "* 1 FETCH (ENVELOPE (", "\"a\" ", 80000, ") UID 5)\r\n",
+		  "FETCH number=1 uid=5\n" },
+		{ "* 1 FETCH (ENVELOPE (x) ENVELOPE (", "\"a\" ", 80000, ") UID 5)\r\n",
+		  "FETCH number=1 uid=5\n" },
+		{ "* 1 FETCH (BODYSTRUCTURE (a ({150000}\r\n", "\"", 150000, ")) UID 5)\r\n",
+		  "FETCH number=1 uid=5\n" },
+		{ "* 1 FETCH (X-GM-LABELS ({300000}\r\n", "a", 300000, ") UID 5)\r\n",
+		  "FETCH number=1 uid=5\n" },
+		{ "* 1 FETCH (PREVIEW {70000}\r\n", "a", 70000, " UID 5)\r\n",
+		  "FETCH number=1 uid=5\n" },
+		{ "* 1 FETCH (EMAILID ({70000}\r\n", "a", 70000, ") UID 5)\r\n",
+		  "FETCH number=1 uid=5\n" },
 		/* These lose their tail only. */
 		{ "A1 OK ", "x", 300000, "\r\n", "OK tag=<A1> text=<xxx" },
 		{ "* OK [X ", "x", 300000, "] y\r\n", "OK text=<[X xxx" },
@@ -877,6 +986,8 @@ static void test_lists_are_followed_32_deep_and_no_deeper(void **state)
 		const char *before, *after, *want;
 	} cases[] = {
 		{ "* 1 FETCH (X ", " UID 5)\r\n", "FETCH number=1 uid=5\n" },
+		{ "* 1 FETCH (ENVELOPE ", " UID 5 ENVELOPE ())\r\n",
+		  "FETCH number=1 uid=5 envelope=<>\n" },
 		{ "* ESEARCH X ", " COUNT 2\r\n", "ESEARCH count=2\n" },
 		{ "* STATUS a (X ", " UNSEEN 3)\r\n", "MAILBOX name=<a> unseen=3\n" },
 	};
