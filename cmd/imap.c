@@ -8,6 +8,7 @@
 #include "core/base/bytes.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/imap/commands_manage.h"
 #include "core/imap/loop.h"
 
 #include "cmd/config.h"
@@ -190,11 +191,30 @@ out:
 
 /* --- running --- */
 
+/* Not when a mailbox is open, so before anything else. */
+static int enable_utf8(struct imap_cli *cli, const char *command, struct err *err)
+{
+	const enum imap_cap utf8 = IMAP_CAP_UTF8_ACCEPT;
+
+	if (imap_session_enabled(cli->session, utf8))
+		return 0;
+	if (!imap_session_has(cli->session, utf8))
+		return err_set(err, ERR_CONFIG, "%s: --utf8: the server does not offer UTF8=ACCEPT",
+			       command);
+	if (imap_enable_wait(cli->session, &utf8, 1, err) < 0)
+		return -1;
+	if (imap_session_enabled(cli->session, utf8))
+		return 0;
+	return err_set(err, ERR_MAILBOX, "%s: --utf8: the server did not enable UTF8=ACCEPT", command);
+}
+
 static int run_call(struct imap_cli *cli, struct imap_call *call, struct err *err)
 {
 	const struct imap_sub *sub = call->sub;
 	const struct imap_mailbox *mailbox;
 
+	if ((call->given & SUB_OPT_UTF8) && enable_utf8(cli, sub->name, err) < 0)
+		return -1;
 	if (sub->needs & (SUB_EXAMINE | SUB_SELECT)) {
 		if (imap_cli_open(cli, call->mailbox, sub->needs & SUB_EXAMINE, false, &mailbox,
 				  err) < 0)

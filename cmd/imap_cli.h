@@ -43,6 +43,7 @@ enum imap_sub_options {
 	SUB_OPT_DATE = 1 << 8,
 	SUB_OPT_USE = 1 << 9,
 	SUB_OPT_SECONDS = 1 << 10,
+	SUB_OPT_UTF8 = 1 << 11, /* UTF8=ACCEPT is enabled before the command runs */
 };
 
 struct flags;
@@ -90,7 +91,7 @@ extern const struct imap_sub sub_capability, sub_id, sub_namespace, sub_noop, su
 	sub_copy, sub_move, sub_expunge, sub_append, sub_create, sub_delete, sub_rename,
 	sub_subscribe, sub_unsubscribe, sub_check, sub_close, sub_unselect, sub_enable,
 	sub_compress, sub_getquota, sub_getquotaroot, sub_getacl, sub_myrights, sub_idle,
-	sub_notify, sub_xatom, sub_unauthenticate;
+	sub_notify, sub_xatom, sub_unauthenticate, sub_replace, sub_catenate;
 
 /* One session, for one command or a script. */
 struct imap_cli {
@@ -110,6 +111,12 @@ extern const struct cmd_option imap_call_options[];
 int imap_call_option(struct imap_call *call, int option, const char *arg, struct err *err);
 /* words[0] is the command's name, the others are its operands; they are borrowed. */
 int imap_call_make(struct imap_call *call, char **words, size_t n, struct err *err);
+
+/*
+ * `body`, `header`, `text` or `body[SECTION]` without a slice: what stands in BODY[...] for it. Owned
+ * by the caller; NULL: it is none (imap_fetch.c).
+ */
+char *imap_section_of(const char *item);
 
 /* --- running (imap.c) --- */
 

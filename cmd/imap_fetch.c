@@ -126,6 +126,16 @@ static bool parse_section(struct wanted *w, const char *arg)
 	return true;
 }
 
+char *imap_section_of(const char *item)
+{
+	struct wanted w = { 0 };
+
+	if (parse_section(&w, item) && !w.length)
+		return w.section;
+	free(w.section);
+	return NULL;
+}
+
 static int parse_items(struct wanted *w, const struct imap_call *call, struct err *err)
 {
 	*w = (struct wanted){ 0 };

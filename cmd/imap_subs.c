@@ -5,10 +5,10 @@
 #include "cmd/imap_cli.h"
 
 const struct imap_sub *const imap_subs[] = {
-	&sub_append, &sub_capability, &sub_check, &sub_close, &sub_compress, &sub_copy,
+	&sub_append, &sub_capability, &sub_catenate, &sub_check, &sub_close, &sub_compress, &sub_copy,
 	&sub_create, &sub_delete, &sub_enable, &sub_examine, &sub_expunge, &sub_fetch,
 	&sub_getacl, &sub_getquota, &sub_getquotaroot, &sub_id, &sub_idle, &sub_list, &sub_logout,
-	&sub_lsub, &sub_move, &sub_myrights, &sub_namespace, &sub_noop, &sub_notify, &sub_rename,
+	&sub_lsub, &sub_move, &sub_myrights, &sub_namespace, &sub_noop, &sub_notify, &sub_rename, &sub_replace,
 	&sub_search, &sub_select, &sub_status, &sub_store, &sub_subscribe,
 	&sub_unauthenticate, &sub_unselect, &sub_unsubscribe, &sub_xatom, NULL,
 };

@@ -17,7 +17,8 @@ static bool is_refused(const char *name)
 {
 	static const char *const names[] = {
 		"APPEND", "AUTHENTICATE", "CLOSE", "COMPRESS", "ENABLE", "EXAMINE", "IDLE",
-		"LOGIN", "LOGOUT", "NOTIFY", "SELECT", "STARTTLS", "UNAUTHENTICATE", "UNSELECT",
+		"LOGIN", "LOGOUT", "NOTIFY", "REPLACE", "SELECT", "STARTTLS", "UNAUTHENTICATE",
+		"UNSELECT",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -17,9 +17,9 @@ _mailcask() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command= i
 	local global="--config --verbose --quiet --json --trace --help --version"
 
-	local imap_commands="append capability check close compress copy create delete enable examine expunge \
+	local imap_commands="append capability catenate check close compress copy create delete enable examine expunge \
 		fetch getacl getquota getquotaroot id idle list logout lsub move myrights namespace \
-		noop notify rename search select status store subscribe unauthenticate unselect \
+		noop notify rename replace search select status store subscribe unauthenticate unselect \
 		unsubscribe xatom"
 
 	COMPREPLY=()
@@ -57,7 +57,7 @@ _mailcask() {
 	help) COMPREPLY=($(compgen -W "backup plan ls show imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
-			--unchanged-since --return --partial --flags --date --use --seconds \
+			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \
 			$global" -- "$word"))
 		case $((COMP_CWORD - i)) in
 		1) COMPREPLY+=($(compgen -W "help $(_mailcask_names account)" -- "$word")) ;;

@@ -10,6 +10,7 @@
 #include "core/imap/session.h"
 
 struct flags;
+struct imap_url;
 struct maildate;
 struct uidlist;
 struct uidset;
@@ -131,18 +132,38 @@ typedef void imap_search_answer_fn(void *ctx, const struct imap_search_answer *a
 int imap_search_for(struct imap_session *s, const struct imap_search_request *request,
 		    imap_search_answer_fn *done, void *ctx, struct err *err);
 
-/* --- APPEND --- */
+/* --- APPEND, REPLACE --- */
+
+/*
+ * Put 1 to `max` bytes into `p`, *n is how many. -1 with *err ends the session, since the
+ * announced size cannot be taken back.
+ */
+typedef int imap_append_read(void *ctx, void *p, size_t max, size_t *n, struct err *err);
+
+/* A piece of a message that the server puts together (CATENATE, RFC 4469). */
+struct imap_append_part {
+	const struct imap_url *url; /* it has it already; NULL: as below */
+	uint64_t size;              /* exactly what `read` will give; not 0 */
+	bool binary;
+	imap_append_read *read;
+	void *ctx;
+};
 
 struct imap_append_message {
 	const struct flags *flags;   /* NULL: none; \Recent is left out */
 	const struct maildate *date; /* NULL or not known: now */
+	/* Its pieces in order, instead of size, binary and read; needs CATENATE. NULL: it is whole. */
+	const struct imap_append_part *parts;
+	size_t n_parts;
 	uint64_t size;               /* exactly what `read` will give; not 0 */
 	bool binary;                 /* holds NUL bytes: needs BINARY, goes as literal8 */
 	/*
-	 * Put 1 to `max` bytes into `p`, *n is how many. -1 with *err ends the session, since the
-	 * announced size cannot be taken back.
+	 * Header fields hold UTF-8: goes as UTF8 (~{n}), RFC 6855, section 4; UTF8=ACCEPT must be
+	 * enabled. A server where it is enabled may refuse such headers otherwise; all others get
+	 * the bytes as they are.
 	 */
-	int (*read)(void *ctx, void *p, size_t max, size_t *n, struct err *err);
+	bool utf8;
+	imap_append_read *read;
 	void *ctx;
 };
 
@@ -159,17 +180,36 @@ struct imap_append_answer {
 	bool known;
 	uint32_t uid_validity;
 	const struct uidlist *uids; /* in the order of the messages */
+	struct bytes bad_url; /* [BADURL]: the one of CATENATE that is none here; p is NULL: not told */
 };
 typedef void imap_append_fn(void *ctx, const struct imap_append_answer *answer,
 			    const struct imap_result *result);
 /*
- * A literal that does not wait for its `+` is never used the first time with these flags in this
- * mailbox, nor above the limits of LITERAL+ and LITERAL-: a server that refuses the command but not
- * the literal would take the message's lines for commands. That is also why all arguments are
- * checked here, and a system flag of an extension is refused unless the selected mailbox is the
- * target and lists it. ERR_MESSAGE: too large for the server.
+ * A literal that does not wait for its `+` is only used for a whole message without `binary` and
+ * `utf8`, never the first time with these flags in this mailbox, nor above the limits of LITERAL+
+ * and LITERAL-: a server that refuses the command but not the literal would take the message's lines
+ * for commands. That is also why all arguments are checked here, and a system flag of an extension is
+ * refused unless the selected mailbox is the target and lists it. ERR_MESSAGE: too large for the
+ * server.
  */
 int imap_append(struct imap_session *s, const struct imap_append_request *request,
 		imap_append_fn *done, void *ctx, struct err *err);
+
+struct imap_replace_request {
+	uint32_t number; /* of the message that goes, in the mailbox that is open; not 0 */
+	enum imap_numbering numbering; /* UIDs or NUMBERS */
+	struct bytes mailbox; /* wire name of where the new one goes, mostly the same */
+	const struct imap_append_message *message;
+	uint64_t limit; /* as in struct imap_append_request */
+};
+/*
+ * REPLACE (RFC 8508): add the new message and remove the old one, both or neither. Nothing else is
+ * in flight meanwhile, and no literal goes before its `+`: with the mailbox closed by then every
+ * server refuses the command before it has read the message. answer->known can be true when the
+ * outcome is not OK: the new message is there, and the old one, too. After LOST look before
+ * trying again.
+ */
+int imap_replace(struct imap_session *s, const struct imap_replace_request *request,
+		 imap_append_fn *done, void *ctx, struct err *err);
 
 #endif

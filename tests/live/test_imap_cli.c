@@ -290,6 +290,95 @@ static void test_fetch_shows_what_a_message_is_made_of(void **state)
 	RUN(steps);
 }
 
+static void test_a_message_is_made_of_parts_and_replaced(void **state)
+{
+	static const struct step steps[] = {
+		{ "imap far create 'Entwürfe/a;b'", NULL, 0, "" },
+		{ "imap far append 'Entwürfe/a;b' -", MESSAGE("one"), 0, "*uids 1\n" },
+		{ "imap far catenate --flags='\\Seen' INBOX part 'Entwürfe/a;b' 1 header text - part "
+		  "'Entwürfe/a;b' 1 text", "new text\n", 0, "*uids 1\n" },
+		{ "imap far fetch INBOX 1 body", NULL, 0,
+		  "Subject: one\r\nFrom: anna@example.org\r\n\r\nnew text\r\nbody of one\r\n" },
+		{ "imap far fetch INBOX 1 flags", NULL, 0, "uid 1 flags \\Seen\n" },
+		{ "imap far -", "select INBOX\ncatenate INBOX part INBOX 1 'body[HEADER.FIELDS (FROM)]'\n",
+		  0, "*uids 2\n" },
+		{ "imap far fetch INBOX 2 body", NULL, 0, "From: anna@example.org\r\n\r\n" },
+		{ "imap far catenate INBOX part INBOX 77 body", NULL, 1, "" },
+		{ "imap far catenate INBOX part nowhere 1 body", NULL, 1, "" },
+		{ "imap far catenate INBOX part INBOX 1", NULL, 2, "" },
+		{ "imap far catenate INBOX part INBOX 0 body", NULL, 2, "" },
+		{ "imap far catenate INBOX part INBOX 1 'body<0.5>'", NULL, 2, "" },
+		{ "imap far catenate INBOX url x", NULL, 2, "" },
+		{ "imap far fetch INBOX 1:* uid", NULL, 0, "uid 1\nuid 2\n" },
+		/* Dovecot 2.3 has neither of these. */
+		{ "imap far replace INBOX 1 -", MESSAGE("two"), 2, "" },
+		{ "imap far replace INBOX 1:2 -", MESSAGE("two"), 2, "" },
+		{ "imap far replace INBOX x -", MESSAGE("two"), 2, "" },
+		{ "imap far append --utf8 INBOX -", MESSAGE("two"), 2, "" },
+		{ "imap far fetch INBOX 1:* uid", NULL, 0, "uid 1\nuid 2\n" },
+	};
+
+	(void)state;
+	use("parts");
+	RUN(steps);
+}
+
+/* What Dovecot 2.3 has not got, from a server that is a few lines of shell. */
+#define TUNNEL_SERVER                                                                              \
+	"say() { printf '%s\\r\\n' \"$*\"; }\n"                                                    \
+	"say '* PREAUTH [CAPABILITY IMAP4rev1 UTF8=ACCEPT REPLACE X-GM-EXT-1 OBJECTID] hi'\n"      \
+	"while read -r tag line; do\n"                                                             \
+	"	line=${line%?}\n"                                                                  \
+	"	case $line in\n"                                                                   \
+	"	ENABLE*) say '* ENABLED UTF8=ACCEPT' ;;\n"                                         \
+	"	SELECT* | EXAMINE*) say '* 1 EXISTS' ;;\n"                                         \
+	"	*UTF8*) say + go; head -c 11 >>\"$1\" ;;\n"                                        \
+	"	*'{8}') say + go; head -c 10 >>\"$1\"; say '* OK [APPENDUID 7 9] x' ;;\n"          \
+	"	*FETCH*) say '* 1 FETCH (UID 5 X-GM-MSGID 18446744073709551615 X-GM-THRID 2 THREADID NIL '\\\n" \
+	"		'X-GM-LABELS (\"\\\\Inbox\" \"a b\" &AOQ-))' ;;\n"                    \
+	"	LOGOUT) say '* BYE x' ;;\n"                                                        \
+	"	esac\n"                                                                            \
+	"	printf '%s\\n' \"$line\" >>\"$1\"\n"                                               \
+	"	say \"$tag OK done\"\n"                                                            \
+	"done\n"
+
+static void test_what_a_newer_server_has_is_used(void **state)
+{
+	static const struct step steps[] = {
+		{ "imap far replace --flags='\\Draft' INBOX 5 -", "S: x\n\n", 0,
+		  "uidvalidity 7\nuids 9\n" },
+		{ "imap far append --utf8 INBOX -", "S: x\n\n", 0, "" },
+		{ "imap far replace INBOX 5:6 -", "S: x\n\n", 2, "" },
+		{ "imap far fetch INBOX 5 x-gm-msgid x-gm-thrid x-gm-labels threadid", NULL, 0,
+		  "uid 5 threadid NIL x-gm-msgid 18446744073709551615 x-gm-thrid 2\n"
+		  "  label \\Inbox\n  label a b\n  label ä\n" },
+		{ "--json imap far fetch INBOX 5 x-gm-msgid x-gm-labels threadid", NULL, 0,
+		  "{\"event\":\"fetch\",\"uid\":5,\"threadid\":null,\"x-gm-msgid\":"
+		  "\"18446744073709551615\",\"x-gm-thrid\":\"2\",\"x-gm-labels\":?\"\\\\Inbox\",\"a b\","
+		  "\"\\u00E4\"?}\n*" },
+	};
+	struct buf got = BUF_INIT(10000);
+	char *script, *log, *config;
+
+	(void)state;
+	use("tunnel");
+	script = path_join(user.dir, "server.sh");
+	log = path_join(user.dir, "server.log");
+	config = xasprintf("[account far]\nhost = x\nuser = anna\ntunnel = sh %s %s\n", script, log);
+	write_file(script, bytes_of(TUNNEL_SERVER));
+	write_file(user.config, bytes_of(config));
+	RUN(steps);
+	read_file(log, &got);
+	assert_non_null(strstr(buf_str(&got), "S: x\r\n\r\n\r\nUID REPLACE 5 INBOX (\\Draft) {8}\n"));
+	assert_non_null(strstr(buf_str(&got), "ENABLE UTF8=ACCEPT\nS: x\r\n\r\n)\r\n"
+					      "APPEND INBOX UTF8 (~{8}\n"));
+	assert_null(strstr(buf_str(&got), "5:6"));
+	buf_release(&got);
+	free(script);
+	free(log);
+	free(config);
+}
+
 static void test_a_mailbox_is_opened_with_what_happened_since(void **state)
 {
 	struct proc_result res;
@@ -513,6 +602,8 @@ int main(void)
 		T(test_mailboxes_are_made_renamed_and_removed),
 		T(test_messages_are_added_searched_changed_copied_and_removed),
 		T(test_fetch_shows_what_a_message_is_made_of),
+		T(test_a_message_is_made_of_parts_and_replaced),
+		T(test_what_a_newer_server_has_is_used),
 		T(test_a_mailbox_is_opened_with_what_happened_since),
 		T(test_a_script_ends_at_the_first_line_that_fails),
 		T(test_messages_are_written_to_files_and_none_is_overwritten),

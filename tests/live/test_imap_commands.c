@@ -16,6 +16,7 @@
 #include "core/imap/commands_watch.h"
 #include "core/imap/loop.h"
 #include "core/imap/tree.h"
+#include "core/imap/url.h"
 #include "core/mail/flags.h"
 #include "core/mail/maildate.h"
 #include "core/msgset/uidlist.h"
@@ -627,6 +628,95 @@ static void test_append_streams_one_or_several_messages(void **state)
 	close_all(&f);
 }
 
+/* Below a name that has to be encoded in a URL. */
+#define PARTS_BOX "Entw&APw-rfe/a b;UID=1"
+#define PARTS_TEXT "--q\r\n\r\none\r\n--q\r\n\r\ntwo \303\274\r\n\r\n--q--\r\n"
+#define PARTS_HEADER "Subject: parts\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; " \
+		     "boundary=q\r\n\r\n"
+
+static void on_catenated(void *ctx, const struct imap_append_answer *answer,
+			 const struct imap_result *result)
+{
+	if (answer->bad_url.p)
+		buf_add_str(&((struct fixture *)ctx)->log, "bad-url ");
+	on_append_done(ctx, answer, result);
+}
+
+/* One that has other bytes of another message in front: header, text, part 2 and all of it. */
+static void catenate(struct fixture *f, struct imap_url url)
+{
+	struct imap_url header = url, two = url;
+	struct source texts[2] = { { .body = b("\r\n-- \r\nX: ") }, { .body = b("end\r\n") } };
+	const struct imap_append_part parts[] = {
+		{ .url = &header },
+		{ .size = texts[0].body.n, .read = read_source, .ctx = &texts[0] },
+		{ .url = &two },
+		{ .url = &url },
+		{ .size = texts[1].body.n, .read = read_source, .ctx = &texts[1] },
+	};
+	const struct imap_append_message message = { .parts = parts, .n_parts = 5 };
+
+	header.section = "HEADER";
+	two.section = "2";
+	OK(imap_append(f->session, &(struct imap_append_request){
+		.mailbox = b("INBOX"), .messages = &message, .n = 1 }, on_catenated, f, &err_));
+	OK(imap_session_drain(f->session, &err_));
+}
+
+static void test_catenate_builds_a_message_of_what_is_there_and_what_is_sent(void **state)
+{
+	const struct oracle_new whole = { .flags = "", .body = b(PARTS_HEADER PARTS_TEXT) };
+	struct imap_url url = { .mailbox = b(PARTS_BOX), .uid = 1 };
+	struct fixture f;
+	struct oracle *o;
+
+	(void)state;
+	open_as(&f, "catenator", NULL);
+	OK(imap_create_wait(f.session, url.mailbox, 0, NULL, &err_));
+	o = oracle_open(server->port, "catenator");
+	oracle_append(o, PARTS_BOX, &whole, 1);
+	oracle_close(o);
+	select_box(&f, PARTS_BOX);
+	url.uid_validity = imap_session_mailbox(f.session)->uid_validity;
+	catenate(&f, url);
+	expect(&f, "uids=1 ok ");
+	url.uid_validity++;
+	catenate(&f, url);
+	expect(&f, "bad-url no ");
+	url.uid_validity--;
+	url.uid = 77;
+	catenate(&f, url);
+	expect(&f, "bad-url no ");
+	select_box(&f, "INBOX");
+	fetch(&f, (struct imap_fetch_request){ .section = "" }, "1:9");
+	expect(&f, PARTS_HEADER "\r\n-- \r\nX: two \303\274\r\n" PARTS_HEADER PARTS_TEXT
+		   "end\r\n|1 |ok ");
+	assert_null(strstr(buf_str(&f.transcript), "{11+}"));
+	close_all(&f);
+}
+
+static void test_replace_and_utf8_headers_are_refused_where_they_are_not_offered(void **state)
+{
+	struct source source = { .body = b("A: 1\r\n") };
+	struct imap_append_message m = { .size = 6, .read = read_source, .ctx = &source };
+	const struct imap_replace_request replace = { .number = 1, .mailbox = b("INBOX"),
+						      .message = &m };
+	struct fixture f;
+
+	(void)state;
+	fill("replacer", "INBOX", 1);
+	open_as(&f, "replacer", NULL);
+	select_box(&f, "INBOX");
+	buf_clear(&f.transcript);
+	REFUSED(imap_replace(f.session, &replace, on_append_done, &f, &err_), "offer REPLACE");
+	m.utf8 = true;
+	REFUSED(imap_append(f.session, &(struct imap_append_request){
+		.mailbox = b("INBOX"), .messages = &m, .n = 1 }, on_append_done, &f, &err_),
+		"UTF8=ACCEPT enabled");
+	assert_int_equal(f.transcript.n, 0);
+	close_all(&f);
+}
+
 static void test_fetch_slices_numbers_and_what_vanished(void **state)
 {
 	const enum imap_cap qresync = IMAP_CAP_QRESYNC;
@@ -800,6 +890,8 @@ int main(void)
 		cmocka_unit_test(test_copy_and_move_tell_the_new_uids),
 		cmocka_unit_test(test_search_returns_counts_parts_and_a_saved_result),
 		cmocka_unit_test(test_append_streams_one_or_several_messages),
+		cmocka_unit_test(test_catenate_builds_a_message_of_what_is_there_and_what_is_sent),
+		cmocka_unit_test(test_replace_and_utf8_headers_are_refused_where_they_are_not_offered),
 		cmocka_unit_test(test_fetch_slices_numbers_and_what_vanished),
 		cmocka_unit_test(test_select_with_qresync_tells_what_changed_since),
 		cmocka_unit_test(test_idle_hears_of_a_new_message),
