@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "backends/maildir/index.h"
 #include "backends/maildir/keywords.h"
 #include "backends/maildir/listing.h"
@@ -17,11 +15,9 @@
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
 
-/* A file that is not ours, by its content as on the wire. */
+/* A file that is not ours. */
 struct candidate {
-	uint8_t sha256[SHA256_SIZE];
-	uint64_t size;
-	enum row_form form;
+	struct file_content content;
 	size_t name; /* in names */
 	bool taken;
 };
@@ -41,30 +37,10 @@ void foreign_free(struct foreign *f)
 	free(f);
 }
 
-static int hash_piece(void *ctx, struct bytes piece, struct err *err)
-{
-	(void)err;
-	EVP_DigestUpdate(ctx, piece.p, piece.n);
-	return 0;
-}
-
-static int hash_file(int fd, struct bytes base, struct candidate *out, struct err *err)
-{
-	EVP_MD_CTX *sha = EVP_MD_CTX_new();
-	int ret = read_form(fd, base, &out->form, &out->size, err);
-
-	EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
-	if (ret == 0)
-		ret = read_wire(fd, out->form, hash_piece, sha, err);
-	EVP_DigestFinal_ex(sha, out->sha256, NULL);
-	EVP_MD_CTX_free(sha);
-	return ret;
-}
-
 static int compare_content(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
-	int c = memcmp(x->sha256, y->sha256, SHA256_SIZE);
+	int c = memcmp(x->content.sha256, y->content.sha256, SHA256_SIZE);
 
 	return c ? c : x->name < y->name ? -1 : x->name > y->name;
 }
@@ -89,33 +65,48 @@ static int mark_ours(struct box *box, const struct listing *l, bool *ours, struc
 	return got;
 }
 
-static int gather(struct box *box, const struct listing *l, const bool *ours,
-		  struct foreign *f, struct err *err)
+static int hash_foreign(struct box *box, const struct listing *l, size_t i, foreign_fn *fn,
+			void *ctx, struct err *err)
+{
+	const char *name = listing_name(l, &l->v[i]);
+	int dir = box_dir_fd(box, l->v[i].dir);
+	int fd = dir < 0 ? -1 : open_message(dir, name);
+	struct file_content content;
+	struct err why;
+	int ret = 0;
+
+	/* A file that cannot be read pairs with nothing. */
+	if (fd >= 0 &&
+	    read_content(fd, file_name_split(bytes_of(name)).base, &content, &why) == 0)
+		ret = fn(ctx, name, &content, err);
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+int foreign_each(struct box *box, const struct listing *l, const bool *ours, foreign_fn *fn,
+		 void *ctx, struct err *err)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		const char *name = listing_name(l, &l->v[i]);
-		struct candidate c = { .name = f->names.n };
-		int dir = ours[i] ? -1 : box_dir_fd(box, l->v[i].dir);
 		/* The same base name twice is one message, which can be taken once. */
-		bool again = i > 0 && l->v[i - 1].hash == l->v[i].hash;
-		int fd = dir < 0 || again ? -1 : open_message(dir, name);
-
-		if (fd < 0)
+		if (ours[i] || (i > 0 && l->v[i - 1].hash == l->v[i].hash))
 			continue;
-		if (store_check_stop(&maildir_of(box)->st, err) < 0) {
-			close(fd);
+		if (store_check_stop(&maildir_of(box)->st, err) < 0 ||
+		    hash_foreign(box, l, i, fn, ctx, err) < 0)
 			return -1;
-		}
-		/* A file that cannot be read pairs with nothing. */
-		if (hash_file(fd, file_name_split(bytes_of(name)).base, &c, err) == 0) {
-			buf_add(&f->names, bytes_from(name, strlen(name) + 1));
-			f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
-			f->v[f->n++] = c;
-		}
-		close(fd);
 	}
-	if (f->n > 0)
-		qsort(f->v, f->n, sizeof(*f->v), compare_content);
+	return 0;
+}
+
+static int add_candidate(void *ctx, const char *name, const struct file_content *content,
+			 struct err *err)
+{
+	struct foreign *f = ctx;
+
+	(void)err;
+	f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
+	f->v[f->n++] = (struct candidate){ .content = *content, .name = f->names.n };
+	buf_add(&f->names, bytes_from(name, strlen(name) + 1));
 	return 0;
 }
 
@@ -130,8 +121,12 @@ static int load_foreign(struct box *box, struct err *err)
 	if (listing_make(box, &l, err) < 0)
 		goto out;
 	ours = xcalloc(l->n + 1, sizeof(*ours));
-	if (mark_ours(box, l, ours, err) == 0 && gather(box, l, ours, f, err) == 0)
-		ret = 0;
+	if (mark_ours(box, l, ours, err) < 0 ||
+	    foreign_each(box, l, ours, add_candidate, f, err) < 0)
+		goto out;
+	if (f->n > 0)
+		qsort(f->v, f->n, sizeof(*f->v), compare_content);
+	ret = 0;
 out:
 	free(ours);
 	listing_free(l);
@@ -149,13 +144,13 @@ static struct candidate *find_candidate(struct foreign *f, const struct incoming
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (memcmp(f->v[mid].sha256, in->sha256.p, SHA256_SIZE) < 0)
+		if (memcmp(f->v[mid].content.sha256, in->sha256.p, SHA256_SIZE) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (; lo < f->n && memcmp(f->v[lo].sha256, in->sha256.p, SHA256_SIZE) == 0; lo++)
-		if (!f->v[lo].taken && f->v[lo].size == in->size)
+	for (; lo < f->n && memcmp(f->v[lo].content.sha256, in->sha256.p, SHA256_SIZE) == 0; lo++)
+		if (!f->v[lo].taken && f->v[lo].content.size == in->size)
 			return &f->v[lo];
 	return NULL;
 }
@@ -168,12 +163,12 @@ static int still_holds(struct box *box, const struct place *at, const struct inc
 		       struct err *err)
 {
 	int fd = open_message(at->dir, at->name), ret = 0;
-	struct candidate now;
+	struct file_content now;
 	struct err why;
 
 	if (fd < 0)
 		return 0;
-	if (hash_file(fd, file_name_split(bytes_of(at->name)).base, &now, &why) == 0 &&
+	if (read_content(fd, file_name_split(bytes_of(at->name)).base, &now, &why) == 0 &&
 	    now.size == in->size && memcmp(now.sha256, in->sha256.p, SHA256_SIZE) == 0)
 		ret = 1;
 	if (ret > 0 && box_syncs_alone(box) && fsync(fd) < 0)
@@ -218,7 +213,7 @@ static int take_foreign(struct box *box, const struct incoming *in, uint32_t *ui
 	box->extra_known = false; /* it is ours now: compare again before trusting */
 	flags_keywords_text(in->flags, &keywords);
 	struct row row = { .source_uid = in->source_uid, .base = was.base,
-			   .letters = bytes_of(letters), .size = in->size, .form = c->form,
+			   .letters = bytes_of(letters), .size = in->size, .form = c->content.form,
 			   .date = in->date, .bits = in->flags->bits,
 			   .keywords = buf_bytes(&keywords), .sha256 = in->sha256 };
 

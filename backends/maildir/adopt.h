@@ -10,6 +10,14 @@
 struct foreign;
 void foreign_free(struct foreign *f); /* NULL is allowed */
 
+/* Every file of a listing that is not marked as ours, with what it holds. */
+struct listing;
+struct file_content;
+typedef int foreign_fn(void *ctx, const char *name, const struct file_content *content,
+		       struct err *err);
+int foreign_each(struct box *box, const struct listing *l, const bool *ours, foreign_fn *fn,
+		 void *ctx, struct err *err);
+
 struct incoming {
 	uint32_t source_uid;
 	const struct flags *flags;

@@ -344,7 +344,7 @@ static int take(struct delivery *d, const struct message *msg, enum outcome *wha
 	else
 		buf_add_str(&date, "NIL");
 	in.date = buf_bytes(&date);
-	if (got == 0) {
+	if (got == 0 && msg->uid) {
 		got = adopt(box, &in, uid, err);
 		*what = got > 0 ? OUTCOME_ADOPTED : OUTCOME_DONE;
 	}

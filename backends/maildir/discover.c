@@ -150,6 +150,41 @@ static int walk(struct maildir *m, const char *dir, unsigned depth, struct err *
 	return ret;
 }
 
+/* A Maildir `dir`/cur. */
+static bool holds_maildir(const struct maildir *m, const char *dir)
+{
+	int fd = openat(m->root, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool is = fd >= 0 && is_maildir(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
+enum maildir_layout discover_layout(const struct maildir *m)
+{
+	/* A descriptor of its own: a duplicate would leave the root's read to its end. */
+	int fd = openat(m->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	bool dots = false, plain = false;
+	struct dirent *e;
+
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return LAYOUT_FS;
+	}
+	while ((e = readdir(list))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    !holds_maildir(m, e->d_name))
+			continue;
+		dots |= e->d_name[0] == '.';
+		plain |= e->d_name[0] != '.';
+	}
+	closedir(list);
+	return is_maildir(m->root) && (dots || !plain) ? LAYOUT_PLUS : LAYOUT_FS;
+}
+
 int mailboxes_discover(struct maildir *m, struct err *err)
 {
 	return walk(m, "", 0, err);

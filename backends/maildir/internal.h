@@ -124,7 +124,7 @@ static inline bool box_syncs_alone(const struct box *box)
 /* What a row of `messages` says. */
 enum row_state { ROW_LIVE = 0, ROW_KEPT = 1 };
 enum row_form { FORM_EXACT = 0, FORM_LF = 1, FORM_UNKNOWN = 2 };
-#define SHA256_SIZE 32
+#define SHA256_SIZE CONTENT_HASH_SIZE
 
 struct row {
 	uint32_t uid, source_uid;

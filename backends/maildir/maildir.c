@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backends/maildir/box.h"
+#include "backends/maildir/contents.h"
 #include "backends/maildir/deliver.h"
 #include "backends/maildir/identity.h"
 #include "backends/maildir/index.h"
@@ -145,8 +146,11 @@ static int maildir_open(struct store **out, const struct store_config *cfg,
 			cfg->name, cfg->layout);
 		goto fail;
 	}
-	if (open_root(m, make, err) < 0 ||
-	    (mode == STORE_WRITE && identity_lock(m, err) < 0))
+	if (open_root(m, make, err) < 0)
+		goto fail;
+	if (!cfg->layout)
+		m->layout = discover_layout(m); /* of a store of ours the index will tell */
+	if (mode == STORE_WRITE && identity_lock(m, err) < 0)
 		goto fail;
 	/* Again, under the lock: another run may just have made or changed it. */
 	if (maildir_identify(cfg, &id, err) < 0 ||
@@ -226,6 +230,7 @@ const struct store_ops maildir_store = {
 	.count_lost = maildir_count_lost,
 	.set_base = maildir_set_base,
 	.renumber = maildir_renumber,
+	.contents = maildir_contents,
 	.create = maildir_create,
 	.rename = maildir_rename,
 	.remove = maildir_remove,

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "backends/maildir/index.h"
 #include "backends/maildir/keywords.h"
 #include "backends/maildir/lineends.h"
@@ -87,6 +89,26 @@ int read_wire(int fd, enum row_form form, piece_fn *fn, void *ctx, struct err *e
 		ret = fn(ctx, b, err);
 	}
 	free(piece);
+	return ret;
+}
+
+static int hash_piece(void *ctx, struct bytes piece, struct err *err)
+{
+	(void)err;
+	EVP_DigestUpdate(ctx, piece.p, piece.n);
+	return 0;
+}
+
+int read_content(int fd, struct bytes base, struct file_content *out, struct err *err)
+{
+	EVP_MD_CTX *sha = EVP_MD_CTX_new();
+	int ret = read_form(fd, base, &out->form, &out->size, err);
+
+	EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
+	if (ret == 0)
+		ret = read_wire(fd, out->form, hash_piece, sha, err);
+	EVP_DigestFinal_ex(sha, out->sha256, NULL);
+	EVP_MD_CTX_free(sha);
 	return ret;
 }
 
@@ -204,7 +226,7 @@ static int fetch_row(struct box *box, const struct row *row, void *tag,
 	return ret;
 }
 
-/* The next live row from `uid` on that is in `set`: 1, 0 none, -1. */
+/* The next row to be given out from `uid` on that is in `set`: 1, 0 none, -1. */
 static int next_row(struct box *box, const struct uidset *set, uint32_t uid,
 		    struct row_copy *out, struct err *err)
 {
@@ -216,7 +238,7 @@ static int next_row(struct box *box, const struct uidset *set, uint32_t uid,
 	index_bind(st, "ii", box->id, (int64_t)uid);
 	while ((got = index_step(m, st, err)) > 0) {
 		index_row(st, &row);
-		if (row.state != ROW_LIVE)
+		if (row.state != ROW_LIVE && !box->mb.store->cfg->with_kept)
 			continue;
 		if (uidset_has(set, row.uid)) {
 			row_copy(out, &row);

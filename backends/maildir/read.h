@@ -14,6 +14,14 @@ int read_form(int fd, struct bytes base, enum row_form *form, uint64_t *size, st
 /* From the start of the file to its end, in pieces. `fn`'s -1 ends it. */
 int read_wire(int fd, enum row_form form, piece_fn *fn, void *ctx, struct err *err);
 
+/* What a file holds, as on the wire. */
+struct file_content {
+	uint8_t sha256[SHA256_SIZE];
+	uint64_t size;
+	enum row_form form;
+};
+int read_content(int fd, struct bytes base, struct file_content *out, struct err *err);
+
 int maildir_fetch(struct store *st, struct want *want, size_t n,
 		  const struct message_sink *sink, outcome_fn *report, void *ctx,
 		  struct err *err);

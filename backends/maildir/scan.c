@@ -125,7 +125,7 @@ static void add_row(struct comparison *c, const struct row *row)
 {
 	struct entry *e;
 
-	if (row->state != ROW_LIVE) {
+	if (row->state != ROW_LIVE && !c->box->mb.store->cfg->with_kept) {
 		add_known(c, row, NOT_LIVE);
 		return;
 	}

@@ -293,6 +293,13 @@ int mailbox_keep(struct mailbox *mb, const struct uidset *set, bool held, struct
 	return mb->store->ops->keep(mb, set, held, err);
 }
 
+int mailbox_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err)
+{
+	if (!mb->store->ops->contents)
+		return cannot(mb->store, "be compared by content", err);
+	return mb->store->ops->contents(mb, each, ctx, err);
+}
+
 int mailbox_set_base(struct mailbox *mb, const struct base *b, struct err *err)
 {
 	if (!(mb->store->ops->traits & STORE_HOLDS_BASE))

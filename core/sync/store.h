@@ -38,7 +38,7 @@ struct run {
 struct store_config {
 	const char *name;     /* section name in the config file, for messages */
 	const char *path;     /* local stores: root directory */
-	const char *layout;   /* maildir: "fs" or "maildir++"; NULL: a store's own, "fs" for a new one */
+	const char *layout;   /* maildir: "fs" or "maildir++"; NULL: as it is, "fs" for a new one */
 	const char *account;  /* fingerprint of the account it belongs to: "user@host" */
 	const void *settings; /* backend's own (struct imap_account for imap), or NULL */
 	const struct run *run;
@@ -46,6 +46,7 @@ struct store_config {
 	bool adopt;         /* take a directory that is not ours; its files are candidates for pairing */
 	bool rebind;        /* its base belongs to another account: drop the base, pair by content */
 	bool claim_foreign; /* files others put there become messages (a source, or two-way sync) */
+	bool with_kept;     /* STORE_READ: kept messages are listed and fetched like live ones */
 };
 
 /* What lies at a local store's path, found without changing anything. */
@@ -247,6 +248,9 @@ struct want {
 	struct err err; /* out: why not; kind ERR_NONE otherwise */
 };
 
+/* SHA-256 of a message's bytes. */
+#define CONTENT_HASH_SIZE 32
+
 struct flag_delta {
 	struct flags add, remove;
 };
@@ -257,6 +261,10 @@ struct removal {
 	const struct uidset *set; /* this store's UIDs */
 	uint64_t lost; /* out: how many have content that would then be live nowhere in the store */
 };
+
+/* One message of a mailbox by its content. -1 ends the call that it is told in. */
+typedef int content_fn(void *ctx, uint64_t size, const uint8_t sha256[CONTENT_HASH_SIZE],
+		       struct err *err);
 
 struct store_ops {
 	const char *type; /* as written in the config file */
@@ -306,8 +314,8 @@ struct store_ops {
 
 	/*
 	 * Fill *sink, which takes messages for `mb` until the store is closed. A base holder
-	 * binds each to its source UID (msg->uid; 0: to none). For good only after commit().
-	 * `tag` goes to report.
+	 * binds each to its source UID. One without (msg->uid 0) is bound to none, and is never
+	 * paired with what is there already. For good only after commit(). `tag` goes to report.
 	 */
 	int (*append)(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		      struct message_sink *sink, struct err *err);
@@ -340,6 +348,13 @@ struct store_ops {
 	/* After a changed UIDVALIDITY: source UID from[i] becomes to[i]; all others are unbound. */
 	int (*renumber)(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,
 			struct err *err);
+
+	/*
+	 * Tell the content of every message that who reads the mailbox finds there: those in the
+	 * index, kept ones too, and files that others put there. Changes nothing. What cannot be
+	 * read is left out. For restoring, which adds what is not there.
+	 */
+	int (*contents)(struct mailbox *mb, content_fn *each, void *ctx, struct err *err);
 
 	int (*create)(struct store *st, const struct mailbox_name *name, unsigned attributes,
 		      struct err *err);
@@ -400,6 +415,7 @@ int mailbox_copy(struct mailbox *mb, const struct uidset *set, struct mailbox *t
 		 struct err *err);
 int mailbox_expunge(struct mailbox *mb, const struct uidset *set, struct err *err);
 int mailbox_keep(struct mailbox *mb, const struct uidset *set, bool held, struct err *err);
+int mailbox_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err);
 int mailbox_set_base(struct mailbox *mb, const struct base *b, struct err *err);
 int mailbox_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,
 		     struct err *err);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 
@@ -405,7 +407,8 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 		for (size_t k = 0; k < (m->partial ? m->n / 2 : m->n); k++) {
 			struct entry *e;
 
-			if (m->v[k].uid == m->hide || m->v[k].kept)
+			if (m->v[k].uid == m->hide ||
+			    (m->v[k].kept && !st->cfg->with_kept))
 				continue;
 			e = changes_add(out, m->v[k].uid);
 			e->source_uid = m->v[k].source_uid;
@@ -554,7 +557,7 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_NO_ANSWER, 0, NULL);
 		complete = false;
 	}
-	for (size_t i = 0; complete && i < m->n && !new; i++)
+	for (size_t i = 0; complete && msg->uid && i < m->n && !new; i++)
 		if (m->v[i].kept && strcmp(m->v[i].body, buf_str(&o->body)) == 0) {
 			new = &m->v[i];
 			uidset_remove(&m->base.held, new->uid);
@@ -680,6 +683,21 @@ static int memory_set_base(struct mailbox *mb, const struct base *b, struct err 
 	return 0;
 }
 
+static int memory_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+
+	for (size_t i = 0; i < m->n; i++) {
+		uint8_t sha[CONTENT_HASH_SIZE];
+		size_t n = strlen(m->v[i].body);
+
+		EVP_Digest(m->v[i].body, n, sha, NULL, EVP_sha256(), NULL);
+		if (each(ctx, n, sha, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int memory_create(struct store *st, const struct mailbox_name *name, unsigned attributes,
 			 struct err *err)
 {
@@ -737,6 +755,7 @@ const struct store_ops memory_store = {
 	.keep = memory_keep,
 	.count_lost = memory_count_lost,
 	.set_base = memory_set_base,
+	.contents = memory_contents,
 	.create = memory_create,
 	.subscribe = memory_subscribe,
 	.commit = memory_commit,
