@@ -2,16 +2,13 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/sync/batch.h"
 #include "core/sync/job_internal.h"
 
 /*
  * Additions. The source pushes messages into job_sink, which hands each to its mailbox at the
- * target. A batch is committed when it is large or old enough, so that an interrupted run
- * resumes where it was and a power cut loses at most one batch of work.
+ * target, and which are committed in batches.
  */
-#define BATCH_BYTES ((uint64_t)32 << 20)
-#define BATCH_MESSAGES 4096
-#define BATCH_MS 15000
 
 /* A message on its way: which mailbox, and the target's handle. */
 struct passing {
@@ -92,8 +89,7 @@ static int pass_write(void *ctx, void *handle, struct bytes piece, struct err *e
 
 static bool batch_is_full(const struct job *job)
 {
-	return job->open_bytes >= BATCH_BYTES || job->open_messages >= BATCH_MESSAGES ||
-	       clock_ms() - job->committed_at >= BATCH_MS;
+	return batch_is_due(job->open_messages, job->open_bytes, job->committed_at);
 }
 
 static int commit_batch(struct job *job, struct err *err)

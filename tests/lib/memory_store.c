@@ -59,6 +59,7 @@ static void state_release(struct memory_state *s)
 		free(s->v[i].v);
 		free(s->v[i].name);
 		base_release(&s->v[i].base);
+		uidset_release(&s->v[i].lost);
 	}
 	free(s->v);
 	*s = (struct memory_state){ 0 };
@@ -86,6 +87,8 @@ static void state_copy(struct memory_state *to, const struct memory_state *from)
 			flags_copy(&t->v[k].base_flags, &f->v[k].base_flags);
 		}
 		copy_base(&t->base, &f->base);
+		uidset_init(&t->lost);
+		uidset_copy(&t->lost, &f->lost);
 	}
 }
 
@@ -251,6 +254,10 @@ static int memory_open(struct store **out, const struct store_config *cfg, enum 
 		snprintf(w->uuid, sizeof(w->uuid), "%08u-0000-4000-8000-000000000000", 1);
 		w->account = xstrdup(cfg->account);
 	}
+	if (w->becomes && mode == STORE_WRITE) {
+		free(w->account);
+		w->account = xstrdup(w->becomes);
+	}
 	if (w->swap_at_open)
 		w->uuid[0] ^= 1;
 	if (w->settles_at_open && mode == STORE_WRITE) {
@@ -399,6 +406,7 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 			continue;
 		}
 		out->complete = m->hide == 0 && !m->partial;
+		uidset_copy(&out->missing, &m->lost);
 		out->token = token_of(m);
 		if (req[i].everything_new && m->uidnext > 1) {
 			uidset_add_range(&out->fresh, 1, m->uidnext - 1);
@@ -545,6 +553,7 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 	struct memory_mailbox *m = mailbox_of(&box->base);
 	struct memory_message *new = NULL;
 	const char *refuse = world_of(box->base.store)->refuse;
+	const char *choke = world_of(box->base.store)->choke;
 	const char *forget = world_of(box->base.store)->forget;
 	enum outcome outcome = OUTCOME_DONE;
 
@@ -552,6 +561,11 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 		err_set(err, ERR_MESSAGE, "not taken");
 		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_REFUSED, 0, err);
 		complete = false;
+	}
+	if (complete && choke && strcmp(buf_str(&o->body), choke) == 0) {
+		buf_release(&o->body);
+		free(o);
+		return err_set(err, ERR_MESSAGE, "choked");
 	}
 	if (complete && forget && strcmp(buf_str(&o->body), forget) == 0) {
 		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_NO_ANSWER, 0, NULL);

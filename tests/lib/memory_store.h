@@ -38,6 +38,7 @@ struct memory_mailbox {
 	bool no_modseq, no_uidnext; /* source: never told */
 	bool unopenable;     /* open_mailbox() fails with ERR_MAILBOX */
 	bool partial;        /* target: changes() sees only the first half of it */
+	struct uidset lost;  /* target: what changes() says is missing */
 	uint32_t hide;       /* source: a UID that the listing leaves out, without proof; 0: none */
 };
 
@@ -62,7 +63,9 @@ struct memory_world {
 	enum err_kind fail_kind; /* with this; ERR_NONE means ERR_RETRY: the line was cut */
 	bool twice;          /* source: delivers every message twice, and one nobody asked for */
 	const char *refuse;  /* target: refuses messages with this body */
+	const char *choke;   /* target: fails to take messages with this body, and only that */
 	const char *forget;  /* target: cannot say what became of messages with this body */
+	const char *becomes; /* target: turns out to be this account's, once opened to write */
 	bool swap_at_open;   /* target: turns out to be another store once opened */
 	bool settles_at_open; /* target: opening commits what a crash left */
 	unsigned commit_fails; /* target: the so manieth commit from now on fails; 0: none */

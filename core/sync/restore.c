@@ -1,0 +1,262 @@
+#include "core/sync/restore.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/sync/restore_internal.h"
+#include "core/sync/scope.h"
+
+void restore_report_release(struct restore_report *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		for (size_t k = 0; k < r->v[i].n_failed; k++)
+			free(r->v[i].failed[k].reason);
+		free(r->v[i].failed);
+		free(r->v[i].name);
+		free(r->v[i].problem);
+	}
+	free(r->v);
+	*r = (struct restore_report){ 0 };
+}
+
+struct restore_mailbox *restore_line(const struct restore_lane *lane)
+{
+	return &lane->run->report->v[lane->line];
+}
+
+void restore_problem(struct restore_lane *lane, const char *why)
+{
+	struct restore_mailbox *line = restore_line(lane);
+
+	if (!line->problem)
+		line->problem = xstrdup(why);
+	lane->run->report->incomplete = true;
+}
+
+void restore_skip(struct restore_lane *lane, const char *why)
+{
+	lane->skipped = true;
+	restore_line(lane)->skipped = true;
+	restore_problem(lane, why);
+}
+
+void restore_failed(struct restore_lane *lane, uint32_t uid, const char *why)
+{
+	struct restore_mailbox *line = restore_line(lane);
+
+	line->failed = xgrow(line->failed, line->n_failed, &line->cap_failed,
+			     sizeof(*line->failed));
+	line->failed[line->n_failed++] =
+		(struct restore_failure){ .uid = uid, .reason = xstrdup(why) };
+	lane->run->report->incomplete = true;
+}
+
+void restore_tell(struct restore *r, enum job_phase phase)
+{
+	r->progress.phase = phase;
+	if (r->set->progress)
+		r->set->progress(r->set->progress_ctx, &r->progress);
+}
+
+/* Whether a store with this account may be restored into. */
+static int check_account(const struct restore *r, const char *account, struct err *err)
+{
+	if (!account || !*account || strcmp(account, RESTORE_ACCOUNT) == 0)
+		return 0;
+	return err_set(err, ERR_CONFIG,
+		       "%s is the backup of %s; mail restored into it would be in the way of the "
+		       "next backup. Restore into a directory of its own",
+		       r->target_config.path, account);
+}
+
+/* Look at the target before anything is opened or made. */
+static int check_target(struct restore *r, struct err *err)
+{
+	struct store_config *cfg = &r->target_config;
+	struct store_identity id = { 0 };
+	int ret = 0;
+
+	if (r->set->target->identify(cfg, &id, err) < 0)
+		return -1;
+	cfg->account = RESTORE_ACCOUNT;
+	if (id.presence == STORE_MISSING || id.presence == STORE_EMPTY) {
+		cfg->create = true;
+	} else if (id.presence == STORE_OURS) {
+		ret = check_account(r, id.account, err);
+	} else if (!r->set->adopt) {
+		ret = err_set(err, ERR_CONFIG,
+			      "%s is not empty and was not made by mailcask. Restore into a new "
+			      "directory; or, with --adopt, beside what is there, which stays as it "
+			      "is",
+			      cfg->path);
+	}
+	/* Mailboxes that others made are seen, too, and their messages count as there. */
+	if (!cfg->create)
+		cfg->adopt = cfg->claim_foreign = true;
+	if (!r->set->dry_run)
+		cfg->claim_foreign = false;
+	store_identity_release(&id);
+	return ret;
+}
+
+/* Now that it is locked: still not a backup, which another program may just have begun? */
+static int check_again(const struct restore *r, struct err *err)
+{
+	struct store_identity id = { 0 };
+	int ret;
+
+	if (r->set->target->identify(&r->target_config, &id, err) < 0)
+		return -1;
+	ret = check_account(r, id.account, err);
+	store_identity_release(&id);
+	return ret;
+}
+
+static int open_source(struct restore *r, struct err *err)
+{
+	restore_tell(r, JOB_LIST);
+	if (store_open(r->set->source, &r->source, &r->source_config, STORE_READ, err) < 0)
+		return -1;
+	return store_list(r->source, NULL, &r->from, err);
+}
+
+static int open_target(struct restore *r, struct err *err)
+{
+	const struct restore_settings *set = r->set;
+
+	if (check_target(r, err) < 0)
+		return -1;
+	if (set->dry_run && r->target_config.create)
+		return 0; /* there is none yet */
+	if (store_open(set->target, &r->target, &r->target_config,
+		       set->dry_run ? STORE_READ : STORE_WRITE, err) < 0)
+		return -1;
+	if (check_again(r, err) < 0)
+		return -1;
+	return store_list(r->target, NULL, &r->to, err);
+}
+
+static void add_lane(struct restore *r, const struct mailbox_info *from)
+{
+	struct restore_report *report = r->report;
+
+	r->lanes[r->n] = (struct restore_lane){
+		.run = r,
+		.from = from,
+		.line = report->n,
+	};
+	changes_init(&r->lanes[r->n++].have);
+	report->v = xgrow(report->v, report->n, &report->cap, sizeof(*report->v));
+	report->v[report->n++] =
+		(struct restore_mailbox){ .name = mailbox_name_text(&from->name) };
+}
+
+/* A name with a slip in it must not pass for a mailbox with nothing to restore. */
+static int check_patterns(const struct restore *r, struct err *err)
+{
+	for (size_t i = 0; i < r->set->n_mailboxes; i++) {
+		const char *pattern = r->set->mailboxes[i];
+		bool any = pattern[0] == '!';
+
+		for (size_t k = 0; k < r->from.n && !any; k++)
+			any = scope_contains(&pattern, 1, &r->from.v[k].name,
+					     r->from.v[k].attributes);
+		if (!any)
+			return err_set(err, ERR_MISSING,
+				       "--mailbox=%s: no mailbox of the store is called that",
+				       pattern);
+	}
+	return 0;
+}
+
+static int choose_lanes(struct restore *r, struct err *err)
+{
+	const struct restore_settings *set = r->set;
+
+	if (check_patterns(r, err) < 0)
+		return -1;
+	r->lanes = xcalloc(r->from.n + 1, sizeof(*r->lanes));
+	for (size_t i = 0; i < r->from.n; i++) {
+		const struct mailbox_info *info = &r->from.v[i];
+
+		if (!(info->attributes & MAILBOX_NOSELECT) &&
+		    scope_contains(set->mailboxes, set->n_mailboxes, &info->name,
+				   info->attributes))
+			add_lane(r, info);
+	}
+	if (set->uids && r->n != 1)
+		return err_set(err, ERR_CONFIG,
+			       "UIDs mean something in one mailbox only, and %zu are selected",
+			       r->n);
+	return 0;
+}
+
+/* What a dry run found. */
+static void report_plan(struct restore *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct restore_lane *lane = &r->lanes[i];
+		struct restore_mailbox *line = restore_line(lane);
+
+		if (lane->skipped)
+			continue;
+		line->created = !lane->to;
+		line->added = uidset_count(&lane->missing);
+		line->bytes = lane->missing_bytes;
+	}
+}
+
+static int run(struct restore *r, struct err *err)
+{
+	/* The source first: one that is not what was meant must not leave an empty target behind. */
+	if (open_source(r, err) < 0 || choose_lanes(r, err) < 0 ||
+	    restore_list_sources(r, err) < 0 || open_target(r, err) < 0 ||
+	    restore_compare(r, err) < 0)
+		return -1;
+	if (!r->set->dry_run)
+		return restore_add(r, err);
+	report_plan(r);
+	return 0;
+}
+
+static void add_totals(struct restore_report *report)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		report->added += report->v[i].added;
+		report->bytes += report->v[i].bytes;
+		report->present += report->v[i].present;
+	}
+}
+
+int restore_run(const struct restore_settings *set, struct restore_report *report,
+		struct err *err)
+{
+	struct restore r = {
+		.set = set,
+		.report = report,
+		.run = { .stop = set->stop },
+		.source_config = set->source_config,
+		.target_config = set->target_config,
+	};
+	int ret;
+
+	r.source_config.run = r.target_config.run = &r.run;
+	r.source_config.with_kept = !set->without_kept;
+	ret = run(&r, err);
+	add_totals(report);
+	/* What concerns one message or mailbox and yet ended the run is for a person to see. */
+	if (ret < 0 && err->kind <= ERR_MAILBOX)
+		err->kind = ERR_FATAL;
+	for (size_t i = 0; i < r.n; i++) {
+		changes_release(&r.lanes[i].have);
+		uidset_release(&r.lanes[i].missing);
+		uidset_release(&r.lanes[i].passed);
+	}
+	free(r.lanes);
+	store_close(r.target);
+	store_close(r.source);
+	mailbox_list_release(&r.from);
+	mailbox_list_release(&r.to);
+	return ret;
+}

@@ -1,0 +1,76 @@
+#ifndef CORE_SYNC_RESTORE_H
+#define CORE_SYNC_RESTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/sync/job.h"
+#include "core/sync/store.h"
+
+/*
+ * Restoring: add to one store what another holds and it lacks. What is there is never changed or
+ * removed. Messages are compared by content, mailbox by mailbox and as multisets: two equal ones of
+ * the source are two in the target. So it can be stopped anywhere and run again, a second run adds
+ * nothing, and a message deleted from the target comes back. Flags, keywords and INTERNALDATE go
+ * along; mailboxes are made, also empty ones, with special use and subscription.
+ *
+ * A target made here has RESTORE_ACCOUNT as its account: no backup goes there, and here
+ * no backup is written into.
+ */
+#define RESTORE_ACCOUNT "restore"
+
+struct restore_settings {
+	const struct store_ops *source, *target;
+	/*
+	 * restore_run() sets run of both, with_kept of the source, and the target's account,
+	 * create, adopt and claim_foreign.
+	 */
+	struct store_config source_config, target_config;
+	const char *const *mailboxes; /* patterns, see scope.h; n 0: all */
+	size_t n_mailboxes;
+	/* Only these, by the UIDs that the source's changes() has; of exactly one mailbox. NULL: all. */
+	const struct uidset *uids;
+	bool without_kept;  /* leave out what was gone at the account, and kept */
+	bool adopt;         /* the target may be a directory that is not ours */
+	bool dry_run;       /* find out what would be added, and change nothing */
+	const volatile int *stop; /* as struct run; may be NULL */
+	void (*progress)(void *ctx, const struct job_progress *p); /* often; may be NULL */
+	void *progress_ctx;
+};
+
+struct restore_failure {
+	uint32_t uid; /* in the source; 0: the target did not say which */
+	char *reason; /* ready to print */
+};
+
+/* What became of one mailbox, or with dry_run what would. */
+struct restore_mailbox {
+	char *name; /* display text, not escaped */
+	bool created;
+	uint64_t added, bytes;
+	uint64_t present; /* messages that need not be added: they are there */
+	bool skipped;     /* nothing of it was done */
+	char *problem;    /* why it was skipped or is incomplete, ready to print; NULL: none */
+	struct restore_failure *failed; /* messages that could not be had or stored */
+	size_t n_failed, cap_failed;
+};
+
+struct restore_report {
+	struct restore_mailbox *v;
+	size_t n, cap;
+	bool incomplete; /* something is missing: exit 3 */
+	uint64_t added, bytes, present;
+};
+
+void restore_report_release(struct restore_report *r);
+
+/*
+ * Run it; *report is all zero. On -1 it still says what was added, and all of that is durable.
+ * Kinds: ERR_MISSING (no such store, mailbox or message; nothing was done), ERR_CONFIG (the target is
+ * not one to restore into), ERR_LOCKED, ERR_RETRY, ERR_STOPPED, ERR_FATAL.
+ */
+int restore_run(const struct restore_settings *set, struct restore_report *report,
+		struct err *err);
+
+#endif

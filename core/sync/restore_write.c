@@ -1,0 +1,222 @@
+#include "core/sync/restore_internal.h"
+
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/sync/batch.h"
+
+/* Adding what is missing, in batches that are durable one by one. */
+
+/* A message on its way: which mailbox, and the target's handle. */
+struct passing {
+	struct restore_lane *lane;
+	void *handle;
+	uint32_t uid;
+	uint64_t bytes;
+};
+
+/* As it goes to the target: bound to no source. */
+static struct message unbound(const struct message *msg)
+{
+	struct message out = *msg;
+
+	out.uid = 0;
+	return out;
+}
+
+static int target_trouble(struct restore_lane *lane, struct err *err)
+{
+	if (err->kind == ERR_MAILBOX) {
+		restore_skip(lane, err->text);
+		err->kind = ERR_MESSAGE;
+	} else if (err->kind != ERR_MESSAGE) {
+		lane->run->target_failed = true;
+	}
+	return -1;
+}
+
+static int pass_begin(void *ctx, void *tag, const struct message *msg, void **handle,
+		      struct err *err)
+{
+	struct restore_lane *lane = tag;
+	struct message out = unbound(msg);
+	struct passing *p;
+	void *inner;
+
+	(void)ctx;
+	if (lane->skipped)
+		return err_set(err, ERR_MESSAGE, "its mailbox is skipped");
+	if (!uidset_has(&lane->missing, msg->uid) || uidset_has(&lane->passed, msg->uid))
+		return err_set(err, ERR_MESSAGE, "UID %u was not asked for", msg->uid);
+	if (lane->sink.begin(lane->sink.ctx, lane, &out, &inner, err) < 0)
+		return target_trouble(lane, err);
+	p = xcalloc(1, sizeof(*p));
+	*p = (struct passing){ .lane = lane, .handle = inner, .uid = msg->uid };
+	*handle = p;
+	return 0;
+}
+
+static int pass_write(void *ctx, void *handle, struct bytes piece, struct err *err)
+{
+	struct passing *p = handle;
+	struct restore *r = ctx;
+
+	p->bytes += piece.n;
+	r->progress.bytes += piece.n;
+	if (p->lane->sink.write(p->lane->sink.ctx, p->handle, piece, err) < 0)
+		return target_trouble(p->lane, err);
+	return 0;
+}
+
+static int commit(struct restore *r, struct err *err)
+{
+	if (store_commit(r->target, err) < 0) {
+		r->target_failed = true;
+		return -1;
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		struct restore_mailbox *line = restore_line(&r->lanes[i]);
+
+		line->created = !r->lanes[i].to && r->lanes[i].target;
+		line->added = r->lanes[i].added;
+		line->bytes = r->lanes[i].bytes;
+	}
+	r->open_messages = r->open_bytes = 0;
+	r->committed_at = clock_ms();
+	return 0;
+}
+
+static int pass_end(void *ctx, void *handle, const struct message *msg, bool complete,
+		    struct err *err)
+{
+	struct passing *p = handle, done = *p;
+	struct restore *r = ctx;
+	struct restore_lane *lane = p->lane;
+	struct message out = complete ? unbound(msg) : (struct message){ 0 };
+	int ret;
+
+	free(p);
+	if (complete)
+		uidset_add(&lane->passed, done.uid);
+	lane->ending = &done;
+	ret = lane->sink.end(lane->sink.ctx, done.handle, complete ? &out : NULL, complete, err);
+	lane->ending = NULL;
+	if (ret < 0) {
+		uidset_remove(&lane->passed, done.uid); /* the source will report it */
+		return target_trouble(lane, err);
+	}
+	if (!complete)
+		return 0;
+	r->open_bytes += done.bytes;
+	r->open_messages++;
+	r->progress.messages++;
+	r->progress.mailbox = restore_line(lane)->name;
+	restore_tell(r, JOB_TRANSFER);
+	return batch_is_due(r->open_messages, r->open_bytes, r->committed_at) ? commit(r, err) : 0;
+}
+
+/* The target's word on a message. */
+static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
+		      const struct err *why)
+{
+	struct restore_lane *lane = tag;
+
+	(void)ctx;
+	(void)uid;
+	(void)new_uid;
+	if (what == OUTCOME_DONE || what == OUTCOME_ADOPTED) {
+		lane->added++;
+		lane->bytes += lane->ending ? lane->ending->bytes : 0;
+	} else {
+		restore_failed(lane, lane->ending ? lane->ending->uid : 0,
+			       why ? why->text : "the target did not say what became of it");
+	}
+}
+
+/* The source's word. What it delivered, the target answers for. */
+static void on_fetched(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
+		       const struct err *why)
+{
+	struct restore_lane *lane = tag;
+
+	(void)ctx;
+	(void)new_uid;
+	if (lane->skipped || what == OUTCOME_DONE || what == OUTCOME_NO_ANSWER)
+		return; /* what got no answer ended the run, and is told by that */
+	if (uidset_has(&lane->missing, uid) && !uidset_has(&lane->passed, uid))
+		restore_failed(lane, uid, why ? why->text : "it is no longer there");
+}
+
+static int prepare_target(struct restore *r, struct restore_lane *lane, struct err *err)
+{
+	struct mailbox_info info = { .attributes = lane->from->attributes };
+	int ret = 0;
+
+	if (!lane->target) {
+		mailbox_name_copy(&info.name, &lane->from->name);
+		ret = store_create(r->target, &info.name, info.attributes, err);
+		if (ret == 0)
+			ret = mailbox_open(r->target, &info, STORE_WRITE, &lane->target, err);
+		mailbox_name_release(&info.name);
+	}
+	if (ret < 0 || uidset_is_empty(&lane->missing))
+		return ret;
+	return mailbox_append(lane->target, on_stored, r, lane, &lane->sink, err);
+}
+
+static int make_wants(struct restore *r, struct want *want, size_t *n, struct err *err)
+{
+	*n = 0;
+	for (size_t i = 0; i < r->n; i++) {
+		struct restore_lane *lane = &r->lanes[i];
+
+		if (lane->skipped)
+			continue;
+		if (prepare_target(r, lane, err) < 0) {
+			if (err->kind != ERR_MAILBOX)
+				return -1;
+			restore_skip(lane, err->text);
+			continue;
+		}
+		if (uidset_is_empty(&lane->missing))
+			continue;
+		want[(*n)++] = (struct want){
+			.mailbox = lane->source,
+			.set = &lane->missing,
+			.exact = true,
+			.expect = uidset_count(&lane->missing),
+			.tag = lane,
+		};
+		r->progress.messages_total += uidset_count(&lane->missing);
+	}
+	return 0;
+}
+
+int restore_add(struct restore *r, struct err *err)
+{
+	const struct message_sink sink = {
+		.ctx = r, .begin = pass_begin, .write = pass_write, .end = pass_end
+	};
+	struct want *want = xcalloc(r->n + 1, sizeof(*want));
+	struct err second = { 0 };
+	size_t n;
+	int ret = -1;
+
+	r->committed_at = clock_ms();
+	restore_tell(r, JOB_TRANSFER);
+	if (make_wants(r, want, &n, err) < 0)
+		goto out;
+	ret = store_fetch(r->source, want, n, &sink, on_fetched, r, err);
+	for (size_t i = 0; i < n; i++)
+		if (!want[i].complete)
+			restore_problem(want[i].tag, want[i].err.kind != ERR_NONE
+							     ? want[i].err.text
+							     : "not all of it could be restored");
+	/* What has come is kept, however it ended. */
+	if (!r->target_failed && commit(r, ret < 0 ? &second : err) < 0)
+		ret = -1;
+out:
+	free(want);
+	return ret;
+}
