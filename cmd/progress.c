@@ -29,6 +29,8 @@ static const char *phase_word(enum job_phase phase)
 		return "comparing";
 	case JOB_TRANSFER:
 		return "fetching";
+	case JOB_RESTORE:
+		return "restoring";
 	case JOB_FINISH:
 		return "finishing";
 	}
@@ -39,7 +41,8 @@ void progress_begin(struct progress *p, const struct app *app, const char *job)
 {
 	const char *term = getenv("TERM");
 
-	*p = (struct progress){ .app = app, .job = job, .started = clock_ms() };
+	*p = (struct progress){ .app = app, .job = job, .member = "job",
+				 .started = clock_ms() };
 	p->on_terminal = !app->quiet && !app->json && isatty(STDERR_FILENO) && term &&
 			 strcmp(term, "dumb") != 0;
 }
@@ -64,7 +67,7 @@ static void add_time_left(struct buf *out, const struct job_progress *now, int64
 void progress_text(struct buf *out, const char *job, const struct job_progress *now, int64_t ms)
 {
 	buf_addf(out, "%s: %s", job, phase_word(now->phase));
-	if (now->phase != JOB_TRANSFER)
+	if (now->phase != JOB_TRANSFER && now->phase != JOB_RESTORE)
 		return;
 	buf_addf(out, " %llu", (unsigned long long)now->messages);
 	if (now->messages_total)
@@ -117,7 +120,7 @@ static void draw(const struct progress *p, const struct job_progress *now, int64
 
 static void tell(const struct progress *p, const struct job_progress *now)
 {
-	json_t *event = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "event", "progress", "job",
+	json_t *event = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "event", "progress", p->member,
 				  p->job, "phase", phase_word(now->phase), "messages",
 				  (json_int_t)now->messages, "messages_total",
 				  (json_int_t)now->messages_total, "bytes",

@@ -15,6 +15,7 @@ struct app;
 struct progress {
 	const struct app *app;
 	const char *job;
+	const char *member; /* what --json calls that: "job", or what is put here */
 	bool on_terminal;
 	int64_t started, drawn; /* clock_ms() */
 };

@@ -100,7 +100,7 @@ static const char *advice(enum err_kind kind)
 	return NULL;
 }
 
-static const char *kind_word(enum err_kind kind)
+const char *report_kind(enum err_kind kind)
 {
 	static const char *const words[] = {
 		[ERR_NONE] = "none",	   [ERR_MESSAGE] = "message", [ERR_MAILBOX] = "mailbox",
@@ -110,6 +110,17 @@ static const char *kind_word(enum err_kind kind)
 	};
 
 	return words[kind];
+}
+
+void report_failure(const struct app *app, const char *label, const struct err *err)
+{
+	size_t length = strlen(err->text);
+
+	if (advice(err->kind))
+		report_line(app, label, "%s%s %s", err->text,
+			    length && err->text[length - 1] == '.' ? "" : ".", advice(err->kind));
+	else
+		report_line(app, label, "%s", err->text);
 }
 
 static void add_count(struct buf *out, uint64_t n, const char *what)
@@ -134,11 +145,17 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 	add_count(out, m->waiting, "deletions waiting for the next run");
 }
 
+void report_row(const char *mailbox, const char *text)
+{
+	size_t width = columns_of(mailbox);
+
+	printf("  %s%*s  %s\n", mailbox, width < 30 ? 30 - (int)width : 0, "", text);
+}
+
 static void print_mailbox(const struct job_mailbox *m)
 {
 	struct buf line = BUF_INIT(16 * 1024);
 	char *name;
-	size_t width;
 
 	add_counts(&line, m);
 	add_count(&line, m->quarantined, "in quarantine");
@@ -150,8 +167,7 @@ static void print_mailbox(const struct job_mailbox *m)
 		report_bytes(&line, m->bytes);
 	}
 	name = escape_text(bytes_of(m->name), 400);
-	width = columns_of(name);
-	printf("  %s%*s  %s\n", name, width < 30 ? 30 - (int)width : 0, "", buf_str(&line));
+	report_row(name, buf_str(&line));
 	free(name);
 	buf_release(&line);
 }
@@ -233,8 +249,6 @@ static void complain_mailbox(const struct app *app, const struct job_settings *j
 static void complain(const struct app *app, const struct job_settings *job,
 		     const struct job_report *r, const struct err *err, enum exit_status status)
 {
-	size_t length;
-
 	for (size_t i = 0; i < r->n; i++)
 		complain_mailbox(app, job, &r->v[i], err);
 	if (status != EXIT_DONE || job->dry_run || app->verbose || isatty(STDERR_FILENO))
@@ -247,14 +261,8 @@ static void complain(const struct app *app, const struct job_settings *job,
 			    "--allow-deletes=%llu",
 			    (ull)r->deletes_shown, job->dry_run ? "would be" : "were", job->name,
 			    (ull)r->deletes_shown);
-	if (err->kind == ERR_NONE)
-		return;
-	length = strlen(err->text);
-	if (advice(err->kind))
-		report_line(app, job->name, "%s%s %s", err->text,
-			    length && err->text[length - 1] == '.' ? "" : ".", advice(err->kind));
-	else
-		report_line(app, job->name, "%s", err->text);
+	if (err->kind != ERR_NONE)
+		report_failure(app, job->name, err);
 }
 
 static json_t *mailbox_event(const struct job_settings *job, const struct job_mailbox *m)
@@ -296,7 +304,7 @@ static void print_events(const struct job_settings *job, const struct job_report
 				       r->notes[i]));
 	if (err->kind != ERR_NONE)
 		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name,
-				       "kind", kind_word(err->kind), "text", err->text));
+				       "kind", report_kind(err->kind), "text", err->text));
 	report_event(json_pack(
 		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I}",
 		"event", "summary", "job", job->name, "dry_run", job->dry_run, "exit", (int)status,
@@ -329,6 +337,6 @@ enum exit_status report_error(const struct app *app, const struct err *err)
 	report_line(app, NULL, "%s", err->text);
 	if (app->json)
 		report_event(json_pack("{s:s, s:s, s:s}", "event", "error", "kind",
-				       kind_word(err->kind), "text", err->text));
+				       report_kind(err->kind), "text", err->text));
 	return exit_of_err(err->kind);
 }

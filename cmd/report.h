@@ -34,6 +34,12 @@ void report_job(const struct app *app, const struct job_settings *job,
 
 /* What a command that runs no job failed of. Returns its exit status. */
 enum exit_status report_error(const struct app *app, const struct err *err);
+/* Why a run ended early, and what to do about it. `label` as in report_line(). */
+void report_failure(const struct app *app, const char *label, const struct err *err);
+/* The kind of an error as --json names it. */
+const char *report_kind(enum err_kind kind);
+/* A line of a table on standard output: a mailbox, already escaped, and what became of it. */
+void report_row(const char *mailbox, const char *text);
 
 /* "3.2 MB" */
 void report_bytes(struct buf *out, uint64_t bytes);

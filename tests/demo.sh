@@ -93,4 +93,13 @@ run backup -v demo
 mail_files | cmp - "$dir/before"
 echo "No file was touched."
 
+say "== What was stored comes back: into a new Maildir, without the server"
+run restore -v archive "$dir/restored"
+contents() { # of every message in a Maildir
+	find "$1" -path '*/cur/*' -type f -exec sha256sum {} + | cut -c 1-64 | sort
+}
+contents "$dir/restored" >"$dir/after"
+contents "$dir/mail" | cmp - "$dir/after"
+echo "Every file is the same."
+
 say "== That was all. The server and every file of this tour are removed now."

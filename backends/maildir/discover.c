@@ -8,6 +8,7 @@
 
 #include "backends/maildir/index.h"
 #include "backends/maildir/mailboxes.h"
+#include "backends/maildir/settle.h"
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
@@ -102,6 +103,9 @@ static int take(struct maildir *m, const char *dir, struct err *err)
 		ret = -1;
 	} else {
 		box_insert(m, box);
+		/* A run that was stopped may have made it and not come as far as its row. */
+		if (m->unclean && m->mode == STORE_WRITE)
+			ret = maildir_clean_tmp(box, err);
 	}
 	return ret;
 }

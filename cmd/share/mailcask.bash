@@ -28,8 +28,12 @@ _mailcask() {
 		COMPREPLY=($(compgen -f -- "$word"))
 		return
 		;;
-	--mailbox | --allow-deletes | --changed-since | --unchanged-since | --return | --partial | \
-		--flags | --date | --use | --seconds | --part) return ;;
+	--layout)
+		COMPREPLY=($(compgen -W "fs maildir++" -- "$word"))
+		return
+		;;
+	--mailbox | --uid | --allow-deletes | --changed-since | --unchanged-since | --return | \
+		--partial | --flags | --date | --use | --seconds | --part) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -42,19 +46,26 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan ls show imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan restore ls show imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
 		;;
-	plan) COMPREPLY=($(compgen -W "--mailbox $global $(_mailcask_names job)" -- "$word")) ;;
+	plan)
+		COMPREPLY=($(compgen -W "--mailbox $global $(_mailcask_names job)" -- "$word"))
+		;;
+	restore)
+		COMPREPLY=($(compgen -W "--dry-run --mailbox --uid --without-kept --layout --adopt \
+			$global" -- "$word") $(compgen -d -- "$word"))
+		[ $((COMP_CWORD - i)) -gt 1 ] || COMPREPLY+=($(compgen -W "$(_mailcask_names store)" -- "$word"))
+		;;
 	ls) COMPREPLY=($(compgen -W "$global $(_mailcask_names store)" -- "$word")) ;;
 	show)
 		COMPREPLY=($(compgen -W "--raw --part --headers $global $(_mailcask_names store)" \
 			-- "$word"))
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan ls show imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan restore ls show imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/sync/job_internal.h"
+#include "core/sync/restore.h"
 #include "core/sync/scope.h"
 
 void job_report_init(struct job_report *r)
@@ -206,6 +207,11 @@ static int check_account(struct job *job, struct err *err)
 		then = id.account;
 	if (job->record.exists && strcmp(job->record.uuid, id.uuid) != 0)
 		ret = err_set(err, ERR_HELD, "%s was exchanged while this run began; run again",
+			      job->target_config.path);
+	else if (!job->target_config.rebind && then && strcmp(then, RESTORE_ACCOUNT) == 0)
+		ret = err_set(err, ERR_CONFIG,
+			      "%s holds mail that was restored into it. Use another path; or "
+			      "--rebind pairs what is there with the account by content",
 			      job->target_config.path);
 	else if (!job->target_config.rebind &&
 		 !identity_same_account(job->source_config.account, then, &job->from,

@@ -18,7 +18,7 @@ enum job_deletions {
 	DELETIONS_KEEP,   /* it becomes a kept message */
 };
 
-enum job_phase { JOB_CONNECT, JOB_LIST, JOB_COMPARE, JOB_TRANSFER, JOB_FINISH };
+enum job_phase { JOB_CONNECT, JOB_LIST, JOB_COMPARE, JOB_TRANSFER, JOB_FINISH, JOB_RESTORE };
 
 struct job_progress {
 	enum job_phase phase;

@@ -91,11 +91,9 @@ static int check_target(struct restore *r, struct err *err)
 			      "is",
 			      cfg->path);
 	}
-	/* Mailboxes that others made are seen, too, and their messages count as there. */
-	if (!cfg->create)
-		cfg->adopt = cfg->claim_foreign = true;
-	if (!r->set->dry_run)
-		cfg->claim_foreign = false;
+	cfg->adopt = r->set->adopt && !cfg->create;
+	/* Only looking, mailboxes that others made are seen like this; else when they are to be made. */
+	cfg->claim_foreign = r->set->dry_run && !cfg->create;
 	store_identity_release(&id);
 	return ret;
 }

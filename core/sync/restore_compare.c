@@ -8,9 +8,9 @@
 #include "core/base/mem.h"
 
 /*
- * What is missing. A message whose size nothing in the target has is missing; of the others the source's
- * bytes are hashed. They are read for it, and not taken from an index: what is compared is what would
- * be written.
+ * What is missing. A message whose size nothing in the target has is missing; of the others the
+ * source's bytes are hashed. They are read for it, and not taken from an index: what is compared
+ * is what would be written.
  */
 struct comparison {
 	struct restore_lane *lane;
@@ -207,15 +207,39 @@ int restore_list_sources(struct restore *r, struct err *err)
 	return 0;
 }
 
+/*
+ * The target's mailbox; it is made before it is compared, since files of others may lie there. What
+ * special use and subscription it lacks, because a run was stopped, it is given.
+ */
+static int open_target(struct restore_lane *lane, struct err *err)
+{
+	struct restore *r = lane->run;
+	struct mailbox_info info = { .attributes = lane->from->attributes };
+	enum store_mode mode = r->set->dry_run ? STORE_READ : STORE_WRITE;
+	int ret = 0;
+
+	if (lane->to)
+		info.attributes |= lane->to->attributes;
+	else if (r->set->dry_run)
+		return 0;
+	mailbox_name_copy(&info.name, &lane->from->name);
+	if (!r->set->dry_run && (!lane->to || info.attributes != lane->to->attributes))
+		ret = store_create(r->target, &info.name, info.attributes, err);
+	if (ret == 0)
+		ret = mailbox_open(r->target, &info, mode, &lane->target, err);
+	mailbox_name_release(&info.name);
+	return ret;
+}
+
 static int compare(struct comparison *c, struct err *err)
 {
 	struct restore_lane *lane = c->lane;
 	struct restore *r = lane->run;
-	enum store_mode mode = r->set->dry_run ? STORE_READ : STORE_WRITE;
 	const struct uidset *uids = r->set->uids;
 
-	if (lane->to && (mailbox_open(r->target, lane->to, mode, &lane->target, err) < 0 ||
-			 mailbox_contents(lane->target, add_content, c, err) < 0))
+	if (open_target(lane, err) < 0)
+		return -1;
+	if (lane->target && mailbox_contents(lane->target, add_content, c, err) < 0)
 		return -1;
 	content_set_close(&c->there);
 	for (size_t i = 0; i < lane->have.n; i++)

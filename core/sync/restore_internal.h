@@ -49,8 +49,8 @@ void restore_failed(struct restore_lane *lane, uint32_t uid, const char *why);
 void restore_tell(struct restore *r, enum job_phase phase);
 
 /*
- * What the source holds of each lane; ERR_MISSING when set->uids are not there. -1 only for what ends the
- * run, as in the next one.
+ * What the source holds of each lane; ERR_MISSING when set->uids are not there. -1 only for what
+ * ends the run, as in the next one.
  */
 int restore_list_sources(struct restore *r, struct err *err);
 /* What the target lacks of it. */

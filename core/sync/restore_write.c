@@ -112,7 +112,7 @@ static int pass_end(void *ctx, void *handle, const struct message *msg, bool com
 	r->open_messages++;
 	r->progress.messages++;
 	r->progress.mailbox = restore_line(lane)->name;
-	restore_tell(r, JOB_TRANSFER);
+	restore_tell(r, JOB_RESTORE);
 	return batch_is_due(r->open_messages, r->open_bytes, r->committed_at) ? commit(r, err) : 0;
 }
 
@@ -148,39 +148,20 @@ static void on_fetched(void *ctx, void *tag, uint32_t uid, enum outcome what, ui
 		restore_failed(lane, uid, why ? why->text : "it is no longer there");
 }
 
-static int prepare_target(struct restore *r, struct restore_lane *lane, struct err *err)
-{
-	struct mailbox_info info = { .attributes = lane->from->attributes };
-	int ret = 0;
-
-	if (!lane->target) {
-		mailbox_name_copy(&info.name, &lane->from->name);
-		ret = store_create(r->target, &info.name, info.attributes, err);
-		if (ret == 0)
-			ret = mailbox_open(r->target, &info, STORE_WRITE, &lane->target, err);
-		mailbox_name_release(&info.name);
-	}
-	if (ret < 0 || uidset_is_empty(&lane->missing))
-		return ret;
-	return mailbox_append(lane->target, on_stored, r, lane, &lane->sink, err);
-}
-
 static int make_wants(struct restore *r, struct want *want, size_t *n, struct err *err)
 {
 	*n = 0;
 	for (size_t i = 0; i < r->n; i++) {
 		struct restore_lane *lane = &r->lanes[i];
 
-		if (lane->skipped)
+		if (lane->skipped || uidset_is_empty(&lane->missing))
 			continue;
-		if (prepare_target(r, lane, err) < 0) {
+		if (mailbox_append(lane->target, on_stored, r, lane, &lane->sink, err) < 0) {
 			if (err->kind != ERR_MAILBOX)
 				return -1;
 			restore_skip(lane, err->text);
 			continue;
 		}
-		if (uidset_is_empty(&lane->missing))
-			continue;
 		want[(*n)++] = (struct want){
 			.mailbox = lane->source,
 			.set = &lane->missing,
@@ -204,7 +185,7 @@ int restore_add(struct restore *r, struct err *err)
 	int ret = -1;
 
 	r->committed_at = clock_ms();
-	restore_tell(r, JOB_TRANSFER);
+	restore_tell(r, JOB_RESTORE);
 	if (make_wants(r, want, &n, err) < 0)
 		goto out;
 	ret = store_fetch(r->source, want, n, &sink, on_fetched, r, err);

@@ -187,6 +187,24 @@ static void test_a_message_bound_to_none_is_paired_with_none(void **state)
 	uidset_release(&first);
 }
 
+static void test_creating_what_exists_sets_its_attributes(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "Sent");
+	struct mailbox_list list;
+	struct err err = { 0 };
+
+	bench_put_text(mb, 1, "x\r\n");
+	must(store_create(b->st, &mb->name, MAILBOX_SENT | MAILBOX_SUBSCRIBED, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	assert_int_equal(bench_info(b, "Sent", &list)->attributes,
+			 MAILBOX_SENT | MAILBOX_SUBSCRIBED);
+	assert_int_equal(list.n, 1);
+	assert_int_equal(list.v[0].stored, 1);
+	mailbox_list_release(&list);
+}
+
 /* What only a Maildir has: files of others. */
 
 static void test_files_of_others_are_among_the_contents(void **state)
@@ -313,7 +331,8 @@ static void test_restored_messages_never_take_files_of_others(void **state)
 	FOR(sut, test_contents_tell_each_message_once),                                    \
 	FOR(sut, test_contents_end_when_the_listener_has_enough),                          \
 	FOR(sut, test_kept_messages_are_read_when_asked_for),                              \
-	FOR(sut, test_a_message_bound_to_none_is_paired_with_none)
+	FOR(sut, test_a_message_bound_to_none_is_paired_with_none),                        \
+	FOR(sut, test_creating_what_exists_sets_its_attributes)
 
 int main(void)
 {

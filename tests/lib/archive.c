@@ -214,6 +214,7 @@ static void read_mailbox(const char *root, sqlite3 *db, sqlite3_stmt *st, struct
 					.uidvalidity = (uint32_t)sqlite3_column_int64(st, 3) };
 	mb->name = bytes_from(column(st, 1), n);
 	mb->wire = bytes_from(column(st, 4), (size_t)sqlite3_column_bytes(st, 4));
+	mb->attributes = (unsigned)sqlite3_column_int(st, 5);
 	mb->text = bytes_dup(bytes_from(mb->name.p, n ? n - 1 : 0));
 	for (size_t i = 0; i + 1 < n; i++)
 		if (mb->text[i] == '\0')
@@ -233,7 +234,7 @@ void archive_read(const char *root, struct archive *out)
 	*out = (struct archive){ 0 };
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
 		test_die("open %s: %s", path, sqlite3_errmsg(db));
-	st = query(db, "SELECT id, name, directory, source_uidvalidity, wire FROM mailboxes"
+	st = query(db, "SELECT id, name, directory, source_uidvalidity, wire, attributes FROM mailboxes"
 		       " ORDER BY name");
 	while (sqlite3_step(st) == SQLITE_ROW)
 		read_mailbox(root, db, st, out);
@@ -410,6 +411,60 @@ void archive_equals(const char *root, struct oracle *o)
 	}
 	archive_release(&a);
 	name_list_release(&names);
+}
+
+/* The messages of a mailbox without what differs from one store to the next, sorted. */
+static void describe(const struct archive_mailbox *mb, struct name_list *out)
+{
+	for (size_t i = 0; i < mb->n; i++) {
+		const struct archive_message *m = &mb->msg[i];
+		char *line = xasprintf("%s (%s) (%s) %s %lld", m->sha256, m->flags, m->file_flags,
+				       m->date, (long long)m->mtime);
+
+		if (!m->indexed)
+			test_die("%s is not in the database", m->path);
+		name_list_add(out, line);
+		free(line);
+	}
+	if (out->n > 0)
+		qsort(out->name, out->n, sizeof(*out->name), by_text);
+}
+
+static void same_mailbox(const struct archive_mailbox *a, const struct archive_mailbox *b)
+{
+	struct name_list x = { 0 }, y = { 0 };
+
+	if (a->attributes != b->attributes || !bytes_equal(a->wire, b->wire))
+		test_die("%s: attributes %x and %x, or other bytes on the wire", a->text,
+			 a->attributes, b->attributes);
+	if (a->n != b->n)
+		test_die("%s: %zu messages and %zu", a->text, a->n, b->n);
+	describe(a, &x);
+	describe(b, &y);
+	for (size_t i = 0; i < x.n; i++)
+		if (strcmp(x.name[i], y.name[i]) != 0)
+			test_die("%s:\n%s\n%s", a->text, x.name[i], y.name[i]);
+	name_list_release(&x);
+	name_list_release(&y);
+}
+
+void archives_equal(const char *root, const char *other)
+{
+	struct archive a, b;
+
+	archive_read(root, &a);
+	archive_read(other, &b);
+	if (a.n != b.n)
+		test_die("%zu mailboxes in %s, %zu in %s", a.n, root, b.n, other);
+	for (size_t i = 0; i < a.n; i++) {
+		const struct archive_mailbox *mb = archive_find(&b, a.v[i].text);
+
+		if (!mb)
+			test_die("no mailbox %s in %s", a.v[i].text, other);
+		same_mailbox(&a.v[i], mb);
+	}
+	archive_release(&a);
+	archive_release(&b);
 }
 
 static struct buf *snapshot;

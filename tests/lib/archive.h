@@ -34,6 +34,7 @@ struct archive_mailbox {
 	struct bytes wire; /* owned: the name as the server sent it */
 	char *directory;
 	uint32_t uidvalidity;
+	unsigned attributes; /* as in store.h */
 	struct archive_message *msg; /* by source UID, those without one first */
 	size_t n, cap;
 };
@@ -59,6 +60,12 @@ struct oracle;
  * in each the same UIDs with the same bytes, flags, keywords and dates.
  */
 void archive_equals(const char *root, struct oracle *o);
+
+/*
+ * Fail the test unless both hold the same: mailboxes with their attributes, and in each the same
+ * messages with the same flags, keywords and dates, whichever files they are in.
+ */
+void archives_equal(const char *root, const char *other);
 
 /* Every file and directory below, with type, inode, size and mtime; without the database and the lock. */
 void archive_snapshot(const char *root, struct buf *out);

@@ -118,10 +118,10 @@ static void take_events(struct backup_result *res)
 			 res->status);
 }
 
-void backup_run_env(const struct backup *b, struct backup_result *res, const char *env,
-		    const char *args)
+void program_run(const struct backup *b, struct backup_result *res, const char *env,
+		 const char *command, const char *args)
 {
-	const char *argv[32] = { program_path(), "backup", "--json" };
+	const char *argv[32] = { program_path(), command, "--json" };
 	const char *vars[] = { b->env[0], b->env[1], "TZ=UTC", env, NULL };
 	struct proc_opts opts = { .env = vars, .deadline_ms = DEADLINE_MS };
 	char *copy = xstrdup(args), *save = NULL;
@@ -134,6 +134,12 @@ void backup_run_env(const struct backup *b, struct backup_result *res, const cha
 	free(copy);
 	*res = (struct backup_result){ .status = run.status, .out = run.out, .err = run.err,
 				       .max_rss_kb = run.max_rss_kb };
+}
+
+void backup_run_env(const struct backup *b, struct backup_result *res, const char *env,
+		    const char *args)
+{
+	program_run(b, res, env, "backup", args);
 	take_events(res);
 }
 

@@ -55,6 +55,9 @@ void backup_expect(const struct backup *b, struct backup_result *res, int status
 /* The same with one variable more in the environment ("CRASH_AT=3"), or NULL. */
 void backup_run_env(const struct backup *b, struct backup_result *res, const char *env,
 		    const char *args);
+/* Any command with --json: `mailcask COMMAND --json ARG...`; `env` as above. Only status and output are set. */
+void program_run(const struct backup *b, struct backup_result *res, const char *env,
+		 const char *command, const char *args);
 void backup_result_release(struct backup_result *res);
 /* backup_expect() when only the exit status matters. */
 void backup_ends_with(const struct backup *b, int status, const char *args);

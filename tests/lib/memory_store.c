@@ -719,7 +719,8 @@ static int memory_create(struct store *st, const struct mailbox_name *name, unsi
 
 	(void)err;
 	if (!find(&world_of(st)->now, text))
-		add(&world_of(st)->now, text)->attributes = attributes;
+		add(&world_of(st)->now, text);
+	find(&world_of(st)->now, text)->attributes = attributes;
 	free(text);
 	return 0;
 }

@@ -43,6 +43,13 @@ expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mail
 	-c config.example.ini backup nighly
 expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mailcask help plan')" \
 	plan -c config.example.ini nighly
+expect 2 "mailcask: a store and a directory are needed (see 'mailcask help restore')" restore archive
+expect 2 "mailcask: a store and a directory are needed (see 'mailcask help restore')" restore a b c
+expect 2 "mailcask: --layout: fs or maildir++, not 'mh' (see 'mailcask help restore')" restore --layout=mh a b
+expect 2 "mailcask: --uid: message set: '*' is not allowed here at byte 1, near '*' (see 'mailcask help restore')" \
+	restore --uid '*' a b
+expect 10 "mailcask: x: there is no directory 'x', and no configuration that knows a store of that name. Check the \
+names in the command and the configuration." restore x y
 # What is wrong with an IMAP command is told before anything is connected.
 while IFS='|' read -r words want; do
 	eval "set -- $words"

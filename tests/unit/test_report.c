@@ -49,6 +49,8 @@ static void test_the_progress_line_says_how_far_and_how_long(void **state)
 		{ { .phase = JOB_LIST }, 100, "j: listing mailboxes" },
 		{ { .phase = JOB_TRANSFER, .messages = 5, .bytes = 1500 }, 100,
 		  "j: fetching 5 messages, 1.5 kB" },
+		{ { .phase = JOB_RESTORE, .messages = 5, .messages_total = 6 }, 100,
+		  "j: restoring 5/6 messages, 0 B" },
 		{ { .phase = JOB_TRANSFER, .messages = 50, .messages_total = 100, .bytes = 4000000,
 		    .mailbox = "In\033[2Jbox" },
 		  4000,

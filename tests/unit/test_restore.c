@@ -108,6 +108,12 @@ static void test_all_that_is_stored_comes_back_and_a_second_run_adds_nothing(voi
 	assert_int_equal(rig->report.bytes, 0);
 	assert_int_equal(rig->report.present, 15);
 	assert_false(line(rig, "Empty")->created);
+
+	/* What a mailbox is for is added to one that is there, and nothing taken away. */
+	memory_mailbox_get(&rig->target, "Empty")->attributes = MAILBOX_TRASH;
+	succeed(rig);
+	assert_int_equal(memory_mailbox_get(&rig->target, "Empty")->attributes,
+			 MAILBOX_SENT | MAILBOX_SUBSCRIBED | MAILBOX_TRASH);
 }
 
 static void test_what_is_there_stays_as_it_is(void **state)
