@@ -151,12 +151,13 @@ char *config_store_path(const struct config_store *st, const char *account)
 {
 	struct buf out = BUF_INIT(64 * 1024);
 
-	for (const char *p = st->path; *p; p++)
-		if (*p != '%')
-			buf_add_byte(&out, (uint8_t)*p);
-		else if (*++p == 'a')
+	/* What else follows a `%` makes a configuration unsound; what is said of that shows it as it is. */
+	for (const char *p = st->path; *p; p++) {
+		if (*p == '%' && p[1] == 'a')
 			buf_add_str(&out, account);
 		else
-			buf_add_byte(&out, '%');
+			buf_add_byte(&out, (uint8_t)*p);
+		p += *p == '%' && (p[1] == 'a' || p[1] == '%');
+	}
 	return buf_take(&out);
 }

@@ -44,9 +44,11 @@ static bool only_a_path(const char *text)
 
 static bool is_per_account(const struct config_store *st)
 {
-	for (const char *p = st->path; *p; p++)
-		if (*p == '%' && *++p == 'a')
+	for (const char *p = st->path; *p; p++) {
+		if (*p == '%' && p[1] == 'a')
 			return true;
+		p += *p == '%' && p[1] == '%';
+	}
 	return false;
 }
 

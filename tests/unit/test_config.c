@@ -515,6 +515,29 @@ static void test_paths_start_at_home_or_beside_the_file(void **state)
 	free(home);
 }
 
+static void test_a_percent_sign_alone_is_told_and_shown_as_it_is(void **state)
+{
+	static const char *const paths[] = { "/m%", "/m/%b", "%" };
+	struct config_store st = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		char *text = xasprintf(ACCOUNT "[store archive]\ntype = maildir\npath = %s\n" JOB,
+				       paths[i]);
+		struct config *cfg = load(text);
+		char *got;
+
+		assert_true(cfg->n_problems > 0);
+		st.path = xstrdup(paths[i]);
+		got = config_store_path(&st, "work");
+		assert_string_equal(got, paths[i]);
+		free(got);
+		free(st.path);
+		free(text);
+		config_free(cfg);
+	}
+}
+
 static void test_included_files_are_read_in_order_and_told_by_name(void **state)
 {
 	struct config *cfg;
@@ -680,6 +703,7 @@ int main(void)
 		CASE(test_max_delete_takes_a_count_a_percentage_or_both),
 		CASE(test_an_empty_list_means_none),
 		CASE(test_paths_start_at_home_or_beside_the_file),
+		CASE(test_a_percent_sign_alone_is_told_and_shown_as_it_is),
 		CASE(test_included_files_are_read_in_order_and_told_by_name),
 		CASE(test_include_cycles_and_depth_are_refused),
 		CASE(test_a_file_with_a_password_must_be_private),
