@@ -87,7 +87,7 @@ $B/tobj/%.o: %.c
 GMIME = $(subst -I,-isystem ,$(shell pkg-config --cflags gmime-3.0))
 LIBS += -lgmime-3.0 -lgobject-2.0 -lglib-2.0
 $B/obj/cmd/decode.o $B/tobj/cmd/decode.o: ALL += $(GMIME)
-fuzz: CSTD += $(GMIME)
+$B/fobj/cmd/decode.o: FUZZALL += $(GMIME)
 
 $(UNITBIN): $B/%: $B/tobj/%.o $B/libtest.a
 	@mkdir -p $(@D)
@@ -117,12 +117,25 @@ lint: EXTRA += -Werror
 lint: check-build
 
 # libFuzzer for T seconds on each target (clang), starting from the kept corpus.
-fuzz:
-	@mkdir -p $B/fuzz
-	@for f in $(FUZZ); do n=$$(basename $$f .c); n=$${n#fuzz_}; mkdir -p $B/fuzz/$$n tests/fuzz/corpus/$$n; \
-	  clang $(CSTD) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' $(if $(ISAL),-DHAVE_ISAL) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $B/fuzz/run-$$n $$f $(LIBSRC) $(CMDLIB) $(wildcard tests/lib/*_dump.c) $(LIBS) && \
-	  $B/fuzz/run-$$n -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
+FUZZALL = $(CSTD) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' $(if $(ISAL),-DHAVE_ISAL) -g -O1 \
+          -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZLIB := $(LIBSRC) $(CMDLIB) $(wildcard tests/lib/*_dump.c)
+FUZZRUN := $(FUZZ:tests/fuzz/fuzz_%.c=$B/fuzz/run-%)
+
+$B/fobj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC  $< (fuzz)"
+	$(Q)clang $(FUZZALL) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+$B/fuzz/libfuzz.a: $(FUZZLIB:%.c=$B/fobj/%.o)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+$(FUZZRUN): $B/fuzz/run-%: $B/fobj/tests/fuzz/fuzz_%.o $B/fuzz/libfuzz.a
+	@echo "  LD  $@"
+	$(Q)clang $(FUZZALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+fuzz: $(FUZZRUN)
+	@for f in $(FUZZRUN); do n=$${f##*/run-}; mkdir -p $B/fuzz/$$n tests/fuzz/corpus/$$n; \
+	  $$f -max_total_time=$(or $(T),20) -print_final_stats=1 $B/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
 
 # Which lines every test together reaches, by folder; D="core/imap ..." by file, too.
 coverage:
