@@ -5,9 +5,10 @@
 
 #include "backends/maildir/internal.h"
 
-/* `mailcask.db`: every query on it stands in index.c or index_file.c, or names one of these statements. */
+/* `mailcask.db`: every query on it stands in index*.c, or names one of these statements. */
 #define INDEX_FILE "mailcask.db"
 #define INDEX_SCHEMA 1
+extern const char index_schema[]; /* what makes an empty one */
 
 enum statement {
 	ST_MESSAGE_INSERT,

@@ -11,7 +11,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 
-static const char schema[] =
+const char index_schema[] =
 	"CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
 	"CREATE TABLE mailboxes ("
 	" id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, wire BLOB,"
@@ -235,7 +235,7 @@ static int make_schema(struct maildir *m, struct err *err)
 {
 	struct bytes layout = bytes_of(layout_text(m->layout));
 
-	if (index_begin(m, err) < 0 || index_exec(m, schema, err) < 0 ||
+	if (index_begin(m, err) < 0 || index_exec(m, index_schema, err) < 0 ||
 	    index_set_meta(m, "uuid", bytes_of(m->uuid), err) < 0 ||
 	    index_set_meta(m, "layout", layout, err) < 0 ||
 	    index_set_meta(m, "layout_version", bytes_of("1"), err) < 0)

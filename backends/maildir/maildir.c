@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backends/maildir/box.h"
+#include "backends/maildir/check.h"
 #include "backends/maildir/contents.h"
 #include "backends/maildir/deliver.h"
 #include "backends/maildir/identity.h"
@@ -216,6 +217,7 @@ const struct store_ops maildir_store = {
 	.identify = maildir_identify,
 	.open = maildir_open,
 	.close = maildir_close,
+	.check = maildir_check,
 	.list = maildir_list,
 	.exists = maildir_exists,
 	.open_mailbox = maildir_open_mailbox,

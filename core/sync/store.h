@@ -20,6 +20,7 @@
  * Errors: 0 or -1 with *err set. ERR_MAILBOX spoils one mailbox, ERR_RETRY the connection,
  * anything else the store.
  */
+struct check;
 struct store;
 struct mailbox;
 
@@ -282,6 +283,11 @@ struct store_ops {
 		    struct err *err);
 	/* Also closes its mailboxes. What was not committed may be lost. */
 	void (*close)(struct store *st);
+	/*
+	 * Local stores: whether all that lies at cfg->path is sound. See check.h, also for the
+	 * wrapper. NULL for remote ones.
+	 */
+	int (*check)(const struct store_config *cfg, struct check *ck, struct err *err);
 
 	/*
 	 * Every mailbox with its token, in as few round trips as it takes. `hint` from last
