@@ -6,9 +6,11 @@
 
 const struct exit_meaning exit_meanings[] = {
 	{ EXIT_DONE, "done" },
-	{ EXIT_FAILED, "failed" },
+	{ EXIT_FAILED, "failed, or check found damage" },
 	{ EXIT_USAGE, "the command line or the configuration is wrong" },
-	{ EXIT_INCOMPLETE, "done but incomplete: messages in quarantine, or mailboxes skipped" },
+	{ EXIT_INCOMPLETE,
+	  "done but incomplete: messages in quarantine, mailboxes skipped, or not all could be "
+	  "checked" },
 	{ EXIT_HELD,
 	  "done, but the guard held deletions back; or the store is not the expected one" },
 	{ EXIT_MISSING, "a store or mailbox that was named does not exist" },

@@ -47,14 +47,22 @@ void progress_begin(struct progress *p, const struct app *app, const char *job)
 			 strcmp(term, "dumb") != 0;
 }
 
-static void add_time_left(struct buf *out, const struct job_progress *now, int64_t ms)
+void progress_add_rate(struct buf *out, uint64_t bytes, int64_t ms)
+{
+	if (ms <= 500)
+		return;
+	buf_add_str(out, ", ");
+	report_bytes(out, bytes * 1000 / (uint64_t)ms);
+	buf_add_str(out, "/s");
+}
+
+void progress_add_time_left(struct buf *out, uint64_t done, uint64_t total, int64_t ms)
 {
 	uint64_t left;
 
-	/* By messages: how many bytes are still to come nobody has said. */
-	if (now->messages == 0 || now->messages_total <= now->messages || ms < 2000)
+	if (done == 0 || total <= done || ms < 2000)
 		return;
-	left = (now->messages_total - now->messages) * (uint64_t)ms / now->messages / 1000;
+	left = (uint64_t)((double)(total - done) * (double)ms / (double)done / 1000);
 	if (left >= 3600)
 		buf_addf(out, ", %llu h %02llu min left", (unsigned long long)(left / 3600),
 			 (unsigned long long)(left / 60 % 60));
@@ -74,12 +82,9 @@ void progress_text(struct buf *out, const char *job, const struct job_progress *
 		buf_addf(out, "/%llu", (unsigned long long)now->messages_total);
 	buf_add_str(out, " messages, ");
 	report_bytes(out, now->bytes);
-	if (ms > 500) {
-		buf_add_str(out, ", ");
-		report_bytes(out, now->bytes * 1000 / (uint64_t)ms);
-		buf_add_str(out, "/s");
-	}
-	add_time_left(out, now, ms);
+	progress_add_rate(out, now->bytes, ms);
+	/* By messages: how many bytes are still to come nobody has said. */
+	progress_add_time_left(out, now->messages, now->messages_total, ms);
 	if (now->mailbox) {
 		buf_add_str(out, ", ");
 		escape_add(out, bytes_of(now->mailbox), 200);
@@ -107,14 +112,19 @@ static size_t cut_to(const struct buf *text, size_t columns)
 	return text->n - left.n;
 }
 
+void progress_draw(const struct buf *text)
+{
+	fprintf(stderr, "\r\033[K%.*s", (int)cut_to(text, terminal_width() - 1), buf_str(text));
+	fflush(stderr);
+	line_is_shown = true;
+}
+
 static void draw(const struct progress *p, const struct job_progress *now, int64_t ms)
 {
 	struct buf text = BUF_INIT(4096);
 
 	progress_text(&text, p->job, now, ms);
-	fprintf(stderr, "\r\033[K%.*s", (int)cut_to(&text, terminal_width() - 1), buf_str(&text));
-	fflush(stderr);
-	line_is_shown = true;
+	progress_draw(&text);
 	buf_release(&text);
 }
 
@@ -131,20 +141,28 @@ static void tell(const struct progress *p, const struct job_progress *now)
 	report_event(event);
 }
 
+bool progress_is_due(struct progress *p)
+{
+	int64_t ms = clock_ms();
+
+	if (!p->on_terminal && !p->app->json)
+		return false;
+	if (p->drawn != 0 && ms - p->drawn < (p->on_terminal ? 100 : 1000))
+		return false;
+	p->drawn = ms;
+	return true;
+}
+
 void progress_show(void *ctx, const struct job_progress *now)
 {
 	struct progress *p = ctx;
-	int64_t ms = clock_ms();
 
-	if (p->on_terminal && (p->drawn == 0 || ms - p->drawn >= 100)) {
-		/* While connecting the password may be asked for on this very line. */
-		if (now->phase != JOB_CONNECT)
-			draw(p, now, ms - p->started);
-		p->drawn = ms;
-	} else if (p->app->json && (p->drawn == 0 || ms - p->drawn >= 1000)) {
+	if (!progress_is_due(p))
+		return;
+	if (!p->on_terminal)
 		tell(p, now);
-		p->drawn = ms;
-	}
+	else if (now->phase != JOB_CONNECT) /* the password may be asked for on this very line */
+		draw(p, now, p->drawn - p->started);
 }
 
 void progress_clear(void)

@@ -33,7 +33,8 @@ _mailcask() {
 		return
 		;;
 	--mailbox | --uid | --allow-deletes | --changed-since | --unchanged-since | --return | \
-		--partial | --flags | --date | --use | --seconds | --part) return ;;
+		--partial | --flags | --date | --use | --seconds | --part | \
+		--max-duration) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -46,7 +47,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan restore ls show imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan restore ls show check imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -64,8 +65,12 @@ _mailcask() {
 		COMPREPLY=($(compgen -W "--raw --part --headers $global $(_mailcask_names store)" \
 			-- "$word"))
 		;;
+	check)
+		COMPREPLY=($(compgen -W "--read-data --max-duration $global $(_mailcask_names store)" \
+			-- "$word"))
+		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan restore ls show imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan restore ls show check imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

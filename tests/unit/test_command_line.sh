@@ -50,6 +50,13 @@ expect 2 "mailcask: --uid: message set: '*' is not allowed here at byte 1, near 
 	restore --uid '*' a b
 expect 10 "mailcask: x: there is no directory 'x', and no configuration that knows a store of that name. Check the \
 names in the command and the configuration." restore x y
+expect 2 "mailcask: one STORE is needed (see 'mailcask help check')" check
+expect 2 "mailcask: one STORE is needed (see 'mailcask help check')" check a b
+for t in 10 0s 1.5h m 10minutes -1m 99999999999s; do
+	expect 2 "mailcask: --max-duration is such as 90s, 10m or 2h, not '$t' (see 'mailcask help check')" \
+		check --max-duration=$t x
+done
+expect 10 "mailcask: there is no store and no directory './nowhere'" check ./nowhere
 # What is wrong with an IMAP command is told before anything is connected.
 while IFS='|' read -r words want; do
 	eval "set -- $words"
