@@ -14,6 +14,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "tests/lib/certs.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/support.h"
 
@@ -43,40 +44,6 @@ static void at_exit(int status, void *ctx)
 	if (status != 0)
 		fputs(buf_str(&logs), stderr);
 	buf_release(&logs);
-}
-
-/*
- * CA, a certificate for localhost, one for another host, one signed by itself: once per
- * process, all on one key.
- */
-static const char *certificates(void)
-{
-	static const char script[] =
-		"k='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'\n"
-		"sign() { openssl req -new -key srv.key -subj \"/CN=$2\" -out $1.csr\n"
-		" printf 'subjectAltName=%s\\n' \"$3\" >$1.ext\n"
-		" openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -set_serial $4 \\\n"
-		"  -days 30 -extfile $1.ext -out $1.pem; }\n"
-		"set -e\n"
-		"openssl req -x509 $k -days 30 -keyout ca.key -out ca.pem -subj '/CN=test CA' \\\n"
-		" -addext keyUsage=critical,keyCertSign,cRLSign\n"
-		"openssl req -x509 $k -days 30 -keyout srv.key -out self.pem \\\n"
-		" -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1\n"
-		"sign good localhost DNS:localhost,IP:127.0.0.1 1\n"
-		"sign wrong other.example DNS:other.example 2\n";
-	static const char *dir;
-	struct proc_opts opts = { 0 };
-	struct proc_result res;
-
-	if (dir)
-		return dir;
-	opts.dir = tmp_dir();
-	proc_runl(&res, &opts, "sh", "-c", script, NULL);
-	if (res.status != 0)
-		test_die("openssl could not make certificates:\n%s", buf_str(&res.err));
-	proc_result_release(&res);
-	dir = opts.dir;
-	return dir;
 }
 
 static void make_dir(const char *dir, const char *name)
@@ -121,7 +88,7 @@ static void add_tls(struct buf *conf, enum dovecot_cert cert)
 					    [DOVECOT_CERT_SELF_SIGNED] = "self" };
 
 	buf_addf(conf, "ssl = yes\nssl_cert = <%s/%s.pem\nssl_key = <%s/srv.key\n",
-		 certificates(), file[cert], certificates());
+		 certs_dir(), file[cert], certs_dir());
 }
 
 static void add_mail(struct buf *conf, const char *dir, const char *passdb)
@@ -250,7 +217,7 @@ struct dovecot *dovecot_start(const struct dovecot_opts *opts)
 		on_exit(at_exit, NULL);
 	registered = true;
 	dv->priv = xcalloc(1, sizeof(*dv->priv));
-	dv->ca_file = xasprintf("%s/ca.pem", certificates());
+	dv->ca_file = xasprintf("%s/ca.pem", certs_dir());
 	make_home(dv);
 	do {
 		if (tries++ == 5) {
