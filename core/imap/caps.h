@@ -60,6 +60,7 @@ enum imap_cap {
 	IMAP_CAP_SPECIAL_USE,
 	IMAP_CAP_STARTTLS,
 	IMAP_CAP_STATUS_DELETED,
+	IMAP_CAP_STATUS_MAILBOXID, /* that part of OBJECTID, which sets it; a word of ours, for quirks */
 	IMAP_CAP_STATUS_SIZE,
 	IMAP_CAP_THREAD, /* any THREAD= */
 	IMAP_CAP_UIDBATCHES,

@@ -97,7 +97,7 @@ void encode_status_items(const struct imap_session *s, struct imap_encoder *e, u
 		{ IMAP_ITEM_SIZE, "SIZE", IMAP_CAP_STATUS_SIZE },
 		{ IMAP_ITEM_DELETED, "DELETED", IMAP_CAP_STATUS_DELETED },
 		{ IMAP_ITEM_APPENDLIMIT, "APPENDLIMIT", IMAP_CAP_APPENDLIMIT },
-		{ IMAP_ITEM_MAILBOXID, "MAILBOXID", IMAP_CAP_OBJECTID },
+		{ IMAP_ITEM_MAILBOXID, "MAILBOXID", IMAP_CAP_STATUS_MAILBOXID },
 	};
 	bool any = false;
 

@@ -16,6 +16,8 @@ static const struct imap_quirk quirks[] = {
 	  .why = "Gmail ends the connection after MOVE to its Trash" },
 	{ .greeting = "Microsoft Exchange IMAP4", .disable = "MOVE, IMAP4rev2",
 	  .why = "Exchange 2013 loses messages on MOVE; where it offers IMAP4rev2 SEARCH fails" },
+	{ .greeting = "Cyrus IMAP 3.6.", .disable = "STATUS=MAILBOXID",
+	  .why = "Cyrus 3.6 takes the id that STATUS tells from memory already freed" },
 };
 
 static bool is_host(const char *host, const char *end)

@@ -15,6 +15,7 @@
 #include "core/imap/transport.h"
 #include "tests/lib/imap_play.h"
 
+#define CYRUS "localhost Cyrus IMAP 3.6.1-Debian-3.6.1-4 server ready"
 #define EXCHANGE "The Microsoft Exchange IMAP4 service is ready. [QgBO]"
 
 static void test_what_a_server_is_known_not_to_do_is_not_asked_of_it(void **state)
@@ -37,6 +38,9 @@ static void test_what_a_server_is_known_not_to_do_is_not_asked_of_it(void **stat
 		{ "outlook.office365.com", EXCHANGE, IMAP_CAP_MOVE, false },
 		{ "mail.example", EXCHANGE, IMAP_CAP_IMAP4REV2, false },
 		{ "mail.example", EXCHANGE, IMAP_CAP_QRESYNC, true },
+		{ "mail.example", CYRUS, IMAP_CAP_STATUS_MAILBOXID, false },
+		{ "mail.example", CYRUS, IMAP_CAP_OBJECTID, true },
+		{ "mail.example", "hello", IMAP_CAP_STATUS_MAILBOXID, true },
 		{ "mail.example", "hello", IMAP_CAP_IMAP4REV2, true },
 		{ "mail.example", "hello", IMAP_CAP_QRESYNC, true },
 		{ "mail.example", "hello", IMAP_CAP_MOVE, true },
@@ -54,7 +58,7 @@ static void test_what_a_server_is_known_not_to_do_is_not_asked_of_it(void **stat
 		struct err err = { 0 };
 
 		buf_addf(&script, "S: * PREAUTH [CAPABILITY IMAP4rev1 IMAP4rev2 CONDSTORE QRESYNC "
-			 "MOVE] %s\n", cases[i].greeting);
+			 "MOVE OBJECTID] %s\n", cases[i].greeting);
 		p = play_new(buf_str(&script));
 		s = imap_session_new_on(loop, &a, NULL, play_transport(p));
 		if (imap_session_open(s, &err) < 0)
