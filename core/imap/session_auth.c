@@ -74,6 +74,38 @@ static void add_text(struct err *err, const char *before, const char *text)
 	snprintf(err->text + n, sizeof(err->text) - n, "%s%s", before, text);
 }
 
+static bool is_bound(const struct imap_session *s)
+{
+	return s->mechanism && strstr(s->mechanism, "-PLUS");
+}
+
+/*
+ * The server says NO, and not why: a wrong password, a way to bind that it does not know, and
+ * somebody in between look the same. So a person decides whether to do without.
+ */
+static void explain_binding(const struct imap_session *s, struct err *err)
+{
+	struct transport_binding binding;
+
+	if (!transport_binding(s->transport, &binding))
+		return;
+	add_text(err, "; the login was tied to the TLS connection by ", binding.type);
+	add_text(err, ", which the server may not know", "");
+	if (imap_caps_has_auth(&s->caps, "SCRAM-SHA-256"))
+		add_text(err, ": if the password is right, 'auth = scram-sha-256' ",
+			 "logs in without");
+	else if (imap_caps_has_auth(&s->caps, "SCRAM-SHA-1"))
+		add_text(err, ": if the password is right, 'auth = scram-sha-1' ",
+			 "logs in without");
+}
+
+static void login_failed(struct imap_session *s, struct err *err)
+{
+	if (err->kind == ERR_AUTH && is_bound(s))
+		explain_binding(s, err);
+	session_fail(s, err);
+}
+
 static void refused(struct imap_session *s, const struct imap_result *r)
 {
 	struct err err = *r->err;
@@ -81,10 +113,7 @@ static void refused(struct imap_session *s, const struct imap_result *r)
 	err.kind = failure_kind(r->status);
 	if (s->sasl && sasl_remark(s->sasl))
 		add_text(&err, "; about the token: ", sasl_remark(s->sasl));
-	if (err.kind == ERR_AUTH && s->mechanism && strstr(s->mechanism, "-PLUS"))
-		add_text(&err, "", "; if the password is right the server may bind logins in "
-				   "another way: 'auth = scram-sha-256' does without");
-	session_fail(s, &err);
+	login_failed(s, &err);
 }
 
 static void on_login(void *ctx, const struct imap_result *r)
@@ -95,7 +124,7 @@ static void on_login(void *ctx, const struct imap_result *r)
 		return;
 	buf_release_secret(&s->out); /* the password went through it */
 	if (s->sasl_error.kind) {
-		session_fail(s, &s->sasl_error);
+		login_failed(s, &s->sasl_error);
 		return;
 	}
 	if (r->outcome != IMAP_DONE_OK) {
@@ -151,6 +180,15 @@ static bool binding_is_offered(const struct imap_session *s)
 	       imap_caps_lists(&s->caps, "AUTH=SCRAM-SHA-1-PLUS");
 }
 
+static void remark_binding(struct imap_session *s, const struct transport_binding *binding)
+{
+	struct buf text = BUF_INIT(256);
+
+	buf_addf(&text, "the login is tied to the TLS connection by %s", binding->type);
+	imap_trace_line(&s->trace, '*', buf_bytes(&text));
+	buf_release(&text);
+}
+
 static int begin_exchange(struct imap_session *s, struct bytes secret, struct err *err)
 {
 	const struct imap_account *a = s->account;
@@ -165,6 +203,8 @@ static int begin_exchange(struct imap_session *s, struct bytes secret, struct er
 		.binding_offered = binding_is_offered(s),
 	};
 
+	if (is_bound(s) && login.binding)
+		remark_binding(s, login.binding);
 	s->sasl = sasl_new(s->mechanism, &login, err);
 	return s->sasl ? 0 : -1;
 }
