@@ -18,6 +18,7 @@
 #include "backends/maildir/read.h"
 #include "backends/maildir/rows.h"
 #include "core/base/err.h"
+#include "core/base/lockfile.h"
 #include "core/base/mem.h"
 
 /* What helps, in words that are true of a backup: each was tried by tests/live/test_check.c. */

@@ -24,8 +24,10 @@
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/file.h"
+#include "core/base/lockfile.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/uuid.h"
 
 static void free_all(struct maildir *m)
 {
@@ -102,7 +104,7 @@ static void take_identity(struct maildir *m, struct store_identity *id)
 	if (id->presence == STORE_OURS)
 		memcpy(m->uuid, id->uuid, sizeof(m->uuid));
 	else
-		identity_make(m->uuid);
+		uuid_make(m->uuid);
 	m->generation = id->generation;
 	m->account = id->account;
 	id->account = NULL;
@@ -151,7 +153,8 @@ static int maildir_open(struct store **out, const struct store_config *cfg,
 		goto fail;
 	if (!cfg->layout)
 		m->layout = discover_layout(m); /* of a store of ours the index will tell */
-	if (mode == STORE_WRITE && identity_lock(m, err) < 0)
+	if (mode == STORE_WRITE &&
+	    lockfile_lock(m->root, m->path, &m->lock, &m->unclean, err) < 0)
 		goto fail;
 	/* Again, under the lock: another run may just have made or changed it. */
 	if (maildir_identify(cfg, &id, err) < 0 ||
@@ -165,7 +168,7 @@ static int maildir_open(struct store **out, const struct store_config *cfg,
 	*out = &m->st;
 	return 0;
 fail:
-	identity_unlock(m, false);
+	lockfile_unlock(m->lock, false);
 	free_all(m);
 	return -1;
 }
@@ -184,7 +187,7 @@ static void maildir_close(struct store *st)
 	if (m->in_tx)
 		index_exec(m, "ROLLBACK", &err);
 	index_close(m);
-	identity_unlock(m, clean);
+	lockfile_unlock(m->lock, clean);
 	free_all(m);
 }
 
