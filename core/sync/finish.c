@@ -167,7 +167,7 @@ static int finish(struct job *job, struct err *err)
 		if (set_subscription(job, lane, err) < 0 || set_base(lane, waiting, err) < 0)
 			return -1;
 	}
-	return job_commit(job, err);
+	return job_snapshot(job, err);
 }
 
 int job_finish(struct job *job, struct err *err)

@@ -69,12 +69,16 @@ bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 /* compare.c: choose the lanes, compare both sides, plan. */
 int job_compare(struct job *job, struct err *err);
 /*
- * transfer.c: store everything new, durably. -1: the job cannot go on; what the report counts
- * is durable.
+ * transfer.c: store everything new; durable, unless the store takes additions and deletions
+ * together in job_snapshot(). -1: the job cannot go on; what the report counts is durable.
  */
 int job_transfer(struct job *job, struct err *err);
 /* transfer.c: commit, and count what is durable now. */
 int job_commit(struct job *job, struct err *err);
+/* The same at the end of a run that came to its end. */
+int job_snapshot(struct job *job, struct err *err);
+/* Something failed before anything was removed: commit what is not durable yet, if possible. */
+void job_keep_what_came(struct job *job);
 /*
  * remove.c: what is gone at the source, if the guard lets it. Only after all additions are
  * durable. *waiting: none of it was removed, the base has to go on knowing it.

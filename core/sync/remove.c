@@ -246,12 +246,16 @@ int job_remove_gone(struct job *job, bool *waiting, struct err *err)
 	uint64_t lost = may_remove_held(job) ? count_held(job) : 0;
 	int ret = -1;
 
-	if (!wait && mirror && weigh(job, v, err) < 0)
+	if (!wait && mirror && weigh(job, v, err) < 0) {
+		job_keep_what_came(job);
 		goto out;
+	}
 	for (size_t i = 0; i < job->to.n; i++)
 		lost += v[i].lost;
-	if (lost > 0 && mail_arrived(job, &arrived, err) < 0)
+	if (lost > 0 && mail_arrived(job, &arrived, err) < 0) {
+		job_keep_what_came(job);
 		goto out;
+	}
 	if (arrived)
 		wait = "mail came in meanwhile, and one missing elsewhere may be among it";
 	*waiting = wait != NULL;

@@ -230,6 +230,13 @@ int store_commit(struct store *st, struct err *err)
 	return st->ops->commit(st, err);
 }
 
+int store_snapshot(struct store *st, struct err *err)
+{
+	if (!st->ops->snapshot)
+		return store_commit(st, err);
+	return st->ops->snapshot(st, err);
+}
+
 int mailbox_open(struct store *st, const struct mailbox_info *info, enum store_mode mode,
 		 struct mailbox **out, struct err *err)
 {

@@ -42,6 +42,11 @@ struct store_config {
 	const char *layout;   /* maildir: "fs" or "maildir++"; NULL: as it is, "fs" for a new one */
 	const char *account;  /* fingerprint of the account it belongs to: "user@host" */
 	const void *settings; /* backend's own (struct imap_account for imap), or NULL */
+	/*
+	 * STORE_READ of a store that keeps history: which moment to look at, as the store names it
+	 * (git: a commit's id in hexadecimal). NULL: what it holds now.
+	 */
+	const char *snapshot;
 	const struct run *run;
 	bool create;        /* make it when the path is missing or an empty directory */
 	bool adopt;         /* take a directory that is not ours; its files are candidates for pairing */
@@ -377,6 +382,11 @@ struct store_ops {
 	 * in an append sink are not part of it and stay open. Also makes cfg->account the store's.
 	 */
 	int (*commit)(struct store *st, struct err *err);
+	/*
+	 * As commit(); and the run is complete: what the store holds now is a moment to come back to.
+	 * NULL: the store keeps no moments, and commit() does.
+	 */
+	int (*snapshot)(struct store *st, struct err *err);
 };
 
 /* Implementations put these first in their own structs. */
@@ -408,6 +418,8 @@ int store_remove(struct store *st, const struct mailbox_name *name, struct err *
 int store_subscribe(struct store *st, const struct mailbox_name *name, bool on,
 		    struct err *err);
 int store_commit(struct store *st, struct err *err);
+/* By commit() where there is no snapshot(). */
+int store_snapshot(struct store *st, struct err *err);
 /* ERR_STOPPED when the run was asked to end. Stores call it between pieces and batches. */
 int store_check_stop(const struct store *st, struct err *err);
 

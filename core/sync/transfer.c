@@ -17,10 +17,8 @@ struct passing {
 	uint64_t bytes;
 };
 
-int job_commit(struct job *job, struct err *err)
+static void count_durable(struct job *job)
 {
-	if (store_commit(job->target, err) < 0)
-		return -1;
 	for (size_t i = 0; i < job->n; i++) {
 		struct job_mailbox *line = lane_line(&job->lanes[i]);
 
@@ -30,7 +28,39 @@ int job_commit(struct job *job, struct err *err)
 	}
 	job->open_messages = job->open_bytes = 0;
 	job->committed_at = clock_ms();
+}
+
+int job_commit(struct job *job, struct err *err)
+{
+	if (store_commit(job->target, err) < 0)
+		return -1;
+	count_durable(job);
 	return 0;
+}
+
+int job_snapshot(struct job *job, struct err *err)
+{
+	if (store_snapshot(job->target, err) < 0)
+		return -1;
+	count_durable(job);
+	return 0;
+}
+
+void job_keep_what_came(struct job *job)
+{
+	struct err second;
+
+	if (!job->target_failed && job->open_messages > 0)
+		job_commit(job, &second);
+}
+
+/*
+ * A snapshot makes additions and deletions durable in one step, so that the last batch can wait
+ * for it: one commit a day instead of two.
+ */
+static bool waits_for_snapshot(const struct job *job)
+{
+	return (job->set->target->traits & STORE_HAS_HISTORY) && job->set->target->snapshot;
 }
 
 /*
@@ -339,14 +369,15 @@ int job_transfer(struct job *job, struct err *err)
 		goto out;
 	ret = store_fetch(job->source, want, n, &sink, on_fetched, job, err);
 	settle_wants(want, n);
+	if (ret == 0)
+		ret = look_again(job, err);
 	/*
 	 * What has come is kept, however it ended: else a server that fails at the same place
 	 * stops all.
 	 */
-	if (!job->target_failed && job_commit(job, ret < 0 ? &second : err) < 0)
+	if (!job->target_failed && (ret < 0 || !waits_for_snapshot(job)) &&
+	    job_commit(job, ret < 0 ? &second : err) < 0)
 		ret = -1;
-	if (ret == 0)
-		ret = look_again(job, err);
 out:
 	free(want);
 	return ret;

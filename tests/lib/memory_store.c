@@ -313,6 +313,8 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 
 	(void)hint;
 	w->listed++;
+	if (w->list_fails && --w->list_fails == 0)
+		return err_set(err, ERR_RETRY, "the line was cut");
 	for (size_t i = 0; i < w->now.n * (w->list_twice ? 2 : 1); i++) {
 		struct memory_mailbox *m = &w->now.v[i % w->now.n];
 		struct mailbox_info *info;
@@ -752,26 +754,48 @@ static int memory_commit(struct store *st, struct err *err)
 	return 0;
 }
 
+static int memory_snapshot(struct store *st, struct err *err)
+{
+	if (memory_commit(st, err) < 0)
+		return -1;
+	world_of(st)->snapshots++;
+	return 0;
+}
+
+#define MEMORY_OPS                                                              \
+	.type = "memory",                                                       \
+	.identify = memory_identify,                                            \
+	.close = memory_close,                                                  \
+	.list = memory_list,                                                    \
+	.exists = memory_exists,                                                \
+	.open_mailbox = memory_open_mailbox,                                    \
+	.base = memory_base,                                                    \
+	.changes = memory_changes,                                              \
+	.fetch = memory_fetch,                                                  \
+	.append = memory_append,                                                \
+	.change_flags = memory_change_flags,                                    \
+	.expunge = memory_expunge,                                              \
+	.keep = memory_keep,                                                    \
+	.count_lost = memory_count_lost,                                        \
+	.set_base = memory_set_base,                                            \
+	.contents = memory_contents,                                            \
+	.create = memory_create,                                                \
+	.subscribe = memory_subscribe,                                          \
+	.commit = memory_commit,                                                \
+	.snapshot = memory_snapshot
+
 const struct store_ops memory_store = {
-	.type = "memory",
-	.traits = STORE_HOLDS_BASE,
-	.identify = memory_identify,
-	.open = memory_open,
-	.close = memory_close,
-	.list = memory_list,
-	.exists = memory_exists,
-	.open_mailbox = memory_open_mailbox,
-	.base = memory_base,
-	.changes = memory_changes,
-	.fetch = memory_fetch,
-	.append = memory_append,
-	.change_flags = memory_change_flags,
-	.expunge = memory_expunge,
-	.keep = memory_keep,
-	.count_lost = memory_count_lost,
-	.set_base = memory_set_base,
-	.contents = memory_contents,
-	.create = memory_create,
-	.subscribe = memory_subscribe,
-	.commit = memory_commit,
+	.traits = STORE_HOLDS_BASE, .open = memory_open, MEMORY_OPS
+};
+
+static int memory_history_open(struct store **out, const struct store_config *cfg,
+			       enum store_mode mode, struct err *err)
+{
+	memory_open(out, cfg, mode, err);
+	(*out)->ops = &memory_history_store;
+	return 0;
+}
+
+const struct store_ops memory_history_store = {
+	.traits = STORE_HOLDS_BASE | STORE_HAS_HISTORY, .open = memory_history_open, MEMORY_OPS
 };

@@ -68,6 +68,7 @@ struct memory_world {
 	const char *becomes; /* target: turns out to be this account's, once opened to write */
 	bool swap_at_open;   /* target: turns out to be another store once opened */
 	bool settles_at_open; /* target: opening commits what a crash left */
+	unsigned list_fails;   /* source: the so manieth list() from now on fails; 0: none */
 	unsigned commit_fails; /* target: the so manieth commit from now on fails; 0: none */
 	/* source: called before each mailbox is compared or fetched; may change the world. */
 	void (*meanwhile)(struct memory_world *w, const char *what, const char *mailbox);
@@ -76,9 +77,12 @@ struct memory_world {
 	bool rebound; /* target: was opened to drop its base */
 	/* Counters for assertions. */
 	unsigned opened, opened_to_write, listed, compared, fetched, committed;
+	unsigned snapshots; /* of `committed`: those said to be complete */
 };
 
 extern const struct store_ops memory_store;
+/* The same with STORE_HAS_HISTORY. */
+extern const struct store_ops memory_history_store;
 
 void memory_world_init(struct memory_world *w);
 void memory_world_release(struct memory_world *w);
