@@ -181,16 +181,6 @@ int maildir_remove(struct store *st, const struct mailbox_name *name, struct err
 	return maildir_commit(st, err);
 }
 
-static bool is_below(const struct mailbox_name *name, const struct mailbox_name *top)
-{
-	if (name->count < top->count)
-		return false;
-	for (size_t i = 0; i < top->count; i++)
-		if (strcmp(name->components[i], top->components[i]) != 0)
-			return false;
-	return true;
-}
-
 static int rename_row(struct maildir *m, struct box *box, const struct mailbox_name *to,
 		      char *dir, bool moves, struct err *err)
 {
@@ -226,21 +216,6 @@ static int rename_row(struct maildir *m, struct box *box, const struct mailbox_n
 	return 0;
 }
 
-static int name_below(const struct mailbox_name *name, size_t skip,
-		      const struct mailbox_name *top, struct mailbox_name *out, struct err *err)
-{
-	size_t n = top->count + name->count - skip;
-	const char **parts = xcalloc(n, sizeof(*parts));
-	int ret;
-
-	for (size_t i = 0; i < n; i++)
-		parts[i] = i < top->count ? top->components[i]
-					  : name->components[i - top->count + skip];
-	ret = mailbox_name_from_components(out, parts, n, err);
-	free(parts);
-	return ret;
-}
-
 /* `dir` with `from` at its start replaced; NULL when it lies elsewhere. */
 static char *dir_below(const char *dir, const char *from, const char *to)
 {
@@ -266,7 +241,7 @@ static int rename_tree(struct maildir *m, const struct mailbox_name *from,
 
 	mailbox_name_init(&name);
 	for (size_t i = 0; i < m->n; i++)
-		if (is_below(&m->box[i]->mb.name, from))
+		if (mailbox_name_is_below(&m->box[i]->mb.name, from))
 			todo[n++] = m->box[i];
 	for (size_t i = 0; i < n && ret == 0; i++) {
 		bool fs = m->layout == LAYOUT_FS;
@@ -275,7 +250,7 @@ static int rename_tree(struct maildir *m, const struct mailbox_name *from,
 					   : NULL;
 		bool moves = todo[i] == top || !fs;
 
-		ret = name_below(&todo[i]->mb.name, from->count, to, &name, err);
+		ret = mailbox_name_move(&name, &todo[i]->mb.name, from, to, err);
 		if (!dir)
 			dir = fs ? xstrdup(todo[i]->dir) : choose_dir(m, &name, true);
 		if (ret == 0)

@@ -410,6 +410,32 @@ bool mailbox_name_is_inbox(const struct mailbox_name *m)
 	return m->count == 1 && strcmp(m->components[0], "INBOX") == 0;
 }
 
+bool mailbox_name_is_below(const struct mailbox_name *m, const struct mailbox_name *top)
+{
+	if (m->count < top->count)
+		return false;
+	for (size_t i = 0; i < top->count; i++)
+		if (strcmp(m->components[i], top->components[i]) != 0)
+			return false;
+	return true;
+}
+
+int mailbox_name_move(struct mailbox_name *out, const struct mailbox_name *m,
+		      const struct mailbox_name *from, const struct mailbox_name *to,
+		      struct err *err)
+{
+	size_t n = to->count + m->count - from->count;
+	const char **parts = xcalloc(n, sizeof(*parts));
+	int ret;
+
+	for (size_t i = 0; i < n; i++)
+		parts[i] = i < to->count ? to->components[i]
+					 : m->components[i - to->count + from->count];
+	ret = mailbox_name_from_components(out, parts, n, err);
+	free(parts);
+	return ret;
+}
+
 /*
  * Which prefixes of `text` the pattern read so far matches: one row of flags, moved on by one
  * pattern byte at a time, so that no pattern takes longer than pattern times text. The first

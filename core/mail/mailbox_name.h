@@ -86,6 +86,15 @@ int mailbox_name_compare(const struct mailbox_name *a, const struct mailbox_name
 bool mailbox_name_equal(const struct mailbox_name *a, const struct mailbox_name *b);
 uint64_t mailbox_name_hash(const struct mailbox_name *m);
 bool mailbox_name_is_inbox(const struct mailbox_name *m);
+/* Whether `m` is `top` or lies below it. */
+bool mailbox_name_is_below(const struct mailbox_name *m, const struct mailbox_name *top);
+/*
+ * What `m`, which is `from` or below it, is called once `from` is renamed to `to`. Without a wire
+ * form. Errors as mailbox_name_from_components().
+ */
+int mailbox_name_move(struct mailbox_name *out, const struct mailbox_name *m,
+		      const struct mailbox_name *from, const struct mailbox_name *to,
+		      struct err *err);
 
 /*
  * Does the display form match a LIST pattern (RFC 3501, section 6.3.8: `*` is anything, `%`
