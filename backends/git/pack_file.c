@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -65,33 +66,57 @@ size_t entry_head_decode(struct bytes in, unsigned *type, uint64_t *size)
 	return n;
 }
 
+/* A file without a name, which can get one later; -1 where that is not to be had. */
+static int open_unnamed(const char *dir)
+{
+	if (access("/proc/self/fd", X_OK) < 0)
+		return -1;
+	return open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0444);
+}
+
+static int open_named(struct out_file *f)
+{
+	f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	f->named = f->fd >= 0;
+	return f->fd;
+}
+
 int out_file_create(struct out_file *f, const char *dir, const char *kind, bool hidden,
 		    struct err *err)
 {
-	*f = (struct out_file)OUT_FILE_INIT;
-	for (int tries = 0; tries < 100 && f->fd < 0; tries++) {
-		uint64_t r = 0;
+	uint64_t r = 0;
 
-		if (getrandom(&r, sizeof(r), 0) < 0)
-			return err_sys(err, ERR_FATAL, "get random bytes");
-		free(f->path);
-		/* git removes files called tmp_* in here when they are old. */
-		f->path = xasprintf("%s/tmp_mailcask_%s_%016llx", dir, kind, (unsigned long long)r);
-		f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-		if (f->fd < 0 && errno != EEXIST)
-			break;
-	}
-	if (f->fd < 0) {
+	*f = (struct out_file)OUT_FILE_INIT;
+	if (getrandom(&r, sizeof(r), 0) < 0)
+		return err_sys(err, ERR_FATAL, "get random bytes");
+	/* git removes files called tmp_* in here when they are old. */
+	f->path = xasprintf("%s/tmp_mailcask_%s_%016llx", dir, kind, (unsigned long long)r);
+	f->fd = open_unnamed(dir);
+	if (f->fd < 0 && open_named(f) < 0) {
 		err_sys(err, ERR_FATAL, "create %s", f->path);
-		f->gone = true;
 		out_file_discard(f);
 		return -1;
 	}
-	if (hidden) {
+	if (hidden && f->named) {
 		unlink(f->path);
-		f->gone = true;
+		f->named = false;
 	}
 	f->buf = xmalloc(2 * PACK_CHUNK);
+	return 0;
+}
+
+int out_file_rename(struct out_file *f, const char *path, struct err *err)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd);
+	/* linkat() replaces nothing, rename() does. */
+	if (!f->named && linkat(AT_FDCWD, self, AT_FDCWD, f->path, AT_SYMLINK_FOLLOW) < 0)
+		return err_sys(err, ERR_FATAL, "create %s", f->path);
+	f->named = true;
+	if (rename(f->path, path) < 0)
+		return err_sys(err, ERR_FATAL, "rename %s to %s", f->path, path);
+	f->named = false;
 	return 0;
 }
 
@@ -158,7 +183,7 @@ void out_file_discard(struct out_file *f)
 {
 	if (f->fd >= 0)
 		close(f->fd);
-	if (f->path && !f->gone)
+	if (f->named)
 		unlink(f->path);
 	free(f->path);
 	free(f->buf);

@@ -38,7 +38,7 @@ size_t entry_head_decode(struct bytes in, unsigned *type, uint64_t *size);
 
 struct out_file {
 	char *path; /* NULL: not created */
-	bool gone;  /* has no name any more */
+	bool named; /* it is to be found under `path` */
 	int fd;
 	uint64_t flushed; /* bytes in the file; what follows is in `buf` */
 	uint8_t *buf;
@@ -47,9 +47,15 @@ struct out_file {
 
 #define OUT_FILE_INIT { .fd = -1 }
 
-/* Create DIR/tmp_mailcask_KIND_<random>; `hidden`: and take its name away at once. */
+/*
+ * A new file in `dir`, called DIR/tmp_mailcask_KIND_<random> in messages. It has no name yet where the
+ * file system can do that: `git gc --prune=now` removes what is called tmp_*. `hidden`: it never
+ * gets one.
+ */
 int out_file_create(struct out_file *f, const char *dir, const char *kind, bool hidden,
 		    struct err *err);
+/* Give it the name `path`, in place of what has it. */
+int out_file_rename(struct out_file *f, const char *path, struct err *err);
 uint64_t out_file_size(const struct out_file *f);
 int out_file_put(struct out_file *f, struct bytes data, struct err *err);
 int out_file_flush(struct out_file *f, struct err *err);

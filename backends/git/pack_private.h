@@ -31,6 +31,11 @@ int pack_writer_check(const struct pack_writer *w, struct err *err);
 int pack_writer_spoil(struct pack_writer *w, const struct err *err);
 /* See to it that `f` is there and has its head. */
 int pack_writer_begin(struct pack_writer *w, struct out_file *f, struct err *err);
+/*
+ * Before publication: what has come of `direct` moves to the next pack, `next`, and what waited
+ * behind it into its place.
+ */
+int pack_writer_carry(struct pack_writer *w, struct out_file *next, struct err *err);
 /* Whether NAME.keep is there and one that pack_publish() made. */
 bool pack_keep_is_ours(const char *dir, const char *name);
 

@@ -3,7 +3,6 @@
  * then the .keep, durable, before there is a pack that a user's `git gc` could take for garbage;
  * then the .pack; last the .idx, without which nobody looks at the .pack.
  */
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -72,10 +71,7 @@ static int seal(struct pack_writer *w, struct out_file *index, struct object_id 
 static int move(struct out_file *f, const char *to, const char *step, struct err *err)
 {
 	crash_point(step);
-	if (rename(f->path, to) < 0)
-		return err_sys(err, ERR_FATAL, "rename %s to %s", f->path, to);
-	f->gone = true;
-	return 0;
+	return out_file_rename(f, to, err);
 }
 
 static int write_keep(const char *dir, const char *path, struct err *err)
@@ -124,18 +120,19 @@ out:
 
 int pack_publish(struct pack_writer *w, char name[PACK_NAME_SIZE], struct err *err)
 {
-	struct out_file index = OUT_FILE_INIT;
+	struct out_file index = OUT_FILE_INIT, next = OUT_FILE_INIT;
+	struct pack_stream *direct = w->direct;
 	struct object_id checksum;
 	char hex[OBJECT_HEX_SIZE];
 	int ret = -1;
 
-	assert(w->open_streams == 0);
 	name[0] = '\0';
 	if (pack_writer_check(w, err) < 0)
 		return -1;
 	if (w->table.n == 0)
 		return 0;
-	if (seal(w, &index, &checksum, err) < 0)
+	if ((direct && pack_writer_carry(w, &next, err) < 0) ||
+	    seal(w, &index, &checksum, err) < 0)
 		goto out;
 	snprintf(name, PACK_NAME_SIZE, "pack-%s", object_id_hex(&checksum, hex));
 	ret = place(w, &index, name, err);
@@ -147,6 +144,9 @@ out:
 	out_file_discard(&index);
 	out_file_discard(&w->pack);
 	pack_table_clear(&w->table);
+	w->pack = next;
+	w->direct = ret == 0 ? direct : NULL;
+	w->first_aside = 0;
 	return ret;
 }
 

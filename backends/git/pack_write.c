@@ -341,25 +341,33 @@ int pack_stream_write(struct pack_stream *s, struct bytes piece, struct err *err
 	return pack_writer_spoil(s->w, err);
 }
 
-/* The direct stream has ended, one way or the other: move what had to wait behind it. */
-static int settle_aside(struct pack_writer *w, struct err *err)
+static int copy_rest(struct out_file *from, uint64_t at, struct out_file *to, struct err *err)
 {
-	uint64_t size, at = PACK_HEAD_SIZE, moved = out_file_size(&w->pack) - PACK_HEAD_SIZE;
+	uint64_t size = out_file_size(from);
 
-	w->direct = NULL;
-	if (w->aside.fd < 0)
-		return 0;
-	size = out_file_size(&w->aside);
 	while (at < size) {
 		uint8_t *room;
 		size_t n;
 
-		if (out_file_room(&w->pack, &room, err) < 0 ||
-		    out_file_read_at(&w->aside, at, room, PACK_CHUNK, &n, err) < 0)
+		if (out_file_room(to, &room, err) < 0 ||
+		    out_file_read_at(from, at, room, PACK_CHUNK, &n, err) < 0)
 			return -1;
-		out_file_came(&w->pack, n);
+		out_file_came(to, n);
 		at += n;
 	}
+	return 0;
+}
+
+/* The direct stream has ended, one way or the other: move what had to wait behind it. */
+static int settle_aside(struct pack_writer *w, struct err *err)
+{
+	uint64_t moved = out_file_size(&w->pack) - PACK_HEAD_SIZE;
+
+	w->direct = NULL;
+	if (w->aside.fd < 0)
+		return 0;
+	if (copy_rest(&w->aside, PACK_HEAD_SIZE, &w->pack, err) < 0)
+		return -1;
 	for (size_t i = w->first_aside; i < w->table.n; i++)
 		w->table.v[i].where = (w->table.v[i].where & ~ASIDE) + moved;
 	return out_file_truncate(&w->aside, PACK_HEAD_SIZE, err);
@@ -370,6 +378,18 @@ static int drop_direct(struct pack_stream *s, struct err *err)
 	if (out_file_truncate(&s->w->pack, s->out.start, err) < 0)
 		return -1;
 	return settle_aside(s->w, err);
+}
+
+int pack_writer_carry(struct pack_writer *w, struct out_file *next, struct err *err)
+{
+	struct pack_stream *s = w->direct;
+
+	if (pack_writer_begin(w, next, err) < 0 ||
+	    copy_rest(&w->pack, s->out.start, next, err) < 0 ||
+	    out_file_truncate(&w->pack, s->out.start, err) < 0 || settle_aside(w, err) < 0)
+		return -1;
+	s->out.start = PACK_HEAD_SIZE; /* `next` becomes w->pack */
+	return 0;
 }
 
 /* As is_known(), the bytes being those at the end of the pack. */

@@ -82,8 +82,8 @@ int pack_pending_read(struct pack_writer *w, const struct object_id *id, enum gi
 /*
  * Make the objects durable under the final names NAME.keep, NAME.pack and NAME.idx in
  * pack_dir, the index last; the .keep holds a user's `git gc` off. `name` is "" when nothing was
- * pending: then no file is made. No stream may be open. The writer is empty afterwards and may
- * be used for the next pack; `repo` must know the published objects from then on
+ * pending: then no file is made. Streams that are open stay open and go into the next pack. The
+ * writer is otherwise empty afterwards and may be used for it; `repo` must know the published objects from then on
  * (pack_set_refresh()).
  */
 int pack_publish(struct pack_writer *w, char name[PACK_NAME_SIZE], struct err *err);

@@ -252,8 +252,7 @@ static void test_large_offsets_are_read_by_git_and_by_us(void **state)
 		assert_int_equal(pack_index_write(&f, v, 50, 300, &checksum, &r->err), 0);
 	}
 	assert_int_equal(out_file_flush(&f, &r->err), 0);
-	assert_int_equal(rename(f.path, idx), 0);
-	f.gone = true;
+	assert_int_equal(out_file_rename(&f, idx, &r->err), 0);
 	out_file_discard(&f);
 	pack_rig_git_approves(r);
 	pack_rig_look(r);
@@ -540,12 +539,12 @@ static void test_errors_of_the_source_spoil_only_the_call(void **state)
 
 enum { STREAMS = 7 };
 
-static void test_streams_and_objects_mix_in_any_order(void **state)
+/* `publishing`: again and again with all of that open. */
+static void mix(struct pack_rig *r, bool publishing)
 {
 	static const size_t size[STREAMS] = { 3 << 20, 100,	1500000, 0, (1 << 20) + 1,
 					      3 << 20, 2000000 };
 	static const bool known[STREAMS] = { true, true, true, false, false, true, false };
-	struct pack_rig *r = *state;
 	struct pack_stream *s[STREAMS];
 	struct object_id id[STREAMS], small[200], large;
 	struct bytes data[STREAMS], big = sample(SAMPLE_BASE64, 1100000, 99);
@@ -572,6 +571,12 @@ static void test_streams_and_objects_mix_in_any_order(void **state)
 			assert_true(pack_pending_has(r->w, &small[n]));
 		}
 		add_again(r, bytes_of(text), false); /* found while it waits aside */
+		if (!publishing || at % (5 * 60000) != 0)
+			continue;
+		pack_rig_publish(r);
+		pack_rig_git_approves(r);
+		pack_rig_look(r);
+		pack_rig_holds(r, &small[n - 1], GIT_BLOB, bytes_of(text));
 	}
 	large = pack_rig_add(r, GIT_BLOB, big);
 	/* The one that is in the pack ends in the middle; the last one takes its place and is dropped. */
@@ -581,7 +586,8 @@ static void test_streams_and_objects_mix_in_any_order(void **state)
 		assert_int_equal(pack_stream_end(s[i], &id[i], NULL, &r->err), 0);
 	}
 	assert_true(object_id_equal(&id[0], &id[5]));
-	assert_int_equal(pack_pending_count(r->w), n + STREAMS);
+	if (!publishing)
+		assert_int_equal(pack_pending_count(r->w), n + STREAMS);
 	pack_rig_publish(r);
 	pack_rig_git_approves(r);
 	pack_rig_look(r);
@@ -595,6 +601,30 @@ static void test_streams_and_objects_mix_in_any_order(void **state)
 	}
 	pack_rig_holds(r, &large, GIT_BLOB, big);
 	sample_free(big);
+}
+
+static void test_streams_and_objects_mix_in_any_order(void **state)
+{
+	mix(*state, false);
+}
+
+static void test_publishing_leaves_open_streams_open(void **state)
+{
+	mix(*state, true);
+}
+
+/* `git gc --prune=now` removes what it takes for litter, while it is being written. */
+static void test_gc_does_not_find_a_pack_that_is_being_written(void **state)
+{
+	struct pack_rig *r = *state;
+	struct bytes data = sample(SAMPLE_RANDOM, 3 << 20, 1);
+	struct object_id id = pack_rig_add(r, GIT_BLOB, data);
+
+	pack_rig_git(r, NULL, "gc", "-q", "--prune=now", NULL);
+	pack_rig_publish(r);
+	pack_rig_look(r);
+	pack_rig_holds(r, &id, GIT_BLOB, data);
+	sample_free(data);
 }
 
 /* Announced, written: what it takes to fail. The file is as if it had not been. */
@@ -1012,6 +1042,8 @@ int main(int argc, char **argv)
 		WITH_RIG(test_a_damaged_stored_object_is_stored_again),
 		WITH_RIG(test_errors_of_the_source_spoil_only_the_call),
 		WITH_RIG(test_streams_and_objects_mix_in_any_order),
+		WITH_RIG(test_publishing_leaves_open_streams_open),
+		WITH_RIG(test_gc_does_not_find_a_pack_that_is_being_written),
 		WITH_RIG(test_a_wrong_size_is_taken_back),
 		WITH_RIG(test_an_aborted_stream_leaves_no_trace),
 		WITH_RIG(test_what_is_pending_can_be_read),
