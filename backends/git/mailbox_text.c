@@ -22,7 +22,9 @@ enum key {
 	KEY_MESSAGES,
 	KEY_HIGHESTMODSEQ,
 	KEY_LIVE,
+	KEY_BYTES,
 	KEY_STORED,
+	KEY_KNOWN,
 	KEY_REMAPPED,
 	KEY_KEPT,
 	KEY_HELD,
@@ -35,8 +37,8 @@ enum key {
 static const char *const keys[KEYS] = {
 	"name",     "wire",	   "delimiter", "utf8",	    "attributes",    "subscribed",
 	"agreed",   "uidvalidity", "uidnext",	"messages", "highestmodseq", "live",
-	"stored",   "remapped",	   "kept",	"held",	    "pending",	     "known-also",
-	"known-not",
+	"bytes",    "stored",	   "known",	"remapped", "kept",	     "held",
+	"pending",  "known-also",  "known-not",
 };
 
 static const struct {
@@ -310,7 +312,8 @@ static int understand(const struct lines *l, const char *dir, struct mailbox_tex
 		enum key key;
 		uint64_t *out;
 	} counts[] = {
-		{ KEY_LIVE, &m->live },		{ KEY_STORED, &m->stored },
+		{ KEY_LIVE, &m->live },		{ KEY_BYTES, &m->bytes },
+		{ KEY_STORED, &m->stored },	{ KEY_KNOWN, &m->known },
 		{ KEY_REMAPPED, &m->remapped }, { KEY_KEPT, &m->kept },
 		{ KEY_HELD, &m->held },		{ KEY_PENDING, &m->pending },
 	};
@@ -447,7 +450,9 @@ void mailbox_text_write(const struct mailbox_text *m, struct buf *out)
 	write_attributes(m, out);
 	write_token(&m->token, out);
 	add_number(KEY_LIVE, m->live, out);
+	add_number(KEY_BYTES, m->bytes, out);
 	add_number(KEY_STORED, m->stored, out);
+	add_number(KEY_KNOWN, m->known, out);
 	add_number(KEY_REMAPPED, m->remapped, out);
 	add_number(KEY_KEPT, m->kept, out);
 	add_number(KEY_HELD, m->held, out);

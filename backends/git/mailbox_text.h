@@ -25,7 +25,9 @@ struct mailbox_text {
 	unsigned attributes; /* enum mailbox_attributes, MAILBOX_SUBSCRIBED among them */
 	struct token token;  /* of the last agreement */
 	uint64_t live;       /* messages that are not kept */
+	uint64_t bytes;      /* their sizes together */
 	uint64_t stored;     /* of them, bound to a source UID */
+	uint64_t known;      /* how many UIDs known(base) has: it cannot be told without the flags files */
 	uint64_t remapped;   /* of `live`, whose source UID is not their UID (0 is not) */
 	uint64_t kept;
 	uint64_t held;       /* of `kept` */

@@ -15,7 +15,7 @@
 #include "core/base/buf.h"
 #include "core/base/err.h"
 
-#define COUNTS "live: 4\nstored: 3\nremapped: 1\nkept: 2\nheld: 1\npending: 0\n"
+#define COUNTS "live: 4\nbytes: 90\nstored: 3\nknown: 5\nremapped: 1\nkept: 2\nheld: 1\npending: 0\n"
 #define NEW "subscribed: no\nagreed: no\n" COUNTS
 
 static int read_in(const char *text, const char *dir, struct mailbox_text *m, struct err *err)
@@ -47,7 +47,7 @@ static const char full[] = "name: Entw\xc3\xbcrfe/2024\n"
 			   "uidnext: 4294967295\n"
 			   "messages: 17\n"
 			   "highestmodseq: 18446744073709551615\n"
-			   "live: 18\nstored: 17\nremapped: 2\nkept: 5\nheld: 4\npending: 3\n"
+			   "live: 18\nbytes: 987654\nstored: 17\nknown: 19\nremapped: 2\nkept: 5\nheld: 4\npending: 3\n"
 			   "known-also: 3,7:9\n"
 			   "known-not: 4294967295\n"
 			   "mailboxid: F1\n"
@@ -75,6 +75,8 @@ static void test_a_mailbox_file_says_all_of_a_mailbox(void **state)
 	assert_int_equal(m.token.messages, 17);
 	assert_true(m.token.highestmodseq == UINT64_MAX);
 	assert_int_equal(m.live, 18);
+	assert_int_equal(m.bytes, 987654);
+	assert_int_equal(m.known, 19);
 	assert_int_equal(m.stored, 17);
 	assert_int_equal(m.remapped, 2);
 	assert_int_equal(m.kept, 5);
@@ -96,7 +98,7 @@ static void test_the_same_content_gives_the_same_bytes(void **state)
 	} cases[] = {
 		{ "name: INBOX\n" NEW, NULL },
 		/* Any order is read. What we do not know comes last, in its order. */
-		{ "z: 1\npending: 0\nheld: 1\na: 2\nkept: 2\nremapped: 1\nstored: 3\nlive: 4\n"
+		{ "z: 1\npending: 0\nheld: 1\na: 2\nkept: 2\nknown: 5\nremapped: 1\nbytes: 90\nstored: 3\nlive: 4\n"
 		  "agreed: no\nsubscribed: no\nname: INBOX\n",
 		  "name: INBOX\n" NEW "z: 1\na: 2\n" },
 		{ "name: INBOX\nattributes: trash important noselect x-1\n" NEW,
