@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "backends/git/git.h"
 #include "backends/maildir/maildir.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
@@ -22,6 +23,7 @@
 static const struct store_under_test stores[] = {
 	{ "maildir, fs", &maildir_store, "fs" },
 	{ "maildir, maildir++", &maildir_store, "maildir++" },
+	{ "git", &git_store, NULL },
 };
 
 /* What contents() told: a line for each message, sorted. */
@@ -124,15 +126,20 @@ static void test_kept_messages_are_read_when_asked_for(void **state)
 {
 	struct bench *b = mdir_bench(state);
 	struct mailbox *mb = bench_mailbox(b, "INBOX");
-	struct uidset kept = set_of("2"), held = set_of("3");
+	struct uidset kept = UIDSET_INIT, held = UIDSET_INIT;
 	struct put put = { .body = bytes_of("kept\r\n"), .flags = "\\Flagged $Work" };
 	struct err err = { 0 };
+	uint32_t uid;
 	struct gots got;
 	struct changes c;
 
 	bench_put_text(mb, 11, "live\r\n");
-	bench_put(mb, 12, &put, NULL);
-	bench_put_text(mb, 13, "held\r\n");
+	bench_put(mb, 12, &put, &uid);
+	uidset_add(&kept, uid);
+	put.body = bytes_of("held\r\n");
+	bench_put(mb, 13, &put, &uid);
+	uidset_add(&held, uid);
+	put.body = bytes_of("kept\r\n");
 	bench_commit(b);
 	must(mailbox_keep(mb, &kept, false, &err), &err);
 	must(mailbox_keep(mb, &held, true, &err), &err);
@@ -339,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ALL_TESTS(&stores[0]),
 		ALL_TESTS(&stores[1]),
+		ALL_TESTS(&stores[2]),
 		FOR(&stores[0], test_files_of_others_are_among_the_contents),
 		FOR(&stores[0], test_a_strange_maildir_has_contents_without_becoming_ours),
 		FOR(&stores[0], test_the_layout_of_a_strange_maildir_is_seen),

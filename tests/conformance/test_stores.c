@@ -7,16 +7,19 @@
 
 #include <cmocka.h>
 
+#include "backends/git/git.h"
 #include "backends/maildir/maildir.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
 #include "tests/lib/conformance.h"
+#include "tests/lib/git_rig.h"
 #include "tests/lib/support.h"
 
 /* Every test below runs on each of these. */
 static const struct store_under_test stores[] = {
 	{ "maildir, fs", &maildir_store, "fs" },
 	{ "maildir, maildir++", &maildir_store, "maildir++" },
+	{ "git", &git_store, NULL },
 };
 
 static struct bench *bench_of(void **state)
@@ -158,6 +161,77 @@ static void test_line_ends_at_the_edge_of_a_piece_stay(void **state)
 		gots_release(&got);
 		uidset_release(&one);
 		buf_release(&body);
+	}
+}
+
+struct open_message {
+	void *handle;
+	struct flags flags;
+	struct maildate date;
+	struct message msg;
+	struct buf body;
+	bool told; /* the size is told beforehand */
+};
+
+static void begin_message(const struct message_sink *sink, struct open_message *m, uint32_t uid,
+			  size_t size, bool told)
+{
+	struct err err = { 0 };
+
+	*m = (struct open_message){ .told = told };
+	buf_init(&m->body, SIZE_MAX / 4);
+	fill_lines(&m->body, size, uid % 2 ? "\r\n" : "\n");
+	maildate_init(&m->date);
+	maildate_parse(&m->date, bytes_of(PUT_DATE));
+	m->msg = (struct message){ .uid = uid, .flags = &m->flags, .date = &m->date,
+				   .size = told ? m->body.n : 0 };
+	must(sink->begin(sink->ctx, NULL, &m->msg, &m->handle, &err), &err);
+}
+
+/* As from several connections: pieces of different messages take turns, and end in another order. */
+static void test_messages_may_arrive_interleaved(void **state)
+{
+	static const size_t sizes[] = { 3 << 20, 100, 2 << 20, 70000, 5 << 20, 1 << 20 };
+	enum { N = sizeof(sizes) / sizeof(sizes[0]), PIECE = 65536 };
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct open_message m[N];
+	struct message_sink sink;
+	struct err err = { 0 };
+	struct gots got;
+
+	must(mailbox_append(mb, NULL, NULL, NULL, &sink, &err), &err);
+	for (size_t i = 0; i < N; i++)
+		begin_message(&sink, &m[i], (uint32_t)i + 1, sizes[i], i % 3 != 1);
+	for (size_t at = 0; at < (6 << 20); at += PIECE)
+		for (size_t i = 0; i < N; i++) {
+			size_t n = m[i].body.n - (at < m[i].body.n ? at : m[i].body.n);
+
+			if (n > 0)
+				must(sink.write(sink.ctx, m[i].handle,
+						bytes_from(m[i].body.p + at, n < PIECE ? n : PIECE),
+						&err), &err);
+		}
+	must(sink.end(sink.ctx, m[4].handle, NULL, false, &err), &err); /* this one was cut */
+	for (size_t i = N; i > 0; i--)
+		if (i != 5)
+			must(sink.end(sink.ctx, m[i - 1].handle, &m[i - 1].msg, true, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	bench_fetch_all(bench_find(b, "INBOX"), &got);
+	assert_int_equal(got.n, N - 1);
+	for (size_t i = 0; i < got.n; i++) {
+		size_t found = 0;
+
+		for (size_t k = 0; k < N; k++)
+			found += k != 4 && bytes_equal(buf_bytes(&got.v[i].body),
+						       buf_bytes(&m[k].body));
+		assert_int_equal(found, 1);
+	}
+	gots_release(&got);
+	for (size_t i = 0; i < N; i++) {
+		buf_release(&m[i].body);
+		maildate_release(&m[i].date);
 	}
 }
 
@@ -705,7 +779,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	bench_release(*state);
+	struct bench *b = *state;
+
+	bench_close(b);
+	if (b->sut->ops == &git_store)
+		git_check_all(b->path);
+	bench_release(b);
 	free(*state);
 	return 0;
 }
@@ -715,6 +794,7 @@ static int teardown(void **state)
 	FOR(sut, test_bytes_come_back_as_they_went_in),                                 \
 	FOR(sut, test_large_bodies_come_back_as_they_went_in),                          \
 	FOR(sut, test_line_ends_at_the_edge_of_a_piece_stay),                           \
+	FOR(sut, test_messages_may_arrive_interleaved),                                 \
 	FOR(sut, test_flags_keywords_and_dates_come_back),                              \
 	FOR(sut, test_changed_flags_become_the_base),                                   \
 	FOR(sut, test_a_source_uid_is_stored_once),                                     \
@@ -738,7 +818,8 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { ALL_TESTS(&stores[0]), ALL_TESTS(&stores[1]) };
+	const struct CMUnitTest tests[] = { ALL_TESTS(&stores[0]), ALL_TESTS(&stores[1]),
+					    ALL_TESTS(&stores[2]) };
 
 	return cmocka_run_group_tests_name("stores", tests, NULL, NULL);
 }

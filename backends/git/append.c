@@ -1,0 +1,285 @@
+#include "backends/git/append.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/git/box.h"
+#include "backends/git/collision.h"
+#include "backends/git/kept_list.h"
+#include "backends/git/leaf.h"
+#include "backends/git/pack_write.h"
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/mail/flags.h"
+
+/* What one append() handed out. */
+struct appender {
+	struct gitbox *box;
+	outcome_fn *report;
+	void *ctx, *tag;
+	struct appender *next;
+};
+
+/* Larger messages stream into the pack. */
+#define GATHER_MAX ((size_t)1 << 20)
+
+/* A message on its way in. */
+struct delivery {
+	struct appender *to;
+	struct buf body;            /* all of it, while it is small */
+	struct pack_stream *stream; /* NULL: it is, or the stream has ended */
+	uint64_t size;
+};
+
+static void delivery_free(struct delivery *d)
+{
+	if (!d)
+		return;
+	buf_release(&d->body);
+	free(d);
+}
+
+void appenders_release(struct gitstore *g)
+{
+	delivery_free(g->spare);
+	g->spare = NULL;
+	while (g->appenders) {
+		struct appender *a = g->appenders;
+
+		g->appenders = a->next;
+		free(a);
+	}
+}
+
+static struct delivery *delivery_new(struct appender *a)
+{
+	struct gitstore *g = gitstore_of(a->box);
+	struct delivery *d = g->spare;
+
+	g->spare = NULL;
+	if (!d) {
+		d = xcalloc(1, sizeof(*d));
+		buf_init(&d->body, GATHER_MAX);
+	}
+	buf_clear(&d->body);
+	d->to = a;
+	d->stream = NULL;
+	d->size = 0;
+	return d;
+}
+
+/* Give its memory to the next one. */
+static void delivery_done(struct delivery *d)
+{
+	struct gitstore *g = gitstore_of(d->to->box);
+
+	if (g->spare)
+		delivery_free(d);
+	else
+		g->spare = d;
+}
+
+static int begin_stream(struct delivery *d, uint64_t size, struct err *err)
+{
+	struct gitstore *g = gitstore_of(d->to->box);
+
+	d->stream = pack_stream_begin(g->repo->writer, GIT_BLOB, size, err);
+	return d->stream ? 0 : -1;
+}
+
+static int sink_begin(void *ctx, void *tag, const struct message *msg, void **handle,
+		      struct err *err)
+{
+	struct appender *a = ctx;
+	struct delivery *d;
+
+	(void)tag;
+	if (gitstore_is_broken(gitstore_of(a->box), err))
+		return -1;
+	d = delivery_new(a);
+	if (msg->size > GATHER_MAX && begin_stream(d, msg->size, err) < 0) {
+		delivery_done(d);
+		return -1;
+	}
+	*handle = d;
+	return 0;
+}
+
+static int sink_write(void *ctx, void *handle, struct bytes piece, struct err *err)
+{
+	struct delivery *d = handle;
+
+	(void)ctx;
+	d->size += piece.n;
+	if (!d->stream && piece.n <= GATHER_MAX - d->body.n) {
+		buf_add(&d->body, piece);
+		return 0;
+	}
+	if (!d->stream && (begin_stream(d, PACK_SIZE_UNKNOWN, err) < 0 ||
+			   pack_stream_write(d->stream, buf_bytes(&d->body), err) < 0))
+		return -1;
+	return pack_stream_write(d->stream, piece, err);
+}
+
+/* A source UID that is bound already: 1 and the message's UID, 0, -1. */
+struct search {
+	uint32_t source_uid, uid;
+};
+
+static int compare_source(void *ctx, const struct entry_line *line, struct err *err)
+{
+	struct search *s = ctx;
+
+	(void)err;
+	if (line->source_uid == s->source_uid)
+		s->uid = line->uid;
+	return 0;
+}
+
+static int find_stored(struct gitbox *box, uint32_t source_uid, uint32_t *uid, struct err *err)
+{
+	struct search s = { .source_uid = source_uid };
+
+	if (source_uid == 0 || !uidset_has(&box->sources, source_uid))
+		return 0;
+	if (box->text.remapped == 0) {
+		*uid = source_uid;
+		return 1;
+	}
+	/* Rare: nobody asks for what is stored. */
+	if (leaf_each_line(box, compare_source, &s, err) < 0)
+		return gitbox_damaged(box, err);
+	*uid = s.uid;
+	return s.uid != 0;
+}
+
+/*
+ * The kept message of equal content, if there is one, becomes live again: for a message of the source,
+ * and not for one that is put here by itself.
+ */
+static int take_kept(struct gitbox *box, struct entry_line *line, const struct object_id *id,
+		     struct err *err)
+{
+	struct kept_item *kept;
+	int got = line->source_uid ? kept_list_by_content(box, id, line->size, &kept, err) : 0;
+
+	if (got <= 0)
+		return got;
+	line->uid = kept->line.entry.uid;
+	line->extra = kept->line.entry.extra;
+	if (leaf_insert(box, line, id, err) < 0)
+		return -1;
+	kept_list_remove(box, kept);
+	box->tally.adopted++;
+	return 1;
+}
+
+static int insert_new(struct gitbox *box, struct entry_line *line, const struct object_id *id,
+		      struct err *err)
+{
+	if (gitbox_choose_uid(box, line->source_uid, &line->uid, err) < 0 ||
+	    leaf_insert(box, line, id, err) < 0)
+		return -1;
+	box->tally.new_messages++;
+	return 0;
+}
+
+/* The blob is in the pack: make it a message. */
+static int store_line(struct delivery *d, const struct message *msg, const struct object_id *id,
+		      enum outcome *what, uint32_t *uid, struct err *err)
+{
+	static const struct flags none = FLAGS_INIT;
+	static const struct maildate nil = { 0 };
+	struct gitbox *box = d->to->box;
+	struct buf flags = BUF_INIT(LEAF_TEXT_MAX), date = BUF_INIT(LEAF_TEXT_MAX);
+	struct entry_line line = { .source_uid = msg->uid, .size = d->size };
+	int got;
+
+	flags_format(msg->flags ? msg->flags : &none, &flags);
+	entry_date_write(msg->date ? msg->date : &nil, &date);
+	line.flags = buf_bytes(&flags);
+	line.date = buf_bytes(&date);
+	got = take_kept(box, &line, id, err);
+	*what = got > 0 ? OUTCOME_ADOPTED : OUTCOME_DONE;
+	if (got == 0)
+		got = insert_new(box, &line, id, err);
+	if (got >= 0)
+		gitbox_count_in(box, &line);
+	*uid = line.uid;
+	buf_release(&flags);
+	buf_release(&date);
+	return got < 0 ? -1 : 0;
+}
+
+/* The bytes into the pack: their id. */
+static int store_body(struct delivery *d, struct object_id *id, struct err *err)
+{
+	struct gitstore *g = gitstore_of(d->to->box);
+	struct pack_stream *stream = d->stream;
+	int ret;
+
+	d->stream = NULL;
+	if (stream)
+		return pack_stream_end(stream, id, NULL, err);
+	ret = pack_add(g->repo->writer, GIT_BLOB, buf_bytes(&d->body), id, NULL, err);
+	if (ret < 0 && err->kind == ERR_MESSAGE)
+		return collision_keep(g->repo, id, buf_bytes(&d->body), err);
+	return ret;
+}
+
+/* 0 with *what and *uid, or -1. */
+static int take(struct delivery *d, const struct message *msg, enum outcome *what,
+		uint32_t *uid, struct err *err)
+{
+	struct gitbox *box = d->to->box;
+	struct object_id id;
+	int got = gitbox_load_base(box, err);
+
+	*what = OUTCOME_DONE;
+	if (got == 0)
+		got = find_stored(box, msg->uid, uid, err);
+	if (got != 0)
+		return got < 0 ? -1 : 0;
+	if (store_body(d, &id, err) < 0 || store_line(d, msg, &id, what, uid, err) < 0)
+		return -1;
+	return leaf_bound(gitstore_of(box), err);
+}
+
+static int sink_end(void *ctx, void *handle, const struct message *msg, bool complete,
+		    struct err *err)
+{
+	struct delivery *d = handle;
+	struct appender *a = d->to;
+	enum outcome what;
+	uint32_t uid = 0;
+	int ret = 0;
+
+	(void)ctx;
+	if (complete)
+		ret = take(d, msg, &what, &uid, err);
+	pack_stream_abort(d->stream);
+	if (complete && ret == 0 && a->report)
+		a->report(a->ctx, a->tag, msg->uid, what, uid, NULL);
+	delivery_done(d);
+	return ret;
+}
+
+int gitstore_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
+		    struct message_sink *sink, struct err *err)
+{
+	struct gitstore *g = (struct gitstore *)mb->store;
+	struct appender *a;
+
+	if (gitstore_is_broken(g, err))
+		return -1;
+	a = xmalloc(sizeof(*a));
+	*a = (struct appender){ .box = (struct gitbox *)mb, .report = report, .ctx = ctx,
+				.tag = tag, .next = g->appenders };
+	g->appenders = a;
+	*sink = (struct message_sink){ .ctx = a, .begin = sink_begin, .write = sink_write,
+				       .end = sink_end };
+	return 0;
+}

@@ -1,0 +1,470 @@
+/* A git store in trouble: what is not ours, what is damaged, a full disk, twins by SHA-1. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backends/git/git.h"
+#include "backends/git/internal.h"
+#include "backends/git/pack_write.h"
+#include "core/base/mem.h"
+#include "tests/lib/git_rig.h"
+#include "tests/lib/support.h"
+
+/* Opening it fails like this. */
+static void refuses(struct bench *b, enum store_mode mode, enum err_kind kind, const char *text)
+{
+	struct store *st;
+	struct err err = { 0 };
+
+	assert_int_equal(store_open(&git_store, &st, &b->cfg, mode, &err), -1);
+	if (err.kind != kind || !strstr(err.text, text))
+		fail_msg("error %d: %s", (int)err.kind, err.text);
+}
+
+static enum store_presence presence(const struct bench *b)
+{
+	struct store_identity id;
+	struct err err = { 0 };
+
+	must(git_store.identify(&b->cfg, &id, &err), &err);
+	store_identity_release(&id);
+	return id.presence;
+}
+
+/* Close it and empty its place. */
+static void start_afresh(struct bench *b)
+{
+	bench_close(b);
+	remove_tree(b->path);
+	assert_int_equal(mkdir(b->path, 0700), 0);
+}
+
+static void commit_something(const char *repo)
+{
+	char *tree = git_out(repo, "mktree", "--missing", NULL);
+	char *id = git_out(repo, "commit-tree", "-m", "mine", tree, NULL);
+
+	git_do(repo, "update-ref", "refs/heads/main", id);
+	free(tree);
+	free(id);
+}
+
+static void test_what_is_not_ours_is_left_alone(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *file;
+
+	start_afresh(b);
+	git_do("/", "init", "-q", "--bare", b->path);
+	commit_something(b->path);
+	assert_int_equal(presence(b), STORE_FOREIGN);
+	refuses(b, STORE_WRITE, ERR_HELD, "not a mailcask archive");
+	refuses(b, STORE_READ, ERR_MISSING, "no mailcask archive");
+	b->cfg.adopt = true; /* there is nothing that could be taken over */
+	refuses(b, STORE_WRITE, ERR_HELD, "not a mailcask archive");
+	start_afresh(b);
+	file = path_join(b->path, "letter.txt");
+	write_file(file, bytes_of("x"));
+	assert_int_equal(presence(b), STORE_FOREIGN);
+	refuses(b, STORE_WRITE, ERR_HELD, "not a mailcask archive");
+	b->cfg.adopt = false;
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(presence(b), STORE_EMPTY);
+	bench_open(b);
+	free(file);
+}
+
+static void test_an_empty_repository_is_taken(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *head;
+
+	start_afresh(b);
+	git_do("/", "init", "-q", "--bare", "--initial-branch=master", b->path);
+	assert_int_equal(presence(b), STORE_EMPTY);
+	bench_open(b);
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_snapshot(b);
+	head = git_out(b->path, "symbolic-ref", "HEAD", NULL);
+	assert_string_equal(head, "refs/heads/main");
+	free(head);
+	head = git_out(b->path, "config", "core.bigFileThreshold", NULL);
+	assert_string_equal(head, "1m");
+	free(head);
+}
+
+/* The tree of main with another FORMAT. */
+static void set_format(const struct bench *b, const char *text)
+{
+	char *file = path_join(tmp_dir(), "format"), *index = path_join(b->path, "index"), *id;
+
+	write_file(file, bytes_of(text));
+	git_do(b->path, "read-tree", "main");
+	id = git_out(b->path, "hash-object", "-w", file, NULL);
+	git_do(b->path, "update-index", "--add", "--cacheinfo", "100644", id, "FORMAT");
+	free(id);
+	id = git_out(b->path, "write-tree", NULL);
+	char *commit = git_out(b->path, "commit-tree", "-m", "x", id, NULL);
+
+	git_do(b->path, "update-ref", "refs/heads/main", commit);
+	unlink(index);
+	free(commit);
+	free(id);
+	free(index);
+	free(file);
+}
+
+static void test_a_newer_or_damaged_format_is_not_guessed_at(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct store_identity id;
+	struct err err = { 0 };
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_snapshot(b);
+	bench_close(b);
+	set_format(b, "mailcask archive\nversion 2\nsomething new\n");
+	refuses(b, STORE_WRITE, ERR_FATAL, "newer mailcask");
+	refuses(b, STORE_READ, ERR_FATAL, "newer mailcask");
+	set_format(b, "mailcask archive\nversion 1\nuuid nonsense\n");
+	refuses(b, STORE_WRITE, ERR_FATAL, "FORMAT");
+	assert_int_equal(git_store.identify(&b->cfg, &id, &err), -1);
+	set_format(b, "something else\n");
+	refuses(b, STORE_WRITE, ERR_HELD, "not a mailcask archive");
+}
+
+static void test_a_path_that_cannot_be_an_archive_is_told(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *file = path_join(tmp_dir(), "file"), *link = path_join(tmp_dir(), "link");
+
+	bench_close(b);
+	write_file(file, bytes_of("x"));
+	b->cfg.path = file;
+	refuses(b, STORE_WRITE, ERR_FATAL, "not a directory");
+	assert_int_equal(symlink("/nowhere/at/all", link), 0);
+	b->cfg.path = link;
+	refuses(b, STORE_WRITE, ERR_FATAL, "symbolic link to nothing");
+	b->cfg.path = NULL;
+	refuses(b, STORE_WRITE, ERR_CONFIG, "needs a path");
+	unlink(file);
+	unlink(link);
+	free(file);
+	free(link);
+}
+
+/* As root anybody's file can be opened, but git trusts only repositories of one's own. */
+static void test_a_repository_of_another_user_is_told_how_to_trust(void **state)
+{
+	struct bench *b = git_bench(state);
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_snapshot(b);
+	bench_close(b);
+	if (geteuid() != 0) /* then nothing can be given away; the open above is all there is to see */
+		return;
+	assert_int_equal(chown(b->path, 12345, 12345), 0);
+	refuses(b, STORE_READ, ERR_FATAL, "safe.directory");
+	refuses(b, STORE_WRITE, ERR_FATAL, "safe.directory");
+	assert_int_equal(chown(b->path, 0, 0), 0);
+}
+
+/* --- damage --- */
+
+/* The path of the n-th file in objects/pack that ends so, in the order of their names. */
+static char *pack_file(const struct bench *b, const char *suffix, size_t n)
+{
+	char *dir = path_join(b->path, "objects/pack"), *path = NULL;
+	struct name_list names = { 0 };
+
+	dir_entries(dir, &names);
+	for (size_t i = 0; i < names.n && !path; i++)
+		if (strstr(names.name[i], suffix) && n-- == 0)
+			path = path_join(dir, names.name[i]);
+	assert_non_null(path);
+	name_list_release(&names);
+	free(dir);
+	return path;
+}
+
+static void test_a_damaged_message_is_told_and_the_others_come(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct buf body = BUF_INIT(1 << 20), pack = BUF_INIT(64 << 20);
+	size_t at = 0, failed = 0;
+	struct gots got;
+	char *path = NULL;
+
+	for (uint32_t n = 1; body.n < 200000; n = n * 1664525 + 1013904223)
+		buf_addf(&body, "%08x", n);
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "small");
+	bench_put_text(bench_find(b, "INBOX"), 2, buf_str(&body));
+	bench_put_text(bench_find(b, "INBOX"), 3, "last");
+	bench_snapshot(b);
+	bench_close(b);
+	for (size_t i = 0; pack.n < 50000; i++) {
+		free(path);
+		path = pack_file(b, ".pack", i);
+		buf_clear(&pack);
+		read_file(path, &pack);
+	}
+	at = pack.n / 2;
+	pack.p[at] ^= 0x10;
+	write_file(path, buf_bytes(&pack));
+	bench_open(b);
+	bench_fetch_all(bench_find(b, "INBOX"), &got);
+	assert_int_equal(got.n, 3);
+	for (size_t i = 0; i < 3; i++) {
+		failed += got.v[i].what == OUTCOME_REFUSED;
+		assert_true(got.v[i].what == (got.v[i].uid == 2 ? OUTCOME_REFUSED : OUTCOME_DONE));
+		assert_true(got.v[i].complete == (got.v[i].uid != 2));
+	}
+	assert_int_equal(failed, 1);
+	gots_release(&got);
+	/* The same message arrives again: the archive is whole once more. */
+	assert_int_equal(bench_put_text(bench_find(b, "INBOX"), 4, buf_str(&body)), OUTCOME_DONE);
+	bench_snapshot(b);
+	bench_close(b);
+	assert_int_equal(unlink(path), 0); /* what git would stumble over */
+	memcpy(strstr(path, ".pack"), ".idx\0", 5);
+	assert_int_equal(unlink(path), 0);
+	remove_tree(b->path); /* that pack had more in it: nothing for git to check */
+	free(path);
+	buf_release(&body);
+	buf_release(&pack);
+}
+
+static void test_a_missing_pack_is_told_with_its_object(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct store_identity id = { 0 };
+	struct err err = { 0 };
+	char *path;
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_snapshot(b);
+	bench_close(b);
+	do { /* until it is the one that holds what is asked for first */
+		path = pack_file(b, ".pack", 0);
+		assert_int_equal(unlink(path), 0);
+		free(path);
+		store_identity_release(&id);
+	} while (git_store.identify(&b->cfg, &id, &err) == 0);
+	assert_int_equal(err.kind, ERR_FATAL);
+	refuses(b, STORE_WRITE, ERR_FATAL, b->path);
+	refuses(b, STORE_READ, ERR_FATAL, "missing files");
+	remove_tree(b->path);
+}
+
+/* A mailbox whose flags file is not what it should be is left out; the others work. */
+static void test_a_damaged_mailbox_spoils_only_itself(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *file = path_join(tmp_dir(), "flags"), *index = path_join(b->path, "index"), *id, *commit;
+	struct changes c;
+	struct changes_request req = { .out = &c };
+	struct err err = { 0 };
+
+	bench_put_text(bench_mailbox(b, "bad"), 1, "x");
+	bench_put_text(bench_mailbox(b, "good"), 1, "y");
+	bench_snapshot(b);
+	bench_close(b);
+	write_file(file, bytes_of("1 2024-01-01T00:00:00+00:00 not a number ()\n"));
+	git_do(b->path, "read-tree", "main");
+	id = git_out(b->path, "hash-object", "-w", file, NULL);
+	git_do(b->path, "update-index", "--add", "--cacheinfo", "100644", id,
+	       "mailboxes/bad/flags/000000/00");
+	free(id);
+	id = git_out(b->path, "write-tree", NULL);
+	commit = git_out(b->path, "commit-tree", "-p", "main", "-m", "x", id, NULL);
+	git_do(b->path, "update-ref", "refs/heads/main", commit);
+	unlink(index);
+	bench_open(b);
+	req.mailbox = bench_find(b, "bad");
+	changes_init(&c);
+	must(store_changes(b->st, &req, 1, &err), &err);
+	assert_int_equal(c.err.kind, ERR_MAILBOX);
+	assert_non_null(strstr(c.err.text, "mailboxes/bad"));
+	assert_non_null(strstr(c.err.text, "flags/000000/00"));
+	changes_release(&c);
+	bench_changes(bench_find(b, "good"), &c);
+	assert_int_equal(c.n, 1);
+	changes_release(&c);
+	bench_put_text(bench_find(b, "good"), 2, "z");
+	bench_snapshot(b);
+	free(id);
+	free(commit);
+	free(index);
+	free(file);
+}
+
+/* --- a full disk --- */
+
+static void limit_files(rlim_t bytes, struct rlimit *was)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, was);
+	limit = (struct rlimit){ bytes, was->rlim_max };
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void test_a_full_disk_in_the_middle_of_a_pack_loses_nothing(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct buf body = BUF_INIT(8 << 20);
+	struct message_sink sink;
+	struct message msg = { .uid = 2 };
+	struct rlimit was;
+	struct err err = { 0 };
+	struct name_list names = { 0 };
+	void *handle;
+	char *dir;
+	int ret;
+
+	bench_put_text(mb, 1, "kept");
+	bench_commit(b);
+	for (uint32_t n = 1; body.n < 4000000; n = n * 1664525 + 1013904223)
+		buf_addf(&body, "%08x", n);
+	msg.size = body.n;
+	limit_files(500000, &was);
+	must(mailbox_append(mb, NULL, NULL, NULL, &sink, &err), &err);
+	must(sink.begin(sink.ctx, NULL, &msg, &handle, &err), &err);
+	ret = sink.write(sink.ctx, handle, buf_bytes(&body), &err);
+	if (ret < 0)
+		assert_int_equal(sink.end(sink.ctx, handle, NULL, false, &err), 0);
+	else
+		ret = sink.end(sink.ctx, handle, &msg, true, &err);
+	if (ret == 0)
+		ret = store_commit(b->st, &err);
+	setrlimit(RLIMIT_FSIZE, &was);
+	assert_int_equal(ret, -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 1);
+	bench_close(b);
+	git_check_all(b->path);
+	dir = path_join(b->path, "objects/pack");
+	dir_entries(dir, &names);
+	for (size_t i = 0; i < names.n; i++)
+		assert_null(strstr(names.name[i], "tmp_"));
+	name_list_release(&names);
+	free(dir);
+	buf_release(&body);
+}
+
+static void test_a_failed_commit_leaves_the_last_one(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct rlimit was;
+	struct err err = { 0 };
+	int ret;
+
+	bench_put_text(mb, 1, "kept");
+	bench_commit(b);
+	bench_put_text(mb, 2, "lost");
+	limit_files(10, &was);
+	ret = store_commit(b->st, &err);
+	setrlimit(RLIMIT_FSIZE, &was);
+	assert_int_equal(ret, -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_int_equal(store_commit(b->st, &err), -1); /* and stays so until it is opened again */
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 1);
+	bench_put_text(bench_find(b, "INBOX"), 2, "lost no more");
+	bench_snapshot(b);
+	assert_int_equal(bench_live(b), 2);
+}
+
+/* --- twins --- */
+
+/* A repository that claims to hold an object of every id, with other bytes. */
+static int claim_all(void *ctx, const struct object_id *id, struct err *err)
+{
+	(void)ctx;
+	(void)id;
+	(void)err;
+	return 1;
+}
+
+static int give_other(void *ctx, const struct object_id *id, enum git_type *type, uint64_t *size,
+		      object_sink *sink, void *sink_ctx, struct err *err)
+{
+	(void)ctx;
+	(void)id;
+	*type = GIT_BLOB;
+	*size = 9;
+	return sink(sink_ctx, bytes_of("evil twin"), err);
+}
+
+/* Two contents with one SHA-1 cannot be made here; a repository that pretends can. */
+static void test_a_twin_by_sha1_is_set_aside_and_refused(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct gitstore *g = (struct gitstore *)b->st;
+	char *pack_dir = path_join(b->path, "objects/pack"), *path;
+	const struct object_source liar = { .has = claim_all, .read = give_other };
+	struct message msg = { .uid = 9 };
+	struct message_sink sink;
+	struct name_list files = { 0 };
+	struct buf got = BUF_INIT(1 << 20);
+	struct err err;
+	void *handle;
+
+	bench_commit(b);
+	pack_writer_free(g->repo->writer);
+	g->repo->writer = pack_writer_new(pack_dir, &liar);
+	for (int again = 0; again < 2; again++) { /* tried again in the next run */
+		err = (struct err){ 0 };
+		must(mailbox_append(mb, NULL, NULL, NULL, &sink, &err), &err);
+		must(sink.begin(sink.ctx, NULL, &msg, &handle, &err), &err);
+		must(sink.write(sink.ctx, handle, bytes_of("good twin"), &err), &err);
+		assert_int_equal(sink.end(sink.ctx, handle, &msg, true, &err), -1);
+		assert_int_equal(err.kind, ERR_MESSAGE);
+		assert_non_null(strstr(err.text, "mailcask/collisions/"));
+	}
+	free(pack_dir);
+	pack_dir = path_join(b->path, "mailcask/collisions");
+	dir_entries(pack_dir, &files);
+	assert_int_equal(files.n, 1);
+	path = path_join(pack_dir, files.name[0]);
+	read_file(path, &got);
+	assert_string_equal(buf_str(&got), "good twin");
+	assert_int_equal(bench_live(b), 0);
+	name_list_release(&files);
+	buf_release(&got);
+	free(pack_dir);
+	free(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_GIT(test_what_is_not_ours_is_left_alone),
+		WITH_GIT(test_an_empty_repository_is_taken),
+		WITH_GIT(test_a_newer_or_damaged_format_is_not_guessed_at),
+		WITH_GIT(test_a_path_that_cannot_be_an_archive_is_told),
+		WITH_GIT(test_a_repository_of_another_user_is_told_how_to_trust),
+		WITH_GIT(test_a_damaged_message_is_told_and_the_others_come),
+		WITH_GIT(test_a_missing_pack_is_told_with_its_object),
+		WITH_GIT(test_a_damaged_mailbox_spoils_only_itself),
+		WITH_GIT(test_a_full_disk_in_the_middle_of_a_pack_loses_nothing),
+		WITH_GIT(test_a_failed_commit_leaves_the_last_one),
+		WITH_GIT(test_a_twin_by_sha1_is_set_aside_and_refused),
+	};
+
+	return cmocka_run_group_tests_name("git in trouble", tests, NULL, NULL);
+}
