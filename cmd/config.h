@@ -87,12 +87,12 @@ struct config_account {
 	int64_t connections, timeout;
 };
 
-enum config_store_type { CONFIG_STORE_MAILDIR };
+enum config_store_type { CONFIG_STORE_MAILDIR, CONFIG_STORE_GIT };
 
 struct config_store {
 	struct config_head head;
 	int type; /* enum config_store_type */
-	int layout;
+	int layout; /* of a maildir */
 	char *path; /* may hold %a */
 };
 
@@ -158,6 +158,8 @@ char *config_store_path(const struct config_store *st, const char *account);
  * from the file's directory. Owned by the caller; NULL for other variables.
  */
 char *config_path(const char *text, const char *file);
+/* Of a maildir its layout, of others NULL. */
+const char *config_store_layout(const struct config_store *st);
 /* "maildir++" for 1 and so on; NULL when the value has no word. */
 const char *config_choice_word(const struct config_choice *choices, int value);
 extern const struct config_choice config_tls_words[], config_layout_words[],

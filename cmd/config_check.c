@@ -60,6 +60,7 @@ static void describe(const struct config_job *job)
 	bool from_variable;
 	const char *origin = password_origin(ac, &from_variable);
 	const char *line = ac->tunnel ? "through a tunnel" : "TLS ";
+	const char *layout = config_store_layout(job->store);
 
 	add_list(&boxes, &job->mailboxes, "all");
 	add_list(&exempt, &job->guard_exempt, "none");
@@ -69,9 +70,9 @@ static void describe(const struct config_job *job)
 	       ac->tunnel ? "" : config_choice_word(config_tls_words, ac->tls),
 	       ac->token_command ? "token" : "password",
 	       from_variable && !ac->token_command ? "from the environment" : origin);
-	printf("  to         %s: %s (%s, layout %s)\n", job->to, shown,
-	       config_choice_word(config_type_words, job->store->type),
-	       config_choice_word(config_layout_words, job->store->layout));
+	printf("  to         %s: %s (%s%s%s)\n", job->to, shown,
+	       config_choice_word(config_type_words, job->store->type), layout ? ", layout " : "",
+	       layout ? layout : "");
 	printf("  mailboxes  %s\n", buf_str(&boxes));
 	printf("  deletions  %s; not counted: %s\n", buf_str(&limits), buf_str(&exempt));
 	free(path);

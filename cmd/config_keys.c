@@ -33,7 +33,7 @@ static const struct config_choice compress_words[] = {
 
 const struct config_choice config_type_words[] = {
 	{ "maildir", CONFIG_STORE_MAILDIR },
-	{ "git", CONFIG_CHOICE_LATER },
+	{ "git", CONFIG_STORE_GIT },
 	{ NULL, 0 },
 };
 
@@ -103,11 +103,12 @@ static const struct config_key account_keys[] = {
 
 static const struct config_key store_keys[] = {
 	{ "type", CONFIG_CHOICE, AT(config_store, type), .choices = config_type_words,
-	  .required = true, .value = "maildir", .help = "maildir." },
+	  .required = true, .value = "maildir",
+	  .help = "maildir, or git (an archive that keeps every earlier state)." },
 	{ "path", CONFIG_PATH, AT(config_store, path), .required = true, .value = "PATH",
 	  .help = "Its directory; %a stands for the account's name." },
 	{ "layout", CONFIG_CHOICE, AT(config_store, layout), .choices = config_layout_words,
-	  .value = "fs", .help = "fs (nested directories) or maildir++ (.Work.Reports)." },
+	  .value = "fs", .help = "Of a maildir: fs (nested directories) or maildir++ (.Work.Reports)." },
 	{ "mirror", CONFIG_LATER, .help = "Pushing an archive to another place." },
 };
 
@@ -142,6 +143,13 @@ const struct config_section_type config_sections[CONFIG_KINDS] = {
 _Static_assert(sizeof(account_keys) / sizeof(account_keys[0]) <= CONFIG_KEYS_MAX, "keys");
 _Static_assert(sizeof(store_keys) / sizeof(store_keys[0]) <= CONFIG_KEYS_MAX, "keys");
 _Static_assert(sizeof(job_keys) / sizeof(job_keys[0]) <= CONFIG_KEYS_MAX, "keys");
+
+const char *config_store_layout(const struct config_store *st)
+{
+	return st->type == CONFIG_STORE_MAILDIR
+		       ? config_choice_word(config_layout_words, st->layout)
+		       : NULL;
+}
 
 const char *config_choice_word(const struct config_choice *choices, int value)
 {

@@ -131,6 +131,10 @@ static void check_account(struct config *cfg, const struct config_account *ac)
 
 static void check_store(struct config *cfg, const struct config_store *st)
 {
+	struct config_place layout = st->head.at[config_key_index(CONFIG_STORE, "layout")];
+
+	if (st->type == CONFIG_STORE_GIT && layout.line && !is_global(cfg, layout))
+		config_problem(cfg, layout, "layout: a store of type git has none; it is for maildir");
 	if (!st->path)
 		return;
 	for (const char *p = st->path; *p; p++)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "backends/git/git.h"
 #include "backends/maildir/maildir.h"
 #include "core/base/buf.h"
 #include "core/base/log.h"
@@ -12,7 +13,7 @@
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 
-const struct store_ops *const store_types[] = { &maildir_store, NULL };
+const struct store_ops *const store_types[] = { &maildir_store, &git_store, NULL };
 
 const struct store_ops *store_type(const char *word)
 {

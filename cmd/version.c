@@ -1,3 +1,4 @@
+#include <git2.h>
 #include <gsasl.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
@@ -10,18 +11,23 @@
 void version_show(const struct app *app)
 {
 	const char *gsasl = gsasl_check_version(NULL);
+	char git[40];
+	int major, minor, revision;
 
+	git_libgit2_version(&major, &minor, &revision);
+	snprintf(git, sizeof(git), "%d.%d.%d", major, minor, revision);
 	if (app->json) {
-		report_event(json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s}", "event", "version",
+		report_event(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s}", "event", "version",
 				       "mailcask", MAILCASK_VERSION, "openssl",
 				       OpenSSL_version(OPENSSL_VERSION_STRING), "sqlite",
-				       sqlite3_libversion(), "gsasl", gsasl, "jansson",
+				       sqlite3_libversion(), "libgit2", git, "gsasl",
+				       gsasl, "jansson",
 				       jansson_version_str()));
 		return;
 	}
 	printf("mailcask %s\n", MAILCASK_VERSION);
-	printf("OpenSSL %s, SQLite %s, libgsasl %s, jansson %s\n",
-	       OpenSSL_version(OPENSSL_VERSION_STRING), sqlite3_libversion(),
+	printf("OpenSSL %s, SQLite %s, libgit2 %s, libgsasl %s, jansson %s\n",
+	       OpenSSL_version(OPENSSL_VERSION_STRING), sqlite3_libversion(), git,
 	       gsasl ? gsasl : "unknown", jansson_version_str());
 }
 

@@ -198,7 +198,7 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		{ ACCOUNT "just words\n" REST,
 		  "main.ini:4: neither 'key = value' nor a [section]\n" },
 		{ ACCOUNT STORE "[store spare]\ntype = maildr\npath = x\n" JOB,
-		  "main.ini:8: type must be 'maildir', not 'maildr'; did you mean 'maildir'?\n" },
+		  "main.ini:8: type must be one of 'maildir', 'git', not 'maildr'; did you mean 'maildir'?\n" },
 		{ ACCOUNT STORE "[store work]\ntype = maildir\npath = x\n" JOB,
 		  "main.ini:1: an account and a store are both named 'work': jobs could "
 		  "mean either\n" },
@@ -296,7 +296,6 @@ static void test_what_a_later_version_will_do_is_refused_by_this_one(void **stat
 		{ ACCOUNT REST "[job s]\nkind = sync\nfrom = work\nto = archive\n",
 		  "main.ini:13: kind = sync is not supported by this version yet\n" },
 		{ ACCOUNT "[store g]\ntype = git\npath = x\nmirror = y\n" REST,
-		  "main.ini:5: type = git is not supported by this version yet\n"
 		  "main.ini:7: 'mirror' is not supported by this version yet\n" },
 		{ "[global]\nmirror = y\n" ACCOUNT REST,
 		  "main.ini:2: 'mirror' is not supported by this version yet\n" },
@@ -305,6 +304,17 @@ static void test_what_a_later_version_will_do_is_refused_by_this_one(void **stat
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_problems(cases[i].text, cases[i].want);
+}
+
+static void test_only_a_maildir_has_a_layout(void **state)
+{
+	(void)state;
+	assert_problems(ACCOUNT "[store g]\ntype = git\npath = x\nlayout = fs\n" REST,
+			"main.ini:7: layout: a store of type git has none; it is for maildir\n");
+	/* Said for all stores, it is meant for those that have one. */
+	assert_problems("[global]\nlayout = maildir++\n" ACCOUNT
+			"[store g]\ntype = git\npath = x\n" REST,
+			"");
 }
 
 static void test_all_problems_of_a_file_are_told_at_once(void **state)
@@ -692,6 +702,7 @@ int main(void)
 		CASE(test_a_minimal_configuration_is_sound),
 		CASE(test_every_mistake_is_told_with_its_file_and_line),
 		CASE(test_what_a_later_version_will_do_is_refused_by_this_one),
+		CASE(test_only_a_maildir_has_a_layout),
 		CASE(test_all_problems_of_a_file_are_told_at_once),
 		CASE(test_indented_keys_are_keys),
 		CASE(test_a_value_goes_on_on_indented_lines),
