@@ -15,6 +15,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "tests/lib/archive_private.h"
 #include "tests/lib/imap_oracle.h"
 
 #define MESSAGE_MAX ((size_t)1 << 30)
@@ -52,8 +53,7 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Words of `l` sorted, blanks between; empties the list. */
-static char *join_sorted(struct name_list *l)
+char *archive_join(struct name_list *l)
 {
 	struct buf out = BUF_INIT(65536);
 
@@ -77,7 +77,7 @@ static char *flags_of_letters(const char *letters)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strchr(letters, table[i].letter))
 			name_list_add(&words, table[i].flag);
-	return join_sorted(&words);
+	return archive_join(&words);
 }
 
 static struct archive_message *add_file(struct archive_mailbox *mb, const char *root,
@@ -155,7 +155,7 @@ static char *flags_of_columns(unsigned bits, const char *keywords)
 	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
 		name_list_add(&words, w);
 	free(copy);
-	return join_sorted(&words);
+	return archive_join(&words);
 }
 
 static struct archive_message *file_of_base(struct archive_mailbox *mb, const char *base)
@@ -196,7 +196,7 @@ static void read_rows(sqlite3 *db, int64_t id, struct archive_mailbox *mb)
 	sqlite3_finalize(st);
 }
 
-static int by_uid(const void *a, const void *b)
+int archive_by_uid(const void *a, const void *b)
 {
 	const struct archive_message *x = a, *y = b;
 
@@ -222,7 +222,7 @@ static void read_mailbox(const char *root, sqlite3 *db, sqlite3_stmt *st, struct
 	add_files(mb, root);
 	read_rows(db, sqlite3_column_int64(st, 0), mb);
 	if (mb->n > 0)
-		qsort(mb->msg, mb->n, sizeof(*mb->msg), by_uid);
+		qsort(mb->msg, mb->n, sizeof(*mb->msg), archive_by_uid);
 }
 
 void archive_read(const char *root, struct archive *out)
@@ -232,6 +232,11 @@ void archive_read(const char *root, struct archive *out)
 	sqlite3 *db;
 
 	*out = (struct archive){ 0 };
+	if (archive_is_git(root)) {
+		archive_git_read(root, out);
+		free(path);
+		return;
+	}
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
 		test_die("open %s: %s", path, sqlite3_errmsg(db));
 	st = query(db, "SELECT id, name, directory, source_uidvalidity, wire, attributes FROM mailboxes"
@@ -288,7 +293,10 @@ void archive_hashes(const char *root, struct name_list *out)
 {
 	struct name_list files = { 0 };
 
-	tree_files(root, &files);
+	if (archive_is_git(root))
+		archive_git_hashes(root, out);
+	else
+		tree_files(root, &files);
 	for (size_t i = 0; i < files.n; i++) {
 		const char *name = message_name(files.name[i]);
 		char *full = path_join(root, files.name[i]);
@@ -310,16 +318,19 @@ size_t archive_count(const char *root)
 	struct name_list files = { 0 };
 	size_t n = 0;
 
-	tree_files(root, &files);
+	if (archive_is_git(root))
+		archive_git_hashes(root, &files);
+	else
+		tree_files(root, &files);
 	for (size_t i = 0; i < files.n; i++)
-		n += message_name(files.name[i]) != NULL;
+		n += archive_is_git(root) || message_name(files.name[i]) != NULL;
 	name_list_release(&files);
 	return n;
 }
 
 /* --- comparing --- */
 
-static time_t moment(const char *date)
+time_t archive_moment(const char *date)
 {
 	struct tm tm = { 0 };
 	long offset;
@@ -330,8 +341,7 @@ static time_t moment(const char *date)
 	return timegm(&tm) - offset;
 }
 
-/* The words of `flags` that file name letters can say. */
-static char *flags_with_letters(const char *flags)
+char *archive_lettered(const char *flags)
 {
 	char *copy = xstrdup(flags), *save = NULL;
 	struct name_list words = { 0 };
@@ -340,7 +350,7 @@ static char *flags_with_letters(const char *flags)
 		if (*w == '\\' || strcasecmp(w, "$Forwarded") == 0)
 			name_list_add(&words, w);
 	free(copy);
-	return join_sorted(&words);
+	return archive_join(&words);
 }
 
 static void same_text(const struct archive_message *m, const char *what, const char *got,
@@ -352,7 +362,7 @@ static void same_text(const struct archive_message *m, const char *what, const c
 
 static void same_message(const struct archive_message *got, const struct oracle_message *want)
 {
-	char *letters = flags_with_letters(want->flags);
+	char *letters = archive_lettered(want->flags);
 
 	if (!got->indexed || got->kept || got->source_uid != want->uid)
 		test_die("%s: UID %u, %s, %s, instead of a live message with UID %u", got->path,
@@ -362,7 +372,7 @@ static void same_message(const struct archive_message *got, const struct oracle_
 	same_text(got, "flags by the database", got->flags, want->flags);
 	same_text(got, "flags by the letters", got->file_flags, letters);
 	same_text(got, "INTERNALDATE", got->date, want->date);
-	if (got->mtime != moment(want->date))
+	if (got->mtime != archive_moment(want->date))
 		test_die("%s: mtime is not %s", got->path, want->date);
 	free(letters);
 }

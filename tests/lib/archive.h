@@ -12,15 +12,16 @@
 struct buf;
 
 /*
- * A second, independent reader of the Maildir that a backup makes. The bytes come from the
+ * A second, independent reader of what a backup makes. Of a Maildir the bytes come from the
  * files alone, by the documented rule: a file that holds a CRLF, or has `,X` in its base name, is exact;
- * any other gets a CR before each LF. Names, UIDs, keywords and dates come from mailcask.db.
+ * any other gets a CR before each LF. Names, UIDs, keywords and dates come from mailcask.db. Of a
+ * git repository all of it comes out of git: of the run under way, if there is one, else of main.
  */
 struct archive_message {
 	char *path; /* below the root */
 	char sha256[SHA256_HEX_SIZE];
 	char *file_flags; /* what the letters of the file name say: "\\Flagged \\Seen", sorted */
-	time_t mtime;
+	time_t mtime;     /* these two of a Maildir's file; in git made up from flags and date */
 	bool indexed; /* false: the database does not know this file; the rest is empty then */
 	bool kept;    /* gone at the source */
 	uint32_t source_uid;

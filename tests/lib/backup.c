@@ -24,10 +24,10 @@ void backup_configure(struct backup *b, const struct backup_config *c)
 
 	buf_addf(&text,
 		 "[account far]\nhost = %s\nport = %d\ntls = %s\nuser = %s\npassword = %s\n%s\n"
-		 "[store near]\ntype = maildir\npath = %s\n%s\n"
+		 "[store near]\ntype = %s\npath = %s\n%s\n"
 		 "[job job]\nkind = backup\nfrom = far\nto = near\n%s",
 		 or(c->host, "127.0.0.1"), c->port, or(c->tls, "none"), or(c->user, "alice"),
-		 or(c->password, "pw"), or(c->account, ""), b->root, or(c->store, ""),
+		 or(c->password, "pw"), or(c->account, ""), or(c->type, "maildir"), b->root, or(c->store, ""),
 		 or(c->job, ""));
 	write_file(b->config, buf_bytes(&text));
 	if (chmod(b->config, 0600) < 0)

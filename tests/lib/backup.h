@@ -6,7 +6,7 @@
 #include "core/base/buf.h"
 
 /*
- * A backup job as a user has it: a config file, a state directory and a Maildir to be, in a
+ * A backup job as a user has it: a config file, a state directory and a store to be, in a
  * temporary directory of its own. The program is run as users run it, with --json.
  */
 struct backup_config {
@@ -15,6 +15,7 @@ struct backup_config {
 	const char *tls;  /* NULL: none */
 	const char *user; /* NULL: alice */
 	const char *password; /* NULL: pw */
+	const char *type; /* NULL: maildir */
 	const char *account, *store, *job; /* more lines of each section, each ended by \n; NULL: none */
 };
 
@@ -23,7 +24,7 @@ struct backup {
 	char *config; /* config.ini */
 	char *state;  /* $XDG_STATE_HOME */
 	char *parent; /* of the root: holds nothing else */
-	char *root;   /* the Maildir; not made */
+	char *root;   /* the store; not made */
 	char *env[3]; /* for proc.h */
 };
 
