@@ -23,13 +23,14 @@
 
 enum { STEPS_MAX = 1000 };
 
+static const char *type; /* of the store */
 static struct dovecot *server;
 static struct oracle *oracle;
 static struct backup job;
 
 static int start(void **state)
 {
-	struct backup_config config = { 0 };
+	struct backup_config config = { .type = type };
 
 	(void)state;
 	server = dovecot_start(NULL);
@@ -185,7 +186,7 @@ static void test_changes_stopped_at_any_step_are_completed(void **state)
 	free(record);
 }
 
-int main(void)
+static int run(const char *store_type)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_first_backup_stopped_at_any_step_is_completed),
@@ -193,5 +194,11 @@ int main(void)
 		cmocka_unit_test(test_changes_stopped_at_any_step_are_completed),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	type = store_type;
+	return cmocka_run_group_tests_name(type, tests, start, stop);
+}
+
+int main(void)
+{
+	return run("maildir") + run("git");
 }
