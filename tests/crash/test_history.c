@@ -19,12 +19,14 @@
 #include "tests/lib/backup.h"
 #include "tests/lib/corpus.h"
 #include "tests/lib/dovecot.h"
+#include "tests/lib/git_rig.h"
 #include "tests/lib/imap_oracle.h"
 #include "tests/lib/relay.h"
 
 enum { ROUNDS = 25, MAILBOXES = 4 };
 
 static const char *const mailboxes[MAILBOXES] = { "INBOX", "Work/&AOQ-", "Trash", "Sent" };
+static const char *type; /* of the store */
 static struct dovecot *server;
 static struct oracle *oracle;
 static struct backup job;
@@ -96,6 +98,28 @@ static void change_account(void)
 	}
 }
 
+/* What a repository can do without, and what others do to it. */
+static void disturb_repository(void)
+{
+	static const char *const lost[] = { "mailcask/tokens", "info/attributes" };
+	char *path = path_join(job.root, lost[below(2)]);
+
+	switch (below(3)) {
+	case 0:
+		remove(path);
+		break;
+	case 1:
+		free(path);
+		path = path_join(job.root, below(2) ? "refs/heads/main.lock" : "packed-refs.lock");
+		write_file(path, bytes_of(""));
+		break;
+	default:
+		git_do(job.root, "gc", "-q", "--prune=now");
+		break;
+	}
+	free(path);
+}
+
 /* Remove or reflag one file that the store has. */
 static void damage_store(void)
 {
@@ -103,6 +127,10 @@ static void damage_store(void)
 	const struct archive_mailbox *mb;
 	char *path, *other;
 
+	if (strcmp(type, "git") == 0) {
+		disturb_repository();
+		return;
+	}
 	archive_read(job.root, &a);
 	mb = a.n ? &a.v[below((uint32_t)a.n)] : NULL;
 	if (mb && mb->n > 0) {
@@ -117,7 +145,7 @@ static void damage_store(void)
 
 static void configure(int port)
 {
-	const struct backup_config config = { .port = port, .account = "timeout = 20\n",
+	const struct backup_config config = { .port = port, .type = type, .account = "timeout = 20\n",
 					      .job = "max_delete = 1000000\n" };
 
 	if (job.dir)
@@ -180,11 +208,17 @@ static void test_after_any_history_a_run_in_peace_makes_both_equal(void **state)
 	}
 }
 
-int main(void)
+static int run(const char *store_type)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_after_any_history_a_run_in_peace_makes_both_equal),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	type = store_type;
+	return cmocka_run_group_tests_name(type, tests, start, stop);
+}
+
+int main(void)
+{
+	return run("maildir") + run("git");
 }
