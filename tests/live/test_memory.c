@@ -19,6 +19,7 @@
 #include "tests/lib/corpus.h"
 #include "tests/lib/dovecot.h"
 #include "tests/lib/imap_oracle.h"
+#include "tests/lib/proc.h"
 
 enum { RESIDENT_MAX_KB = 40 * 1024 };
 #define HUGE_MESSAGE ((size_t)(TEST_SANITIZED ? 40 : 400) << 20)
@@ -73,16 +74,32 @@ static char *only_message(const char *root)
 	return path;
 }
 
-static void test_a_message_of_400_MB_is_stored_in_40_MB_of_memory(void **state)
+/* The same of a git archive, with its line ends as in the file at the server. */
+static void hash_in_git(const char *root, char out[SHA256_HEX_SIZE])
+{
+	struct proc_result res;
+
+	proc_runl(&res, NULL, "sh", "-c",
+		  "git -C \"$1\" cat-file blob \"main:$(git -C \"$1\" ls-tree -r --name-only main |"
+		  " grep -F .eml)\" | tr -d '\\r' | sha256sum",
+		  "sh", root, NULL);
+	assert_int_equal(res.status, 0);
+	assert_true(res.out.n > SHA256_HEX_SIZE);
+	memcpy(out, res.out.p, SHA256_HEX_SIZE - 1);
+	out[SHA256_HEX_SIZE - 1] = '\0';
+	proc_result_release(&res);
+}
+
+static void store_huge_message(const char *type)
 {
 	struct oracle *o = oracle_open(server->port, "alice"); /* makes the Maildir */
-	struct backup_config config = { .port = server->tls_port, .tls = "implicit" };
+	struct backup_config config = { .port = server->tls_port, .tls = "implicit",
+					.type = type };
 	char want[SHA256_HEX_SIZE], got[SHA256_HEX_SIZE];
 	char *planted, *stored;
 	struct backup_result res;
 	struct backup job;
 
-	(void)state;
 	oracle_command(o, "SELECT INBOX");
 	oracle_close(o);
 	planted = plant("alice", HUGE_MESSAGE);
@@ -95,14 +112,30 @@ static void test_a_message_of_400_MB_is_stored_in_40_MB_of_memory(void **state)
 	assert_true(TEST_SANITIZED || res.max_rss_kb < RESIDENT_MAX_KB);
 	backup_result_release(&res);
 	/* Both keep the message with LF line ends. */
-	stored = only_message(job.root);
 	sha256_file_hex(planted, want);
-	sha256_file_hex(stored, got);
+	if (strcmp(type, "git") == 0) {
+		hash_in_git(job.root, got);
+	} else {
+		stored = only_message(job.root);
+		sha256_file_hex(stored, got);
+		free(stored);
+	}
 	assert_string_equal(got, want);
 	free((char *)(uintptr_t)config.account);
 	free(planted);
-	free(stored);
 	backup_release(&job);
+}
+
+static void test_a_message_of_400_MB_is_stored_in_40_MB_of_memory(void **state)
+{
+	(void)state;
+	store_huge_message("maildir");
+}
+
+static void test_a_message_of_400_MB_is_archived_in_40_MB_of_memory(void **state)
+{
+	(void)state;
+	store_huge_message("git");
 }
 
 static void test_many_messages_do_not_add_up_in_memory(void **state)
@@ -128,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_message_of_400_MB_is_stored_in_40_MB_of_memory),
+		cmocka_unit_test(test_a_message_of_400_MB_is_archived_in_40_MB_of_memory),
 		cmocka_unit_test(test_many_messages_do_not_add_up_in_memory),
 	};
 
