@@ -216,7 +216,7 @@ static int maildir_open_mailbox(struct store *st, const struct mailbox_info *inf
 
 const struct store_ops maildir_store = {
 	.type = "maildir",
-	.traits = STORE_HOLDS_BASE,
+	.traits = STORE_HOLDS_BASE | STORE_ADOPTS,
 	.identify = maildir_identify,
 	.open = maildir_open,
 	.close = maildir_close,

@@ -115,6 +115,7 @@ static int check_identity(struct job *job, struct err *err)
 		.record = &job->record,
 		.store = &id,
 		.adopt = set->adopt,
+		.can_adopt = set->target->traits & STORE_ADOPTS,
 	};
 	int ret = -1;
 

@@ -233,12 +233,14 @@ enum identity_verdict identity_judge(const struct identity_question *q, struct e
 	if (q->store->presence == STORE_FOREIGN) {
 		if (r->exists)
 			return refuse_lost(q, "is not the store of mailcask that was there", err);
-		if (q->adopt)
+		if (q->adopt && q->can_adopt)
 			return IDENTITY_ADOPT;
 		err_set(err, ERR_CONFIG,
-			"%s is not empty and was not made by mailcask. Use --adopt to take it over "
-			"(its files are paired with the account's messages, never changed or "
-			"removed), or another path",
+			q->can_adopt ? "%s is not empty and was not made by mailcask. Use --adopt to "
+				       "take it over (its files are paired with the account's "
+				       "messages, never changed or removed), or another path"
+				     : "%s is not empty and was not made by mailcask, and a store of "
+				       "this type takes nothing over: use another path",
 			q->path);
 		return IDENTITY_REFUSED;
 	}

@@ -64,6 +64,7 @@ struct identity_question {
 	const struct record *record;
 	const struct store_identity *store;
 	bool adopt;
+	bool can_adopt; /* the type of store knows how to take over what is not ours */
 };
 
 /* Whether the account is the same is judged later, when both sides were listed. Pure. */

@@ -29,6 +29,7 @@ enum store_mode { STORE_READ, STORE_WRITE };
 enum store_traits {
 	STORE_HOLDS_BASE = 1 << 0,  /* base and set_base work: it remembers the last agreement */
 	STORE_HAS_HISTORY = 1 << 1, /* what is expunged can still be found (git) */
+	STORE_ADOPTS = 1 << 2,      /* open() knows cfg->adopt */
 };
 
 /* Shared by everything in one run. Stores look at `stop` between pieces and batches. */

@@ -419,7 +419,7 @@ static void test_a_repository_that_git_packed_anew_is_read(void **state)
 	struct bench *b = git_bench(state);
 	struct mailbox *mb = bench_mailbox(b, "INBOX");
 	struct name_list packs = { 0 };
-	char *dir = path_join(b->path, "objects/pack");
+	char *dir = path_join(b->path, "objects/pack"), *path;
 	struct gots got;
 
 	for (uint32_t uid = 1; uid <= 250; uid++) {
@@ -440,7 +440,8 @@ static void test_a_repository_that_git_packed_anew_is_read(void **state)
 			assert_int_equal(unlink(keep), 0);
 			free(keep);
 		}
-	write_file(path_join(b->path, "info/attributes"), bytes_of("")); /* deltas, please */
+	path = path_join(b->path, "info/attributes");
+	write_file(path, bytes_of("")); /* deltas, please */
 	git_do(b->path, "repack", "-adfq");
 	bench_open(b);
 	bench_fetch_all(bench_find(b, "INBOX"), &got);
@@ -453,6 +454,7 @@ static void test_a_repository_that_git_packed_anew_is_read(void **state)
 	expunge(bench_find(b, "INBOX"), "100:120");
 	bench_snapshot(b);
 	name_list_release(&packs);
+	free(path);
 	free(dir);
 }
 

@@ -785,7 +785,7 @@ static int memory_snapshot(struct store *st, struct err *err)
 	.snapshot = memory_snapshot
 
 const struct store_ops memory_store = {
-	.traits = STORE_HOLDS_BASE, .open = memory_open, MEMORY_OPS
+	.traits = STORE_HOLDS_BASE | STORE_ADOPTS, .open = memory_open, MEMORY_OPS
 };
 
 static int memory_history_open(struct store **out, const struct store_config *cfg,

@@ -52,12 +52,29 @@ static void test_the_identity_table_row_by_row(void **state)
 						.generation = rows[i].generation };
 		struct identity_question q = { .path = "P", .record_path = "R",
 					       .record = &record, .store = &store,
-					       .adopt = rows[i].adopt };
+					       .adopt = rows[i].adopt, .can_adopt = true };
 		struct err err = { 0 };
 
 		strcpy(store.uuid, rows[i].uuid);
 		assert_int_equal(identity_judge(&q, &err), rows[i].want);
 		assert_int_equal(err.kind, rows[i].kind);
+	}
+}
+
+static void test_a_store_that_takes_nothing_over_does_not_offer_it(void **state)
+{
+	struct record record = { 0 };
+	struct store_identity store = { .presence = STORE_FOREIGN };
+	struct identity_question q = { .path = "P", .record_path = "R", .record = &record,
+				       .store = &store };
+	struct err err = { 0 };
+
+	(void)state;
+	for (int adopt = 0; adopt < 2; adopt++) {
+		q.adopt = adopt;
+		assert_int_equal(identity_judge(&q, &err), IDENTITY_REFUSED);
+		assert_int_equal(err.kind, ERR_CONFIG);
+		assert_null(strstr(err.text, "--adopt"));
 	}
 }
 
@@ -216,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_identity_table_row_by_row),
+		cmocka_unit_test(test_a_store_that_takes_nothing_over_does_not_offer_it),
 		cmocka_unit_test(test_an_account_is_known_by_name_or_by_most_of_its_uidvalidities),
 		cmocka_unit_test(test_a_record_comes_back_as_written),
 		cmocka_unit_test(test_the_last_pattern_that_matches_decides),
