@@ -164,7 +164,8 @@ static int finish(struct job *job, struct err *err)
 
 		if (lane->skipped)
 			continue;
-		if (set_subscription(job, lane, err) < 0 || set_base(lane, waiting, err) < 0)
+		if (set_subscription(job, lane, err) < 0 ||
+		    or_skip(lane, set_base(lane, waiting, err), err) < 0)
 			return -1;
 	}
 	return job_snapshot(job, err);

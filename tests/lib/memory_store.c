@@ -691,7 +691,8 @@ static int memory_set_base(struct mailbox *mb, const struct base *b, struct err 
 	struct memory_mailbox *m = mailbox_of(mb);
 	struct base copy;
 
-	(void)err;
+	if (m->forgetful && b->token.uidnext)
+		return err_set(err, ERR_MAILBOX, "too much to remember");
 	copy_base(&copy, b);
 	uidset_copy(&copy.held, &m->base.held);
 	base_release(&m->base);

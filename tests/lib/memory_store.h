@@ -32,6 +32,7 @@ struct memory_mailbox {
 	struct base base;
 	bool gone_from_list; /* source: LIST leaves it out */
 	bool unreadable;     /* source: changes and fetch fail with ERR_MAILBOX */
+	bool forgetful;      /* target: cannot write down a whole agreement, with ERR_MAILBOX */
 	bool unwritable;     /* target: takes no message and no flag, with ERR_MAILBOX */
 	bool touched;        /* target: files changed since changes() last looked */
 	bool no_status;      /* source: LIST says nothing of its state */

@@ -137,6 +137,24 @@ static void test_what_the_target_refuses_is_quarantined_and_no_deletion_happens(
 	assert_true(memory_equal(&rig->source, &rig->target));
 }
 
+static void test_an_agreement_that_cannot_be_written_does_not_stop_the_others(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "A", 1, 5);
+	job_rig_fill(rig, "B", 1, 5);
+	memory_mailbox_get(&rig->target, "A")->forgetful = true;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_true(rig->report.v[0].skipped);
+	assert_true(memory_equal(&rig->source, &rig->target)); /* the mail is there, of both */
+	assert_int_equal(memory_mailbox_get(&rig->target, "B")->base.token.uidnext, 6);
+	memory_mailbox_get(&rig->target, "A")->forgetful = false;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_int_equal(memory_mailbox_get(&rig->target, "A")->base.token.uidnext, 6);
+}
+
 static void test_an_unwritable_mailbox_does_not_stop_the_others(void **state)
 {
 	struct job_rig *rig = *state;
@@ -391,6 +409,7 @@ int main(void)
 		WITH_JOB_RIG(test_a_message_listed_but_never_delivered_is_quarantined),
 		WITH_JOB_RIG(test_the_quarantine_is_kept_counted_and_cleared_one_by_one),
 		WITH_JOB_RIG(test_what_the_target_refuses_is_quarantined_and_no_deletion_happens),
+		WITH_JOB_RIG(test_an_agreement_that_cannot_be_written_does_not_stop_the_others),
 		WITH_JOB_RIG(test_an_unwritable_mailbox_does_not_stop_the_others),
 		WITH_JOB_RIG(test_flags_that_cannot_be_set_are_tried_again),
 		WITH_JOB_RIG(test_lost_files_come_back_even_if_the_mending_was_cut_short),
