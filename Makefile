@@ -2,7 +2,7 @@
 # make deps             Debian packages           make SAN=1 check  the same under ASan and UBSan
 # make demo             a tour on a throw-away server
 # make install          PREFIX=/usr/local DESTDIR=
-# make bench            how long things take    make check-powercut  ten power cuts (root)
+# make bench            how long things take    make check-powercut  power cuts, all stores (root)
 # make V=1              show the commands       make coverage     lines reached, by folder
 # make CC=clang B=build/clang lint                warnings as errors, all files
 # make        the git archive's parts   make ISAL= ...   zlib in place of ISA-L
@@ -154,7 +154,7 @@ deps-live:
 check-peers: $B/mailcask-test $(PEERS:%.c=$B/%)
 	@rc=0; for t in $(PEERS:%.c=$B/%); do B=$B TOP="$(CURDIR)" $$t || rc=1; done; exit $$rc
 
-# Ten power cuts in the middle of a backup, on a loop device (root).
+# Ten power cuts in the middle of a backup for each type of store, on a loop device (root).
 check-powercut: all check-tools
 	@B=$B sh tests/crash/powercut.sh
 
