@@ -83,9 +83,8 @@ $B/tobj/%.o: %.c
 	$(Q)$(CC) $(ALL) -DMAILCASK_TEST -MMD -MP -c -o $@ $<
 
 # GMime's headers are where pkg-config says. It is asked when they are needed: `make deps` may just
-# have installed both.
+# have installed both. The library itself is loaded by cmd/decode.c.
 GMIME = $(subst -I,-isystem ,$(shell pkg-config --cflags gmime-3.0))
-LIBS += -lgmime-3.0 -lgobject-2.0 -lglib-2.0
 $B/obj/cmd/decode.o $B/tobj/cmd/decode.o: ALL += $(GMIME)
 $B/fobj/cmd/decode.o: FUZZALL += $(GMIME)
 
