@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <iconv.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static void *find_call(void *library, const char *name)
 
 static void start(void)
 {
+	struct sigaction on_pipe;
 	void *library;
 
 	if (gm.g_mime_init)
@@ -70,7 +72,10 @@ static void start(void)
 #define FIND(name) gm.name = (__typeof__(gm.name))find_call(library, #name);
 	GMIME_CALLS(FIND)
 #undef FIND
+	/* It starts gpgme, which has SIGPIPE ignored from then on. */
+	sigaction(SIGPIPE, NULL, &on_pipe);
 	gm.g_mime_init();
+	sigaction(SIGPIPE, &on_pipe, NULL);
 }
 
 /* A value as GMime takes it: a C string, and not too much of it. */

@@ -1,5 +1,6 @@
 #include "cmd/look.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include "core/base/log.h"
@@ -14,6 +15,7 @@ int look_open(struct look *lk, struct app *app, const char *text, struct err *er
 	char *name;
 
 	*lk = (struct look){ .app = app, .run = { .stop = app->stop } };
+	signal(SIGPIPE, SIG_DFL); /* nothing to put in order when nobody reads on */
 	if (app_start(app) < 0)
 		return err_set(err, ERR_FATAL, "the trace could not be opened");
 	if (store_arg_find(arg, app, text, err) < 0)

@@ -315,12 +315,11 @@ static void on_outcome(void *ctx, void *tag, uint32_t uid, enum outcome what, ui
 
 static int list_messages(struct look *lk, const char *name, bool *failed, struct err *err)
 {
-	const struct message_sink sink = { .begin = on_begin, .write = on_write, .end = on_end };
 	struct listing l = { .lk = lk, .terminal = columns_terminal() };
+	const struct message_sink sink = { &l, on_begin, on_write, on_end };
 	struct uidset uids = UIDSET_INIT;
 	struct want want = { .exact = true, .set = &uids };
 	struct changes held;
-	struct message_sink mine = sink;
 	char last[16];
 	int ret = -1;
 
@@ -335,8 +334,7 @@ static int list_messages(struct look *lk, const char *name, bool *failed, struct
 	if (!lk->app->json && !lk->app->quiet)
 		printf("%*s  %-16s  %9s  %-6s  %-*s  %s\n", l.uid_width, "UID", "DATE", "SIZE",
 		       "FLAGS", (int)NAME_WIDTH, "FROM", "SUBJECT");
-	mine.ctx = &l;
-	ret = store_fetch(lk->store, &want, held.n ? 1 : 0, &mine, on_outcome, &l, err);
+	ret = store_fetch(lk->store, &want, held.n ? 1 : 0, &sink, on_outcome, &l, err);
 	if (ret == 0 && want.err.kind != ERR_NONE) {
 		*err = want.err;
 		ret = -1;
