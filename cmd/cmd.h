@@ -41,7 +41,7 @@ struct cmd {
 	int (*run)(struct app *app, int argc, char **argv);
 };
 
-extern const struct cmd cmd_backup, cmd_plan, cmd_restore, cmd_ls, cmd_show, cmd_check,
+extern const struct cmd cmd_backup, cmd_plan, cmd_restore, cmd_snapshots, cmd_ls, cmd_show, cmd_check,
 	cmd_imap, cmd_config_check, cmd_help, cmd_version;
 
 /* In the order `help` shows them; ends with NULL. */

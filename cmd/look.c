@@ -8,11 +8,11 @@
 
 #include "cmd/cmd.h"
 #include "cmd/config.h"
+#include "cmd/snapshot_arg.h"
 
 int look_open(struct look *lk, struct app *app, const char *text, struct err *err)
 {
 	struct store_arg *arg = &lk->arg;
-	char *name;
 
 	*lk = (struct look){ .app = app, .run = { .stop = app->stop } };
 	signal(SIGPIPE, SIG_DFL); /* nothing to put in order when nobody reads on */
@@ -21,15 +21,8 @@ int look_open(struct look *lk, struct app *app, const char *text, struct err *er
 	if (store_arg_find(arg, app, text, err) < 0)
 		return -1;
 	arg->config.run = &lk->run;
-	if (arg->snapshot && !(arg->ops->traits & STORE_HAS_HISTORY)) {
-		name = escape_text(bytes_of(arg->name), 400);
-		err_set(err, ERR_CONFIG,
-			"%s is of type %s, which holds only what it holds now: it has no "
-			"snapshots, so leave @ and what follows out",
-			name, arg->ops->type);
-		free(name);
+	if (snapshot_arg_resolve(arg, err) < 0)
 		return -1;
-	}
 	if (store_open(arg->ops, &lk->store, &arg->config, STORE_READ, err) < 0)
 		return -1;
 	return store_list(lk->store, NULL, &lk->list, err);

@@ -34,7 +34,7 @@ _mailcask() {
 		;;
 	--mailbox | --uid | --allow-deletes | --changed-since | --unchanged-since | --return | \
 		--partial | --flags | --date | --use | --seconds | --part | \
-		--max-duration) return ;;
+		--max-duration | --last) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -47,7 +47,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan restore ls show check imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -61,6 +61,9 @@ _mailcask() {
 		[ $((COMP_CWORD - i)) -gt 1 ] || COMPREPLY+=($(compgen -W "$(_mailcask_names store)" -- "$word"))
 		;;
 	ls) COMPREPLY=($(compgen -W "$global $(_mailcask_names store)" -- "$word")) ;;
+	snapshots)
+		COMPREPLY=($(compgen -W "--last $global $(_mailcask_names store)" -- "$word"))
+		;;
 	show)
 		COMPREPLY=($(compgen -W "--raw --part --headers $global $(_mailcask_names store)" \
 			-- "$word"))
@@ -70,7 +73,7 @@ _mailcask() {
 			-- "$word"))
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan restore ls show check imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "backends/git/git.h"
 #include "backends/maildir/maildir.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -19,6 +20,7 @@
 static const struct store_under_test stores[] = {
 	{ "maildir, fs", &maildir_store, "fs" },
 	{ "maildir, maildir++", &maildir_store, "maildir++" },
+	{ "git", &git_store, NULL },
 };
 
 static const char letter[] =
@@ -404,7 +406,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { ALL(0), ALL(1) };
+	const struct CMUnitTest tests[] = { ALL(0), ALL(1), ALL(2) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
