@@ -15,6 +15,7 @@
 #include "cmd/progress.h"
 #include "cmd/report.h"
 #include "cmd/restore_report.h"
+#include "cmd/snapshot_arg.h"
 #include "cmd/store_arg.h"
 
 enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_UID, OPT_WITHOUT_KEPT, OPT_LAYOUT, OPT_ADOPT };
@@ -208,6 +209,8 @@ static enum exit_status run(struct app *app, const struct wishes *w, const char 
 	if (ret == 0)
 		ret = check_operands(app, &store, target, &err);
 	if (ret == 0)
+		ret = snapshot_arg_resolve(&store, &err);
+	if (ret == 0)
 		ret = restore(app, w, &store, target, &report, &err);
 	told.status = ret < 0 ? exit_of_err(err.kind)
 			      : report.incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
@@ -241,7 +244,7 @@ out:
 
 const struct cmd cmd_restore = {
 	.name = "restore",
-	.args = "STORE DIRECTORY",
+	.args = "STORE[@SNAPSHOT] DIRECTORY",
 	.summary = "Add to a Maildir what a store holds and it lacks.",
 	.details =
 		"STORE is the name of a [store], NAME/ACCOUNT where its path has %a, or a path; a\n"

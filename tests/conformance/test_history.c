@@ -584,6 +584,23 @@ static void test_the_commands_look_at_any_moment(void **state)
 	free(before);
 }
 
+static void test_restore_brings_back_any_moment(void **state)
+{
+	struct bench *b = *state;
+	char *then = xasprintf("%s@2024-02-27", b->path), *target = xasprintf("%s-then", b->path);
+	struct proc_result res;
+
+	make_history(b);
+	run(&res, "restore", then, target, NULL, NULL);
+	assert_int_equal(res.status, 0);
+	proc_result_release(&res);
+	run(&res, "ls", target, NULL, NULL, NULL);
+	shows(&res, 0, "       3         3       11 B  INBOX\n"
+		       "       1         1        4 B  Work\n");
+	free(then);
+	free(target);
+}
+
 static void test_snapshots_lists_them(void **state)
 {
 	struct bench *b = *state;
@@ -629,6 +646,7 @@ int main(void)
 		TEST(test_a_message_under_a_new_uid_is_not_deleted),
 		TEST(test_a_mailbox_that_is_gone_gives_all_its_messages),
 		TEST(test_the_commands_look_at_any_moment),
+		TEST(test_restore_brings_back_any_moment),
 		TEST(test_snapshots_lists_them),
 	};
 
