@@ -113,6 +113,10 @@ char *decode_words(struct bytes raw)
 
 	start();
 	flat = gm.g_mime_utils_header_unfold(text);
+	/* A TAB is how many programs fold a line: a blank, as those who read it take it. */
+	for (char *p = flat; *p; p++)
+		if (*p == '\t')
+			*p = ' ';
 	out = own(gm.g_mime_utils_header_decode_text(NULL, flat));
 	gm.g_free(flat);
 	free(text);

@@ -299,6 +299,7 @@ static void test_header_text_is_decoded(void **state)
 		{ decode_words, " =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\n =?iso-8859-1?B?/A==?= x\r\n",
 		  "Gr\xc3\xbc\xc3\x9f""e\xc3\xbc x" },
 		{ decode_words, "plain", "plain" },
+		{ decode_words, "from a (b)\r\n\tby c;\r\n\t today", "from a (b) by c;  today" },
 		{ decode_words, "raw \xc3\xa4", "raw \xc3\xa4" },
 		{ decode_words, "raw \xe4", "raw \xc3\xa4" }, /* taken as ISO 8859-1 */
 		{ decode_words, "=?unknown?Q?x?=", "x" },
