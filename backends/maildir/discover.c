@@ -144,6 +144,7 @@ static int walk(struct maildir *m, const char *dir, unsigned depth, struct err *
 		close(fd);
 		return err_sys(err, ERR_FATAL, "read directory %s/%s", m->path, dir);
 	}
+	rewinddir(list); /* of the root it may be a duplicate, read before */
 	if (is_maildir(fd) && !is_known(m, dir))
 		ret = take(m, dir, err);
 	while (ret == 0 && depth < (m->layout == LAYOUT_PLUS ? 1 : DEPTH_MAX) &&

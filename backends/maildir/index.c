@@ -66,11 +66,16 @@ static const char *const statements[ST_COUNT] = {
 	[ST_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
 };
 
+static bool index_is_damaged(sqlite3 *db)
+{
+	int code = sqlite3_errcode(db);
+
+	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
 int index_trouble(sqlite3 *db, const char *file, struct err *err)
 {
-	int code = db ? sqlite3_errcode(db) : SQLITE_NOMEM;
-
-	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+	if (db && index_is_damaged(db))
 		return err_set(err, ERR_FATAL,
 			       "%s is damaged; the mail beside it is not. Move it away with the "
 			       "files that are named like it, remove the job's .run file in the "
@@ -82,8 +87,6 @@ int index_trouble(sqlite3 *db, const char *file, struct err *err)
 
 int index_fail(struct maildir *m, struct err *err)
 {
-	char *file;
-
 	/*
 	 * On a full or broken disk SQLite gives the whole transaction up. What followed would be
 	 * committed statement by statement: a base without its messages.
@@ -92,9 +95,12 @@ int index_fail(struct maildir *m, struct err *err)
 		m->in_tx = false;
 		m->broken = true;
 	}
-	file = xasprintf("%s/" INDEX_FILE, m->path);
-	index_trouble(m->db, file, err);
-	free(file);
+	index_trouble(m->db, m->index, err);
+	if (m->side && m->db && index_is_damaged(m->db))
+		err_set(err, ERR_FATAL,
+			"%s is damaged; it only says which UID each file of %s has. Remove it and "
+			"run once with --rebind",
+			m->index, m->path);
 	return -1;
 }
 

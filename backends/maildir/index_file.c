@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/err.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 
 const char index_schema[] =
@@ -181,7 +182,7 @@ out:
 
 static int open_file(struct maildir *m, const char *path, bool create, struct err *err)
 {
-	bool write = m->mode == STORE_WRITE;
+	bool write = m->mode == STORE_WRITE || m->side;
 	char *uri = read_only_uri(path);
 	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	int rc;
@@ -246,7 +247,12 @@ static int make_schema(struct maildir *m, struct err *err)
 
 static int set_modes(struct maildir *m, struct err *err)
 {
-	if (m->mode == STORE_READ || m->memory)
+	if (m->side)
+		return index_exec(m,
+				  "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;"
+				  "PRAGMA cache_size = -4000",
+				  err);
+	if (m->mode == STORE_READ)
 		return index_exec(m, "PRAGMA cache_size = -4000", err);
 	if (index_exec(m, is_remote(m->path) ? "PRAGMA journal_mode = TRUNCATE"
 					     : "PRAGMA journal_mode = WAL",
@@ -285,34 +291,52 @@ static int check_layout(struct maildir *m, struct err *err)
 	return ret;
 }
 
+static int sync_parent(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? bytes_dup(bytes_from(path, (size_t)(slash - path) + 1)) : xstrdup(".");
+	int ret = dir_sync(dir, err);
+
+	free(dir);
+	return ret;
+}
+
+/* A job's source that is not ours has its index elsewhere. */
+static char *index_path(const struct maildir *m)
+{
+	const struct store_config *cfg = m->st.cfg;
+
+	if (cfg->as_source && m->claim && cfg->index)
+		return xstrdup(cfg->index);
+	return xasprintf("%s/" INDEX_FILE, m->path);
+}
+
 int index_open(struct maildir *m, bool create, struct err *err)
 {
-	char *path = xasprintf("%s/" INDEX_FILE, m->path);
+	const char *path = m->index = index_path(m);
 	enum index_kind kind = INDEX_NONE;
-	int ret = -1;
 
+	create |= m->side;
 	m->stmt = xcalloc(ST_COUNT, sizeof(*m->stmt));
 	if (file_is_link(path)) {
 		err_set(err, ERR_FATAL, "%s is a symbolic link", path);
-		goto out;
+		return -1;
 	}
 	if (m->memory && file_size_of(path) < 0) {
 		if (copy_to_memory(m, err) < 0)
-			goto out;
+			return -1;
 	} else if (open_file(m, path, create, err) < 0 ||
 		   (m->memory && copy_to_memory(m, err) < 0)) {
-		goto out;
+		return -1;
 	}
 	sqlite3_busy_timeout(m->db, 5000);
 	if (set_modes(m, err) < 0 || check_schema(m->db, path, &kind, err) < 0)
-		goto out;
+		return -1;
 	if (kind == INDEX_OURS)
-		ret = check_layout(m, err);
-	else
-		ret = make_schema(m, err);
-out:
-	free(path);
-	return ret;
+		return check_layout(m, err);
+	if (make_schema(m, err) < 0)
+		return -1;
+	return m->side ? sync_parent(path, err) : 0;
 }
 
 void index_close(struct maildir *m)

@@ -67,6 +67,7 @@ struct box {
 	bool extra_known;
 	struct stamp stamp; /* cur and new looked like this when they held just digest + extra */
 	struct uidset missing; /* source UIDs whose file was gone when last compared */
+	struct stamp compared; /* of a source, before it was last compared; not set: it was not */
 	bool dirty;         /* to be written to the database */
 	bool written;       /* we changed its files in this run */
 	bool sync_tmp, sync_cur, sync_new;
@@ -82,6 +83,7 @@ struct maildir {
 	enum store_mode mode;
 	enum maildir_layout layout;
 	char *path;
+	char *index; /* path of the database */
 	int root, lock;
 	dev_t device; /* the root's */
 	bool batch;     /* one sync does for the whole file system */
@@ -89,6 +91,8 @@ struct maildir {
 	bool in_tx;
 	bool unclean;   /* the last writer did not close */
 	bool memory;    /* a foreign directory being read: the index is nowhere */
+	bool side;      /* the same as a job's source: the index is cfg->index, and written */
+	bool claim;     /* files without a row get one */
 	char uuid[37];
 	char host[64];  /* as it stands in our file names */
 	uint64_t generation, key;

@@ -181,6 +181,21 @@ int maildir_remove(struct store *st, const struct mailbox_name *name, struct err
 	return maildir_commit(st, err);
 }
 
+int mailboxes_renumber(struct maildir *m, struct err *err)
+{
+	uint32_t now = (uint32_t)clock_unix();
+
+	if (index_begin(m, err) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n; i++) {
+		struct box *box = m->box[i];
+
+		box->uidvalidity = box->uidvalidity < now ? now : box->uidvalidity + 1;
+		box->dirty = true;
+	}
+	return 0;
+}
+
 static int rename_row(struct maildir *m, struct box *box, const struct mailbox_name *to,
 		      char *dir, bool moves, struct err *err)
 {

@@ -17,6 +17,8 @@ int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err);
 
 /* Make a mailbox of every Maildir below the root that is none yet: of a store others wrote. */
 int mailboxes_discover(struct maildir *m, struct err *err);
+/* Give every mailbox a new UIDVALIDITY: what its UIDs meant is not what they will mean. */
+int mailboxes_renumber(struct maildir *m, struct err *err);
 /* The layout that what lies in the root has, for those who did not say one. */
 enum maildir_layout discover_layout(const struct maildir *m);
 

@@ -21,6 +21,7 @@
 #include "backends/maildir/rows.h"
 #include "backends/maildir/scan.h"
 #include "backends/maildir/settle.h"
+#include "backends/maildir/source.h"
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/file.h"
@@ -43,6 +44,7 @@ static void free_all(struct maildir *m)
 	if (m->root >= 0)
 		close(m->root);
 	free(m->path);
+	free(m->index);
 	free(m->account);
 	free(m);
 }
@@ -56,8 +58,11 @@ static int check_presence(const struct store_config *cfg, enum store_mode mode,
 	*make = false;
 	if (presence == STORE_OURS)
 		return 0;
+	if (mode == STORE_READ && cfg->as_source && nothing)
+		return err_set(err, ERR_MISSING, "%s is %s: is a disk missing?", cfg->path,
+			       presence == STORE_MISSING ? "not there" : "empty");
 	if (mode == STORE_READ) {
-		if (presence == STORE_FOREIGN && cfg->claim_foreign)
+		if (presence == STORE_FOREIGN && (cfg->claim_foreign || cfg->as_source))
 			return 0;
 		return err_set(err, ERR_MISSING, "%s: there is no mailcask store", cfg->path);
 	}
@@ -112,17 +117,30 @@ static void take_identity(struct maildir *m, struct store_identity *id)
 	identity_host(m->host, sizeof(m->host));
 }
 
+/* Who gives files a row, and where that is written. */
+static void choose_index(struct maildir *m, enum store_presence presence)
+{
+	const struct store_config *cfg = m->st.cfg;
+	bool foreign = presence == STORE_FOREIGN && m->mode == STORE_READ;
+
+	m->claim = cfg->claim_foreign || (foreign && cfg->as_source);
+	m->side = foreign && cfg->as_source && cfg->index && cfg->create;
+	m->memory = m->mode == STORE_READ && m->claim && !m->side;
+}
+
 static int open_index(struct maildir *m, bool make, struct err *err)
 {
 	if (index_open(m, make, err) < 0 || index_load(m, err) < 0)
 		return -1;
 	if (m->mode == STORE_READ)
-		return m->st.cfg->claim_foreign ? mailboxes_discover(m, err) : 0;
+		return m->claim ? mailboxes_discover(m, err) : 0;
 	if (maildir_settle(m, err) < 0 || (make && fsync(m->root) < 0))
+		return -1;
+	if (m->st.cfg->older && mailboxes_renumber(m, err) < 0)
 		return -1;
 	if (m->st.cfg->rebind && maildir_rebind(m, err) < 0)
 		return -1;
-	return m->st.cfg->adopt || m->st.cfg->claim_foreign ? mailboxes_discover(m, err) : 0;
+	return m->st.cfg->adopt || m->claim ? mailboxes_discover(m, err) : 0;
 }
 
 static int maildir_open(struct store **out, const struct store_config *cfg,
@@ -142,7 +160,6 @@ static int maildir_open(struct store **out, const struct store_config *cfg,
 	m->mode = mode;
 	m->root = m->lock = -1;
 	m->path = xstrdup(cfg->path);
-	m->memory = mode == STORE_READ && cfg->claim_foreign;
 	store_identity_release(&id);
 	if (!layout_from_text(cfg->layout, &m->layout)) {
 		err_set(err, ERR_CONFIG, "%s: layout is \"fs\" or \"maildir++\", not \"%s\"",
@@ -162,6 +179,7 @@ static int maildir_open(struct store **out, const struct store_config *cfg,
 		store_identity_release(&id);
 		goto fail;
 	}
+	choose_index(m, id.presence);
 	take_identity(m, &id);
 	if (open_index(m, make, err) < 0)
 		goto fail;
@@ -194,8 +212,11 @@ static void maildir_close(struct store *st)
 static int maildir_exists(struct store *st, const struct mailbox_name *name, bool *out,
 			  struct err *err)
 {
+	struct box *box = box_find((struct maildir *)st, name);
+	struct mailbox_info info = { 0 };
+
 	(void)err;
-	*out = box_find((struct maildir *)st, name) != NULL;
+	*out = box && (!st->cfg->as_source || source_info(box, &info));
 	return 0;
 }
 

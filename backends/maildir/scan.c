@@ -7,44 +7,10 @@
 #include "backends/maildir/keywords.h"
 #include "backends/maildir/listing.h"
 #include "backends/maildir/rows.h"
+#include "backends/maildir/source.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
-
-static bool is_touched(const struct box *box)
-{
-	struct stamp now;
-	struct err err;
-
-	if (box->attributes & MAILBOX_NOSELECT)
-		return false;
-	return !stamp_is_set(&box->stamp) || box_stamp(box, &now, &err) < 0 ||
-	       !stamp_equal(&now, &box->stamp);
-}
-
-int maildir_list(struct store *st, const char *hint, struct mailbox_list *out, struct err *err)
-{
-	struct maildir *m = (struct maildir *)st;
-
-	(void)hint;
-	(void)err;
-	for (size_t i = 0; i < m->n; i++) {
-		const struct box *box = m->box[i];
-		struct mailbox_info *info = mailbox_list_add(out);
-
-		mailbox_name_copy(&info->name, &box->mb.name);
-		info->attributes = box->attributes;
-		info->token = box->token;
-		info->known = box->known;
-		info->stored = box->stored;
-		info->pending = box->pending;
-		info->held = box->held;
-		info->touched = is_touched(box);
-	}
-	mailbox_list_sort(out);
-	out->complete = true;
-	return 0;
-}
 
 /* Combinations of flags already seen, by their columns: rows repeat few of them. */
 #define CACHE_SIZE 256
@@ -102,6 +68,9 @@ struct comparison {
 	uint64_t digest;  /* of what lies there */
 	uint64_t expected; /* of what the rows say */
 	struct buf names; /* claimed: names of files without a row, each ended by NUL */
+	struct uidset_builder gone; /* UIDs of rows without a file */
+	struct stamp before; /* cur and new, before they were listed */
+	bool moved;          /* they were changed while they were */
 	bool claim;
 	bool again; /* a second look: only mark what is there */
 };
@@ -258,6 +227,8 @@ static size_t drop_missing(struct comparison *c)
 			continue; /* a kept message somebody deleted: nothing to repair */
 		dropped += !c->v[i].seen;
 		e = &out->v[c->v[i].entry];
+		if (!c->v[i].seen)
+			uidset_builder_add(&c->gone, e->uid, e->uid);
 		if (c->v[i].seen)
 			out->v[to++] = *e;
 		else if (e->source_uid)
@@ -303,6 +274,8 @@ static int claim_one(struct comparison *c, const char *name, struct err *err)
 	flags_keywords_text(&flags, &keywords);
 	row.bits = flags.bits;
 	row.keywords = buf_bytes(&keywords);
+	if (c->box->mb.store->cfg->as_source)
+		source_look_at(c->box, name, &row);
 	ret = row_insert(c->box, &row, err);
 	if (ret == 0)
 		add_row(c, &row);
@@ -336,8 +309,10 @@ static int claim_files(struct comparison *c, struct err *err)
 }
 
 /* All of it was compared: remember how it looked, unless something is still to be repaired. */
-static void remember(struct comparison *c, const struct stamp *before, bool agrees)
+static void remember(struct comparison *c, bool agrees)
 {
+	const struct stamp *before = &c->before;
+
 	struct box *box = c->box;
 	bool write = maildir_of(box)->mode == STORE_WRITE;
 
@@ -357,13 +332,13 @@ static void remember(struct comparison *c, const struct stamp *before, bool agre
 
 static int compare(struct comparison *c, struct err *err)
 {
-	struct stamp before;
 	bool pending = c->box->placed_to < c->box->next_uid;
+	struct stamp after;
 	size_t missing;
 
-	if (box_stamp(c->box, &before, err) < 0 || load_rows(c, err) < 0)
+	if (box_stamp(c->box, &c->before, err) < 0 || load_rows(c, err) < 0)
 		return -1;
-	if (stamp_is_set(&c->box->stamp) && stamp_equal(&before, &c->box->stamp) && !c->claim)
+	if (stamp_is_set(&c->box->stamp) && stamp_equal(&c->before, &c->box->stamp) && !c->claim)
 		return 0;
 	build_slots(c);
 	if (list_files(c, err) < 0)
@@ -372,36 +347,65 @@ static int compare(struct comparison *c, struct err *err)
 	c->again = true;
 	if (!all_seen(c) && list_files(c, err) < 0)
 		return -1;
+	if (box_stamp(c->box, &after, err) < 0)
+		return -1;
+	c->moved = !stamp_equal(&c->before, &after);
 	missing = drop_missing(c);
 	if (claim_files(c, err) < 0)
 		return -1;
 	if (!pending)
-		remember(c, &before, missing == 0 && !flags_differ(c->out));
+		remember(c, missing == 0 && !flags_differ(c->out));
 	return 0;
 }
 
-static int changes_of(struct box *box, struct changes *out, struct err *err)
+/* *moved: the directories were changed meanwhile, so that absence proves nothing to a source. */
+static int compare_once(struct box *box, struct changes *out, bool *moved, struct err *err)
 {
 	const struct maildir *m = maildir_of(box);
 	struct comparison c = {
 		.box = box,
 		.out = out,
 		.names = BUF_INIT(SIZE_MAX / 4),
-		.claim = m->st.cfg->claim_foreign,
+		.claim = m->claim,
 	};
+	struct uidset gone = UIDSET_INIT;
 	int ret;
 
+	uidset_builder_init(&c.gone);
 	c.cache = xcalloc(1, sizeof(*c.cache));
 	c.cache->table = out->flags;
 	ret = compare(&c, err);
+	uidset_builder_finish(&c.gone, &gone);
+	if (ret == 0 && m->side && !c.moved)
+		ret = source_forget(box, &gone, err);
+	box->compared = c.before;
+	*moved = c.moved;
+	uidset_release(&gone);
+	uidset_builder_release(&c.gone);
 	flag_cache_free(c.cache);
 	free(c.v);
 	free(c.slots);
 	buf_release(&c.names);
-	if (ret < 0)
-		return -1;
+	return ret;
+}
+
+#define TRIES 3
+
+static int changes_of(struct box *box, struct changes *out, struct err *err)
+{
+	bool source = box->mb.store->cfg->as_source, moved;
+
+	for (int i = 1;; i++) {
+		if (compare_once(box, out, &moved, err) < 0)
+			return -1;
+		if (!source || !moved || i == TRIES)
+			break;
+		changes_release(out);
+		changes_init(out);
+	}
 	uidset_copy(&box->missing, &out->missing);
-	out->complete = true;
+	/* A file of ours that is gone may come back: for a job that reads here, it proves nothing. */
+	out->complete = !source || (!moved && uidset_is_empty(&out->missing));
 	out->token = (struct token){
 		.known = true,
 		.uidvalidity = box->uidvalidity,
@@ -413,6 +417,8 @@ static int changes_of(struct box *box, struct changes *out, struct err *err)
 
 int maildir_changes(struct store *st, struct changes_request *req, size_t n, struct err *err)
 {
+	struct maildir *m = (struct maildir *)st;
+
 	for (size_t i = 0; i < n; i++) {
 		struct err *why = &req[i].out->err;
 
@@ -425,7 +431,7 @@ int maildir_changes(struct store *st, struct changes_request *req, size_t n, str
 			return -1;
 		}
 	}
-	return 0;
+	return m->side ? source_keep_uids(m, err) : 0;
 }
 
 /* The longest any of them has to be waited for. */

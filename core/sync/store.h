@@ -52,7 +52,14 @@ struct store_config {
 	bool create;        /* make it when the path is missing or an empty directory */
 	bool adopt;         /* take a directory that is not ours; its files are candidates for pairing */
 	bool rebind;        /* its base belongs to another account: drop the base, pair by content */
-	bool claim_foreign; /* files others put there become messages (a source, or two-way sync) */
+	bool claim_foreign; /* files others put there become messages; STORE_READ: in this opening only */
+	/*
+	 * STORE_READ: a job reads it like an account. list() and changes() tell the state that is there
+	 * now, and a UID means the same message in every run. `create` then allows to write `index`.
+	 */
+	bool as_source;
+	const char *index; /* as_source of a directory that is not ours: the file that keeps its UIDs */
+	bool older;        /* an older state of it came back: UIDs given out since mean nothing any more */
 	bool with_kept;     /* STORE_READ: kept messages are listed and fetched like live ones */
 };
 

@@ -99,13 +99,19 @@ void mdir_make_foreign(struct bench *b)
 	mdir_put(b, "w/cur/4.x:2,FR", "work\n");
 }
 
-void mdir_sql(struct bench *b, const char *sql)
+void mdir_sql_file(const char *path, const char *sql)
 {
-	char *path = mdir_path(b, "mailcask.db");
 	sqlite3 *db;
 
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
+}
+
+void mdir_sql(struct bench *b, const char *sql)
+{
+	char *path = mdir_path(b, "mailcask.db");
+
+	mdir_sql_file(path, sql);
 	free(path);
 }

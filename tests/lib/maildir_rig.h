@@ -12,6 +12,7 @@ char *mdir_file(const struct bench *b, const char *dir, size_t n);
 size_t mdir_count(const struct bench *b, const char *dir);
 void mdir_put(const struct bench *b, const char *name, const char *body);
 void mdir_make_foreign(struct bench *b);
+void mdir_sql_file(const char *path, const char *sql);
 void mdir_sql(struct bench *b, const char *sql);
 
 #define FOR(sut, test) { #test, test, mdir_setup, mdir_teardown, (void *)(uintptr_t)(sut) }
