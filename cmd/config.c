@@ -147,6 +147,21 @@ void config_free(struct config *cfg)
 	free(cfg);
 }
 
+bool config_store_has_layout(const struct config_store *st)
+{
+	return st->head.at[config_key_index(CONFIG_STORE, "layout")].line != 0;
+}
+
+bool config_store_is_per_account(const struct config_store *st)
+{
+	for (const char *p = st->path; *p; p++) {
+		if (*p == '%' && p[1] == 'a')
+			return true;
+		p += *p == '%' && p[1] == '%';
+	}
+	return false;
+}
+
 char *config_store_path(const struct config_store *st, const char *account)
 {
 	struct buf out = BUF_INIT(64 * 1024);

@@ -111,8 +111,11 @@ struct config_job {
 	int deletions; /* enum job_deletions */
 	struct guard_limits max_delete;
 	/* Filled when the whole configuration is sound. */
-	const struct config_account *account;
+	const struct config_account *account; /* what is read; NULL: a store is */
+	const struct config_store *source;    /* that store */
 	const struct config_store *store;
+	/* Name of the account or store that is read: what `%a` in a store's path stands for. */
+	const char *whose;
 };
 
 struct config {
@@ -148,6 +151,10 @@ static inline const struct config_job *config_job_at(const struct config *cfg, s
 
 /* The section of that name: a struct config_account, _store or _job. NULL when there is none. */
 void *config_section(const struct config *cfg, enum config_kind kind, const char *name);
+/* Whether the store's layout was written down, or is the default. */
+bool config_store_has_layout(const struct config_store *st);
+/* Whether `%a` is in the store's path. */
+bool config_store_is_per_account(const struct config_store *st);
 /* The name of that kind which someone who wrote `wrong` probably meant, or NULL. */
 const char *config_nearest(const struct config *cfg, enum config_kind kind, const char *wrong);
 

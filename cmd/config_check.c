@@ -50,35 +50,53 @@ static const char *password_origin(const struct config_account *ac, bool *from_v
 				      "asked for at the terminal";
 }
 
-static void describe(const struct config_job *job)
+static void describe_account(const struct config_job *job)
 {
 	const struct config_account *ac = job->account;
-	struct buf boxes = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
-	char *path = config_store_path(job->store, job->from), *shown = escape_text(bytes_of(path), 4096);
 	char *user = escape_text(bytes_of(ac->user), 400);
 	char *host = escape_text(bytes_of(ac->host), 400);
 	bool from_variable;
 	const char *origin = password_origin(ac, &from_variable);
 	const char *line = ac->tunnel ? "through a tunnel" : "TLS ";
-	const char *layout = config_store_layout(job->store);
+
+	printf("  from       %s: %s at %s, %s%s, %s: %s\n", job->from, user, host, line,
+	       ac->tunnel ? "" : config_choice_word(config_tls_words, ac->tls),
+	       ac->token_command ? "token" : "password",
+	       from_variable && !ac->token_command ? "from the environment" : origin);
+	free(user);
+	free(host);
+}
+
+/* `key`: from or to. The layout of one that is read may be what lies there. */
+static void describe_store(const char *key, const char *name, const struct config_job *job,
+			   const struct config_store *st)
+{
+	char *path = config_store_path(st, job->whose), *shown = escape_text(bytes_of(path), 4096);
+	bool told = st == job->store || config_store_has_layout(st);
+	const char *layout = told ? config_store_layout(st) : NULL;
+
+	printf("  %-10s %s: %s (%s%s%s)\n", key, name, shown,
+	       config_choice_word(config_type_words, st->type), layout ? ", layout " : "",
+	       layout ? layout : "");
+	free(path);
+	free(shown);
+}
+
+static void describe(const struct config_job *job)
+{
+	struct buf boxes = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
 
 	add_list(&boxes, &job->mailboxes, "all");
 	add_list(&exempt, &job->guard_exempt, "none");
 	add_limits(&limits, job);
 	printf("%s: %s\n", job->head.name, config_choice_word(config_kind_words, job->kind));
-	printf("  from       %s: %s at %s, %s%s, %s: %s\n", job->from, user, host, line,
-	       ac->tunnel ? "" : config_choice_word(config_tls_words, ac->tls),
-	       ac->token_command ? "token" : "password",
-	       from_variable && !ac->token_command ? "from the environment" : origin);
-	printf("  to         %s: %s (%s%s%s)\n", job->to, shown,
-	       config_choice_word(config_type_words, job->store->type), layout ? ", layout " : "",
-	       layout ? layout : "");
+	if (job->account)
+		describe_account(job);
+	else
+		describe_store("from", job->from, job, job->source);
+	describe_store("to", job->to, job, job->store);
 	printf("  mailboxes  %s\n", buf_str(&boxes));
 	printf("  deletions  %s; not counted: %s\n", buf_str(&limits), buf_str(&exempt));
-	free(path);
-	free(shown);
-	free(user);
-	free(host);
 	buf_release(&boxes);
 	buf_release(&limits);
 	buf_release(&exempt);
@@ -95,19 +113,22 @@ static json_t *list_json(const struct config_list *list)
 
 static void describe_json(const struct config_job *job)
 {
-	char *path = config_store_path(job->store, job->from);
+	char *path = config_store_path(job->store, job->whose);
+	char *source = job->source ? config_store_path(job->source, job->whose) : NULL;
 
 	report_event(json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:i, s:o}", "event",
-		"job", "job", job->head.name, "kind",
+		"{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:s, s:I, s:i, s:o}",
+		"event", "job", "job", job->head.name, "kind",
 		config_choice_word(config_kind_words, job->kind), "from", job->from, "host",
-		job->account->host, "user", job->account->user, "to", job->to, "type",
+		job->account ? job->account->host : NULL, "user",
+		job->account ? job->account->user : NULL, "from_path", source, "to", job->to, "type",
 		config_choice_word(config_type_words, job->store->type), "path", path, "mailboxes",
 		list_json(&job->mailboxes), "deletions",
 		config_choice_word(config_deletions_words, job->deletions), "max_delete_count",
 		(json_int_t)job->max_delete.count, "max_delete_percent",
 		(int)job->max_delete.percent, "guard_exempt", list_json(&job->guard_exempt)));
 	free(path);
+	free(source);
 }
 
 static int config_check_run(struct app *app, int argc, char **argv)

@@ -115,8 +115,8 @@ static const struct config_key store_keys[] = {
 static const struct config_key job_keys[] = {
 	{ "kind", CONFIG_CHOICE, AT(config_job, kind), .choices = config_kind_words,
 	  .required = true, .value = "backup", .help = "backup." },
-	{ "from", CONFIG_TEXT, AT(config_job, from), .required = true, .value = "ACCOUNT",
-	  .help = "The account that is read." },
+	{ "from", CONFIG_TEXT, AT(config_job, from), .required = true, .value = "ACCOUNT or STORE",
+	  .help = "What is read: an account, or a store of type maildir." },
 	{ "to", CONFIG_TEXT, AT(config_job, to), .required = true, .value = "STORE",
 	  .help = "The store that is written." },
 	{ "mailboxes", CONFIG_LIST, AT(config_job, mailboxes), .value = "*",

@@ -146,42 +146,103 @@ static void check_store(struct config *cfg, const struct config_store *st)
 		}
 }
 
-/* The section a job names, or NULL and a problem. `other`: the kind it must not be. */
-static void *job_side(struct config *cfg, const struct config_job *job, const char *key,
-		      const char *name, enum config_kind kind, enum config_kind other)
+/* The problem with a name that no section has. `kind` is the one that was rather meant. */
+static void no_such_side(struct config *cfg, const struct config_job *job, const char *key,
+			 const char *name, enum config_kind kind)
 {
 	struct config_place place = place_of(CONFIG_JOB, job, key);
-	void *found = config_section(cfg, kind, name);
-	const char *near;
+	const char *near = config_nearest(cfg, kind, name);
 
-	if (found)
-		return found;
-	near = config_nearest(cfg, kind, name);
-	if (config_section(cfg, other, name))
-		config_problem(cfg, place,
-			       "%s: '%s' is %s; a backup goes from an account to a store", key,
-			       name, other == CONFIG_STORE ? "a store" : "an account");
-	else if (near)
+	if (near)
 		config_problem(cfg, place, "%s: there is no [%s %s]; did you mean '%s'?", key,
 			       config_sections[kind].name, name, near);
 	else
 		config_problem(cfg, place, "%s: there is no [%s %s]", key,
 			       config_sections[kind].name, name);
-	return NULL;
+}
+
+/* The store that is read, NAME or NAME/ACCOUNT. *whose is what the one that is written calls it. */
+static const struct config_store *source_store(const struct config *cfg, const char *from,
+					       const char **whose)
+{
+	size_t n = strcspn(from, "/");
+	char *name = bytes_dup(bytes_from(from, n));
+	const struct config_store *st = config_section(cfg, CONFIG_STORE, name);
+
+	free(name);
+	*whose = from[n] ? from + n + 1 : from;
+	return st;
+}
+
+static void check_source(struct config *cfg, struct config_job *job)
+{
+	struct config_place place = place_of(CONFIG_JOB, job, "from");
+	const struct config_store *st;
+	bool per_account;
+
+	job->whose = job->from;
+	job->account = config_section(cfg, CONFIG_ACCOUNT, job->from);
+	if (job->account)
+		return;
+	st = source_store(cfg, job->from, &job->whose);
+	if (!st) {
+		no_such_side(cfg, job, "from", job->from,
+			     config_nearest(cfg, CONFIG_ACCOUNT, job->from) ? CONFIG_ACCOUNT
+			     : config_nearest(cfg, CONFIG_STORE, job->from) ? CONFIG_STORE
+									    : CONFIG_ACCOUNT);
+		return;
+	}
+	if (!st->path)
+		return; /* reported where it is missing */
+	per_account = config_store_is_per_account(st);
+	if (st->type != CONFIG_STORE_MAILDIR)
+		config_problem(cfg, place,
+			       "from: %s is a store of type %s; a backup reads an account or a Maildir",
+			       job->from, config_choice_word(config_type_words, st->type));
+	else if (per_account && job->whose == job->from)
+		config_problem(cfg, place,
+			       "from: the store %s has a directory for each account: say %s/ACCOUNT",
+			       job->from, job->from);
+	else if (!per_account && job->whose != job->from)
+		config_problem(cfg, place, "from: there is no %%a in the path of the store %s: say %s",
+			       st->head.name, st->head.name);
+	else
+		job->source = st;
+}
+
+static bool is_within(const char *path, const char *root)
+{
+	size_t n = strlen(root);
+
+	return strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* What is written would be read in the next run. */
+static void check_within(struct config *cfg, const struct config_job *job)
+{
+	char *from = config_store_path(job->source, job->whose);
+	char *to = config_store_path(job->store, job->whose);
+
+	if (is_within(to, from) || is_within(from, to))
+		config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
+			       "to: %s and %s, which is read, lie one within the other", to, from);
+	free(from);
+	free(to);
 }
 
 /* One directory holds the mail of one account. */
 static void check_shared_store(struct config *cfg, const struct config_job *job, size_t before)
 {
-	char *mine = config_store_path(job->store, job->from);
+	char *mine = config_store_path(job->store, job->whose);
 
 	for (size_t i = 0; i < before; i++) {
 		const struct config_job *other = config_job_at(cfg, i);
 		char *path;
 
-		if (!other->store || !other->account || other->account == job->account)
+		if (!other->store || !(other->account || other->source) ||
+		    strcmp(other->from, job->from) == 0)
 			continue;
-		path = config_store_path(other->store, other->from);
+		path = config_store_path(other->store, other->whose);
 		if (strcmp(path, mine) == 0)
 			config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
 				       "the jobs %s and %s would put two accounts into %s; "
@@ -192,15 +253,29 @@ static void check_shared_store(struct config *cfg, const struct config_job *job,
 	free(mine);
 }
 
+static void check_target(struct config *cfg, struct config_job *job)
+{
+	job->store = config_section(cfg, CONFIG_STORE, job->to);
+	if (!job->store && config_section(cfg, CONFIG_ACCOUNT, job->to))
+		config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
+			       "to: '%s' is an account; a backup goes from an account or a Maildir "
+			       "to a store",
+			       job->to);
+	else if (!job->store)
+		no_such_side(cfg, job, "to", job->to, CONFIG_STORE);
+	else if (!job->store->path)
+		job->store = NULL; /* reported where it is missing */
+}
+
 static void check_job(struct config *cfg, struct config_job *job, size_t index)
 {
 	if (job->from)
-		job->account = job_side(cfg, job, "from", job->from, CONFIG_ACCOUNT, CONFIG_STORE);
+		check_source(cfg, job);
 	if (job->to)
-		job->store = job_side(cfg, job, "to", job->to, CONFIG_STORE, CONFIG_ACCOUNT);
-	if (job->store && !job->store->path)
-		job->store = NULL; /* reported where it is missing */
-	if (job->account && job->store)
+		check_target(cfg, job);
+	if (job->source && job->store)
+		check_within(cfg, job);
+	if ((job->account || job->source) && job->store)
 		check_shared_store(cfg, job, index);
 }
 

@@ -21,7 +21,7 @@
 struct prepared {
 	struct job_settings set;
 	struct account account;
-	char *path, *fingerprint, *state_dir;
+	char *path, *source_path, *fingerprint, *state_dir;
 };
 
 char *jobs_state_dir(void)
@@ -50,21 +50,38 @@ int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char
 	return 0;
 }
 
+static void read_account(struct prepared *p, const struct config_job *job, bool dry_run)
+{
+	account_init(&p->account, job->account, dry_run);
+	p->fingerprint = imap_fingerprint(&p->account.imap);
+	p->set.source = &imap_store;
+	p->set.source_config.account = p->set.target_config.account = p->fingerprint;
+	p->set.source_config.settings = &p->account.imap;
+}
+
+static void read_store(struct prepared *p, const struct config_job *job)
+{
+	const struct config_store *st = job->source;
+
+	p->source_path = config_store_path(st, job->whose);
+	p->set.source = store_type(config_choice_word(config_type_words, st->type));
+	p->set.source_config.path = p->source_path;
+	/* Where nothing was written, what lies there says it: it may be another program's. */
+	if (config_store_has_layout(st))
+		p->set.source_config.layout = config_store_layout(st);
+}
+
 static void prepare(struct prepared *p, struct app *app, const struct config_job *job,
 		    const struct job_options *opts)
 {
 	*p = (struct prepared){ 0 };
-	account_init(&p->account, job->account, opts->dry_run);
-	p->fingerprint = imap_fingerprint(&p->account.imap);
-	p->path = config_store_path(job->store, job->from);
+	p->path = config_store_path(job->store, job->whose);
 	p->state_dir = jobs_state_dir();
 	p->set = (struct job_settings){
 		.name = job->head.name,
-		.source = &imap_store,
 		.target = store_type(config_choice_word(config_type_words, job->store->type)),
-		.source_config = { .name = job->from, .account = p->fingerprint,
-				   .settings = &p->account.imap },
-		.target_config = { .name = job->to, .path = p->path, .account = p->fingerprint,
+		.source_config = { .name = job->from },
+		.target_config = { .name = job->to, .path = p->path,
 				   .layout = config_store_layout(job->store) },
 		.state_dir = p->state_dir,
 		.mailboxes = (const char *const *)job->mailboxes.v,
@@ -82,12 +99,17 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		.rebind = opts->rebind,
 		.stop = app->stop,
 	};
+	if (job->account)
+		read_account(p, job, opts->dry_run);
+	else
+		read_store(p, job);
 }
 
 static void prepared_release(struct prepared *p)
 {
 	account_release(&p->account);
 	free(p->path);
+	free(p->source_path);
 	free(p->fingerprint);
 	free(p->state_dir);
 }

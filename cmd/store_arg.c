@@ -43,16 +43,6 @@ static bool only_a_path(const char *text)
 	       strncmp(text, "./", 2) == 0 || strncmp(text, "../", 3) == 0;
 }
 
-static bool is_per_account(const struct config_store *st)
-{
-	for (const char *p = st->path; *p; p++) {
-		if (*p == '%' && p[1] == 'a')
-			return true;
-		p += *p == '%' && p[1] == '%';
-	}
-	return false;
-}
-
 /* The accounts that jobs put into the store, each once. */
 struct users {
 	const char **v;
@@ -69,11 +59,11 @@ static void find_users(const struct config *cfg, const struct config_store *st,
 		if (job->store != st)
 			continue;
 		for (size_t k = 0; k < out->n; k++)
-			again |= strcmp(out->v[k], job->from) == 0;
+			again |= strcmp(out->v[k], job->whose) == 0;
 		if (again)
 			continue;
 		out->v = xgrow(out->v, out->n, &out->cap, sizeof(*out->v));
-		out->v[out->n++] = job->from;
+		out->v[out->n++] = job->whose;
 	}
 }
 
@@ -130,7 +120,7 @@ static int by_name(const struct config *cfg, const char *text, struct store_arg 
 	char *name = bytes_dup(bytes_from(text, n));
 	const struct config_store *st = config_section(cfg, CONFIG_STORE, name);
 	const char *account = text[n] ? text + n + 1 : NULL;
-	bool per_account = st && is_per_account(st);
+	bool per_account = st && config_store_is_per_account(st);
 
 	free(name);
 	if (!st)

@@ -263,9 +263,14 @@ static bool uidvalidity_changed(const struct lane *lane, const struct token *now
 	       now->uidvalidity != lane->base.token.uidvalidity;
 }
 
-static const char uidvalidity_text[] =
-	"the server changed its UIDVALIDITY, so its messages cannot be told from those stored; "
-	"left as it is, and so is what is stored";
+static const char *uidvalidity_text(const struct job *job)
+{
+	return job_reads_store(job)
+		       ? "its messages have other UIDs than they had, so they cannot be told from "
+			 "those stored; left as it is. Run once with --rebind, which pairs by content"
+		       : "the server changed its UIDVALIDITY, so its messages cannot be told from "
+			 "those stored; left as it is, and so is what is stored";
+}
 
 static int compare_sources(struct job *job, struct err *err)
 {
@@ -279,7 +284,7 @@ static int compare_sources(struct job *job, struct err *err)
 		/* Where the list does not tell it (0), the comparison will. */
 		if (!lane->skipped && lane->from->token.uidvalidity != 0 &&
 		    uidvalidity_changed(lane, &lane->from->token))
-			lane_skip(lane, uidvalidity_text);
+			lane_skip(lane, uidvalidity_text(job));
 		if (lane->skipped || lane->source_unchanged)
 			continue;
 		req[n++] = (struct changes_request){
@@ -323,7 +328,18 @@ static void note_trouble(struct lane *lane)
 		lane_skip(lane, "what is stored could not be read in full");
 	else if (!lane->source_unchanged &&
 		 uidvalidity_changed(lane, &lane->source_changes.token))
-		lane_skip(lane, uidvalidity_text);
+		lane_skip(lane, uidvalidity_text(lane->job));
+}
+
+static const char *doubt_text(const struct lane *lane)
+{
+	if (!job_reads_store(lane->job))
+		return "the server's answer does not account for all messages; nothing is removed "
+		       "until it does";
+	if (!uidset_is_empty(&lane->source_changes.missing))
+		return "files of it were removed, though the store that is read knows them; nothing "
+		       "is removed here until it has them again or knows that they are gone";
+	return "it was changed while it was read; nothing is removed in this run";
 }
 
 static void plan_lane(struct lane *lane)
@@ -333,16 +349,20 @@ static void plan_lane(struct lane *lane)
 		.source = lane->source_unchanged ? NULL : &lane->source_changes,
 		.base = &lane->base,
 		.target = lane->target ? &lane->target_changes : NULL,
+		.check_sizes = job_reads_store(lane->job),
 	};
 
 	plan_mailbox(&in, &lane->plan);
 	line->created = !lane->to;
-	line->foreign = lane->target_changes.foreign;
+	line->foreign = lane->target_changes.foreign + lane->source_changes.foreign;
 	changes_release(&lane->target_changes); /* the plan says it all, and there may be many */
+	if (lane->plan.mismatched) {
+		lane_skip(lane, uidvalidity_text(lane->job));
+		return;
+	}
 	if (lane->plan.doubt) {
 		lane->incomplete = true;
-		lane_problem(lane, "the server's answer does not account for all messages; nothing "
-				   "is removed until it does");
+		lane_problem(lane, doubt_text(lane));
 	}
 	if (!lane->job->set->dry_run)
 		return;

@@ -103,6 +103,58 @@ static char *scope_text(const struct job_settings *set)
 	return buf_take(&b);
 }
 
+/*
+ * A store that is read: it must be there, and not be an older state of itself, in which UIDs that
+ * were given out since would be given out again.
+ */
+static int check_source_store(struct job *job, const struct store_identity *id, struct err *err)
+{
+	const char *path = job->source_config.path;
+
+	if (id->presence == STORE_MISSING || id->presence == STORE_EMPTY)
+		return err_set(err, ERR_MISSING, "%s is %s: is a disk missing?", path,
+			       id->presence == STORE_MISSING ? "not there" : "empty");
+	if (!job->record.exists || !job->record.account || job->set->rebind ||
+	    strcmp(job->record.account, job->fingerprint) != 0 ||
+	    id->generation >= job->record.source_generation)
+		return 0;
+	return err_set(err, ERR_HELD,
+		       "%s is an older state of the store that was read before, so its messages may "
+		       "not be those that are stored under their UIDs. Nothing was changed. If that "
+		       "is as it shall be, --rebind pairs what is stored with it by content",
+		       path);
+}
+
+/* What a source that is a store is called, and how it is to be opened. */
+static int look_at_source(struct job *job, struct err *err)
+{
+	const struct store_ops *ops = job->set->source;
+	struct store_config *cfg = &job->source_config;
+	struct store_identity id = { 0 };
+	char *real;
+	int ret;
+
+	if (!job_reads_store(job))
+		return 0;
+	if (ops->identify(cfg, &id, err) < 0)
+		return -1;
+	real = realpath(cfg->path, NULL);
+	job->fingerprint = xasprintf("%s:%s", ops->type,
+				     id.presence == STORE_OURS ? id.uuid : real ? real : cfg->path);
+	if (id.presence == STORE_FOREIGN)
+		job->source_index = record_source_index(job->set->state_dir, job->set->name,
+							real ? real : cfg->path);
+	free(real);
+	cfg->account = job->target_config.account = job->fingerprint;
+	cfg->as_source = cfg->with_kept = true;
+	cfg->create = !job->set->dry_run;
+	cfg->index = job->source_index;
+	job->source_generation = id.generation;
+	ret = check_source_store(job, &id, err);
+	store_identity_release(&id);
+	return ret;
+}
+
 /* Look at the store before anything is opened or made: is it the one this job knows? */
 static int check_identity(struct job *job, struct err *err)
 {
@@ -137,7 +189,7 @@ static int check_identity(struct job *job, struct err *err)
 		break;
 	case IDENTITY_OLDER:
 		/* Files stored since then are there, unknown to it: pair them, or they are doubled. */
-		job->target_config.adopt = true;
+		job->target_config.adopt = job->target_config.older = true;
 		job_note(job, "%s is an older state of the store: going on from what it holds",
 			 job->target_config.path);
 		break;
@@ -149,10 +201,10 @@ static int check_identity(struct job *job, struct err *err)
 	}
 	/*
 	 * --rebind says the account may be another; where it is the same, there is nothing to
-	 * drop.
+	 * drop. A store may be the same and its UIDs others.
 	 */
 	if (ret == 0 && set->rebind && id.account &&
-	    strcmp(id.account, job->source_config.account) != 0)
+	    (job_reads_store(job) || strcmp(id.account, job->source_config.account) != 0))
 		job->target_config.rebind = true;
 	job->account_then = id.account;
 	id.account = NULL;
@@ -238,6 +290,9 @@ static int open_stores(struct job *job, struct err *err)
 	job_tell(job, JOB_LIST);
 	if (store_list(job->source, job->record.hint, &job->from, err) < 0)
 		return -1;
+	if (job_reads_store(job) && job->from.n == 0)
+		return err_set(err, ERR_MISSING, "there is no mailbox in %s",
+			       job->source_config.path);
 	if (!(set->dry_run && fresh)) {
 		if (store_open(set->target, &job->target, &job->target_config,
 			       set->dry_run ? STORE_READ : STORE_WRITE, err) < 0 ||
@@ -280,6 +335,7 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 
 	if (note_identity(job, err) < 0)
 		return -1;
+	job->record.source_generation = job->source_generation;
 	if (!failed && job->set->n_only == 0) { /* else what was left out was not named yet */
 		free(job->record.scope);
 		job->record.scope = scope_text(job->set);
@@ -350,7 +406,7 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	if (!set->dry_run && record_lock(set->state_dir, set->name, &lock, err) < 0)
 		goto out;
 	if (record_load(set->state_dir, set->name, &job.record, err) < 0 ||
-	    check_identity(&job, err) < 0 || open_stores(&job, err) < 0 ||
+	    look_at_source(&job, err) < 0 || check_identity(&job, err) < 0 || open_stores(&job, err) < 0 ||
 	    remember_store(&job, err) < 0)
 		goto out;
 	opened = true;
@@ -372,6 +428,8 @@ out:
 		err->kind = ERR_FATAL;
 	release_lanes(&job);
 	free(job.account_then);
+	free(job.fingerprint);
+	free(job.source_index);
 	store_close(job.target);
 	store_close(job.source);
 	mailbox_list_release(&job.from);

@@ -31,8 +31,10 @@ struct job_settings {
 	const char *name; /* section name */
 	const struct store_ops *source, *target;
 	/*
-	 * source_config.account is the account's fingerprint, "user@host". job_run() sets the
-	 * run of both, and the target's account, create, adopt and rebind.
+	 * source_config.account is the account's fingerprint, "user@host". With source_config.path
+	 * the source is a local store: job_run() makes the fingerprint of its identity, or of its
+	 * path when it is not ours, and sets what is for sources. job_run() sets the run of both,
+	 * and the target's account, create, adopt, rebind and older.
 	 */
 	struct store_config source_config, target_config;
 	const char *state_dir;         /* $XDG_STATE_HOME/mailcask; made when missing */

@@ -41,6 +41,9 @@ struct job {
 	struct store *source, *target; /* target NULL: a dry run, and there is none yet */
 	struct mailbox_list from, to;
 	struct record record;
+	char *fingerprint;  /* of a source that is a store */
+	char *source_index; /* see store_config.index */
+	uint64_t source_generation;
 	struct lane *lanes;
 	size_t n;
 	char *account_then; /* whose mail the store held before it was opened; NULL: nobody's */
@@ -62,6 +65,12 @@ void lane_skip(struct lane *lane, const char *why);
 void lane_problem(struct lane *lane, const char *why);
 void job_note(struct job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void job_tell(struct job *job, enum job_phase phase);
+/* The source is a local store, not an account. */
+static inline bool job_reads_store(const struct job *job)
+{
+	return job->set->source_config.path != NULL;
+}
+
 /* Whether `now` says of a mailbox that something came in since `then`. */
 bool token_has_grown(const struct token *then, const struct token *now);
 bool job_in_scope(const struct job *job, const struct mailbox_info *info);

@@ -196,6 +196,12 @@ static void flag_planner_finish(struct flag_planner *f)
 	flag_table_free(f->parts);
 }
 
+/* Of two entries that both tell their size. */
+static bool sizes_differ(const struct entry *a, const struct entry *b)
+{
+	return a->size != b->size && a->size != 0 && b->size != 0;
+}
+
 /* The source told every message: join it with what is bound to it. */
 static void join_listed(const struct plan_input *in, const struct bound *bound, size_t n,
 			struct plan *p)
@@ -224,6 +230,9 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 		if (s == src->n)
 			break;
 		if (b < n && bound[b].source_uid == uid) {
+			if (in->check_sizes)
+				p->mismatched += sizes_differ(&src->v[s],
+							      &in->target->v[bound[b].index]);
 			uidset_add(&p->present, (uint32_t)uid);
 			want_flags(&flags, &in->target->v[bound[b].index], src->v[s].flags);
 			b++;

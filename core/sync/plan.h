@@ -19,6 +19,11 @@ struct plan_input {
 	const struct changes *source;
 	const struct base *base;
 	const struct changes *target; /* NULL: the target has nothing of it */
+	/*
+	 * Both tell sizes exactly: two messages of one UID and of different sizes are not the same, so
+	 * that the UIDs mean nothing. (Servers tell sizes that are not quite right.)
+	 */
+	bool check_sizes;
 };
 
 /*
@@ -40,6 +45,7 @@ struct plan {
 	struct uidset gone;        /* target UIDs of messages proven gone at the source */
 	struct uidset gone_source; /* their source UIDs */
 	struct uidset present;     /* source UIDs stored at the target and still at the source */
+	uint64_t mismatched; /* see check_sizes: this plan must not be carried out */
 	bool doubt; /* the source's answer proves nothing about absence: no deletions planned */
 };
 

@@ -51,6 +51,17 @@ char *record_path(const char *state_dir, const char *job)
 	return state_path(state_dir, job, ".run");
 }
 
+char *record_source_index(const char *state_dir, const char *job, const char *path)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a: tells the few paths of a job apart */
+	char suffix[32];
+
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char)*path) * 1099511628211u;
+	snprintf(suffix, sizeof(suffix), ".%016llx.uids", (unsigned long long)hash);
+	return state_path(state_dir, job, suffix);
+}
+
 /* A copy of a string member, NULL when there is none. */
 static char *member(const json_t *root, const char *key)
 {
@@ -91,6 +102,8 @@ static int parse(const char *path, struct bytes text, struct record *out, struct
 	out->scope = member(root, "scope");
 	out->hint = member(root, "hint");
 	out->generation = (uint64_t)json_integer_value(json_object_get(root, "generation"));
+	out->source_generation =
+		(uint64_t)json_integer_value(json_object_get(root, "source_generation"));
 	out->runs = json_incref(json_object_get(root, "runs"));
 	ret = 0;
 out:
@@ -144,6 +157,9 @@ int record_save(const char *state_dir, const char *job, struct record *r,
 	json_object_set_new(root, "version", json_integer(RECORD_VERSION));
 	json_object_set_new(root, "store", json_string(r->uuid));
 	json_object_set_new(root, "generation", json_integer((json_int_t)r->generation));
+	if (r->source_generation)
+		json_object_set_new(root, "source_generation",
+				    json_integer((json_int_t)r->source_generation));
 	if (r->account)
 		json_object_set_new(root, "account", json_string(r->account));
 	if (r->scope)

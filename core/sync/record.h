@@ -16,6 +16,7 @@ struct record {
 	char uuid[37];
 	char *account;       /* fingerprint, owned */
 	uint64_t generation; /* of the store after the last run */
+	uint64_t source_generation; /* of the store that was read in it, if it was one */
 	char *scope;         /* the patterns, one a line, owned */
 	char *hint;          /* for the source's next list(), owned, may be NULL */
 	/* The last runs, oldest first, as JSON objects. */
@@ -41,6 +42,9 @@ int record_save(const char *state_dir, const char *job, struct record *r,
 char *state_path(const char *state_dir, const char *name, const char *suffix);
 /* The file's path, owned by the caller. */
 char *record_path(const char *state_dir, const char *job);
+
+/* Where the UIDs of a Maildir that is not ours are kept for a job that reads it; owned by the caller. */
+char *record_source_index(const char *state_dir, const char *job, const char *path);
 
 /*
  * Take the job's lock, STATE_DIR/JOB.lock; *fd is closed by the caller to give it back. ERR_LOCKED

@@ -58,9 +58,10 @@ static void check_sound(const struct config *cfg)
 		const struct config_job *job = config_job_at(cfg, i);
 		char *store;
 
-		must(job->account && job->store && job->account->host && job->account->user);
+		must(job->store && !job->account != !job->source);
+		must(!job->account || (job->account->host && job->account->user));
 		must(config_section(cfg, CONFIG_JOB, job->head.name) == job);
-		store = config_store_path(job->store, job->from);
+		store = config_store_path(job->store, job->whose);
 		must(store && *store);
 		free(store);
 	}

@@ -70,6 +70,24 @@ static char *value_of(const char *text, const char *key)
 	return xstrdup("");
 }
 
+/* As store.h numbers them. */
+static unsigned attributes_of(const char *text)
+{
+	static const char *const words[] = { "noselect", "subscribed", "all",  "archive", "drafts",
+					     "flagged",	 "junk",       "sent", "trash" };
+	char *value = value_of(text, "attributes"), *subscribed = value_of(text, "subscribed");
+	char *save = NULL;
+	unsigned out = strcmp(subscribed, "yes") == 0 ? 1U << 1 : 0;
+
+	for (char *w = strtok_r(value, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (strcmp(w, words[i]) == 0)
+				out |= 1U << i;
+	free(value);
+	free(subscribed);
+	return out;
+}
+
 static void read_name(struct archive_mailbox *mb, const char *text)
 {
 	char *name = value_of(text, "name"), *wire = value_of(text, "wire");
@@ -77,6 +95,7 @@ static void read_name(struct archive_mailbox *mb, const char *text)
 
 	mb->text = undo_percent(name);
 	mb->uidvalidity = (uint32_t)strtoul(number, NULL, 10);
+	mb->attributes = attributes_of(text);
 	mb->wire = bytes_of(undone);
 	parts = xcalloc(1, strlen(mb->text) + 2);
 	strcpy(parts, mb->text);

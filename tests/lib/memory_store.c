@@ -249,6 +249,7 @@ static int memory_open(struct store **out, const struct store_config *cfg, enum 
 	w->opened++;
 	w->opened_to_write += mode == STORE_WRITE;
 	w->rebound |= cfg->rebind;
+	w->renumbered |= cfg->older;
 	if (mode == STORE_WRITE && cfg->create && w->presence != STORE_OURS) {
 		w->presence = STORE_OURS;
 		snprintf(w->uuid, sizeof(w->uuid), "%08u-0000-4000-8000-000000000000", 1);

@@ -75,6 +75,7 @@ struct memory_world {
 	void (*meanwhile)(struct memory_world *w, const char *what, const char *mailbox);
 	const char *note; /* for `meanwhile` to use as it likes */
 	bool noted;
+	bool renumbered; /* target: was told that it is an older state of itself */
 	bool rebound; /* target: was opened to drop its base */
 	/* Counters for assertions. */
 	unsigned opened, opened_to_write, listed, compared, fetched, committed;

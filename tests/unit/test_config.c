@@ -114,6 +114,31 @@ static void test_a_minimal_configuration_is_sound(void **state)
 	config_free(cfg);
 }
 
+static void test_a_store_can_be_what_is_read(void **state)
+{
+	struct config *cfg = load(ACCOUNT STORE JOB "[store copy]\ntype = maildir\npath = /srv/copy/%a\n"
+				  "[store plain]\ntype = maildir\npath = /srv/plain\n"
+				  "[job second]\nkind = backup\nfrom = archive/work\nto = copy\n"
+				  "[job third]\nkind = backup\nfrom = plain\nto = copy\n");
+	static const char *const sources[] = { "/srv/mail/work", "/srv/plain" };
+	static const char *const targets[] = { "/srv/copy/work", "/srv/copy/plain" };
+
+	(void)state;
+	assert_int_equal(cfg->n_problems, 0);
+	for (size_t i = 0; i < 2; i++) {
+		const struct config_job *job = config_job_at(cfg, i + 1);
+		char *from = config_store_path(job->source, job->whose);
+		char *to = config_store_path(job->store, job->whose);
+
+		assert_null(job->account);
+		assert_string_equal(from, sources[i]);
+		assert_string_equal(to, targets[i]);
+		free(from);
+		free(to);
+	}
+	config_free(cfg);
+}
+
 static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 {
 	static const struct {
@@ -207,11 +232,25 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = wrok\nto = archive\n",
 		  "main.ini:9: from: there is no [account wrok]; did you mean 'work'?\n" },
 		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = archive\nto = archive\n",
-		  "main.ini:9: from: 'archive' is a store; a backup goes from an account to "
-		  "a store\n" },
+		  "main.ini:9: from: the store archive has a directory for each account: say "
+		  "archive/ACCOUNT\n" },
+		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = archive/work\nto = archive\n",
+		  "main.ini:10: to: /srv/mail/work and /srv/mail/work, which is read, lie one "
+		  "within the other\n" },
+		{ ACCOUNT STORE "[store s]\ntype = maildir\npath = /srv/mail\n"
+		  "[job j]\nkind = backup\nfrom = s\nto = archive\n",
+		  "main.ini:13: to: /srv/mail/s and /srv/mail, which is read, lie one within the "
+		  "other\n" },
+		{ ACCOUNT STORE "[store s]\ntype = maildir\npath = /srv/x\n"
+		  "[job j]\nkind = backup\nfrom = s/work\nto = archive\n",
+		  "main.ini:12: from: there is no %a in the path of the store s: say s\n" },
+		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = archiv/work\nto = archive\n",
+		  "main.ini:9: from: there is no [account archiv/work]\n" },
+		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = archiv\nto = archive\n",
+		  "main.ini:9: from: there is no [store archiv]; did you mean 'archive'?\n" },
 		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = work\nto = work\n",
 		  "main.ini:10: to: 'work' is an account; a backup goes from an account "
-		  "to a store\n" },
+		  "or a Maildir to a store\n" },
 		{ ACCOUNT REST "max_delete = many\n",
 		  "main.ini:12: max_delete must be a count, a percentage, or both, like "
 		  "'20 and 10%', not 'many'\n" },
@@ -700,6 +739,7 @@ int main(void)
 		CASE(test_every_way_to_log_in_can_be_asked_for),
 		CASE(test_a_tunnel_may_stand_beside_global_tls_settings),
 		CASE(test_a_minimal_configuration_is_sound),
+		CASE(test_a_store_can_be_what_is_read),
 		CASE(test_every_mistake_is_told_with_its_file_and_line),
 		CASE(test_what_a_later_version_will_do_is_refused_by_this_one),
 		CASE(test_only_a_maildir_has_a_layout),

@@ -29,6 +29,21 @@ static void test_a_changed_uidvalidity_or_a_gone_mailbox_is_left_alone(void **st
 	assert_int_equal(memory_live(&rig->target, "Old"), 2);
 }
 
+/* Those who read it would take what comes for what it had. */
+static void test_an_older_state_of_the_store_gives_its_messages_new_uids(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "INBOX", 1, 3);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_false(rig->target.renumbered);
+	rig->target.generation = 1;
+	job_rig_fill(rig, "INBOX", 4, 5);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(rig->target.renumbered);
+}
+
 static void test_a_lost_store_stops_the_job_before_anything_is_touched(void **state)
 {
 	struct job_rig *rig = *state;
@@ -431,6 +446,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_JOB_RIG(test_a_changed_uidvalidity_or_a_gone_mailbox_is_left_alone),
+		WITH_JOB_RIG(test_an_older_state_of_the_store_gives_its_messages_new_uids),
 		WITH_JOB_RIG(test_a_lost_store_stops_the_job_before_anything_is_touched),
 		WITH_JOB_RIG(test_a_store_from_elsewhere_is_not_pruned_in_its_first_run),
 		WITH_JOB_RIG(test_the_mail_of_another_account_is_refused),

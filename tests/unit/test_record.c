@@ -126,7 +126,7 @@ static void test_an_account_is_known_by_name_or_by_most_of_its_uidvalidities(voi
 static void test_a_record_comes_back_as_written(void **state)
 {
 	char dir[] = "/tmp/mailcask-record-XXXXXX";
-	struct record r = { .uuid = UUID_A, .generation = 7 }, got;
+	struct record r = { .uuid = UUID_A, .generation = 7, .source_generation = 9 }, got;
 	struct record_run run = { .started = 1, .ended = 2, .outcome = "done" };
 	char *path, *sub;
 	struct err err;
@@ -151,6 +151,7 @@ static void test_a_record_comes_back_as_written(void **state)
 	assert_string_equal(got.scope, r.scope);
 	assert_string_equal(got.hint, r.hint);
 	assert_int_equal(got.generation, 7);
+	assert_int_equal(got.source_generation, 9);
 	assert_int_equal(json_array_size(got.runs), 50);
 	record_release(&got);
 	record_release(&r);
