@@ -149,6 +149,28 @@ static int check_paths(const struct store_arg *store, const char *target, struct
 	return ret;
 }
 
+/* A directory that is a store of another type is no directory to put a Maildir into. */
+static int check_target_type(const char *target, struct err *err)
+{
+	const struct store_config cfg = { .name = target, .path = target };
+
+	for (size_t i = 0; store_types[i]; i++) {
+		struct store_identity id = { 0 };
+		struct err why;
+		bool ours = store_types[i] != &maildir_store &&
+			    store_types[i]->identify(&cfg, &id, &why) == 0 &&
+			    id.presence == STORE_OURS;
+
+		store_identity_release(&id);
+		if (ours)
+			return err_set(err, ERR_CONFIG,
+				       "%s is a store of type %s; mail is restored into a Maildir, "
+				       "so name another directory",
+				       target, store_types[i]->type);
+	}
+	return 0;
+}
+
 static int check_operands(struct app *app, const struct store_arg *store, const char *target,
 			  struct err *err)
 {
@@ -156,7 +178,7 @@ static int check_operands(struct app *app, const struct store_arg *store, const 
 		return err_set(err, ERR_CONFIG,
 			       "%s keeps no history: it is as it is now, without @%s", store->name,
 			       store->snapshot);
-	if (check_target_name(app, target, err) < 0)
+	if (check_target_name(app, target, err) < 0 || check_target_type(target, err) < 0)
 		return -1;
 	return check_paths(store, target, err);
 }

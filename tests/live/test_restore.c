@@ -174,6 +174,32 @@ static void test_all_of_a_backup_comes_back_in_either_layout(void **state)
 	}
 }
 
+static void test_all_of_a_git_archive_comes_back(void **state)
+{
+	struct backup git;
+	struct restored res;
+
+	(void)state;
+	backup_init(&git, &(struct backup_config){ .port = server->port, .type = "git" });
+	backup_ends_with(&git, 0, "");
+	restore(&res, 0, "%s %s", git.root, target);
+	assert_int_equal(number(&res, "added"), MESSAGES);
+	restored_release(&res);
+	archives_equal(git.root, target);
+	restore(&res, 0, "%s %s", git.root, target);
+	assert_int_equal(number(&res, "added"), 0);
+	assert_int_equal(number(&res, "present"), MESSAGES);
+	restored_release(&res);
+	/* Into an archive nothing is restored, adopted or not. */
+	restore(&res, 2, "near %s", git.root);
+	restored_release(&res);
+	restore(&res, 2, "--adopt near %s", git.root);
+	assert_non_null(strstr(buf_str(&res.err), "is a store of type git"));
+	restored_release(&res);
+	backup_ends_with(&git, 0, "");
+	backup_release(&git);
+}
+
 static void test_a_path_needs_no_sound_configuration(void **state)
 {
 	struct restored res;
@@ -544,6 +570,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TARGET(test_all_of_a_backup_comes_back_in_either_layout),
+		TARGET(test_all_of_a_git_archive_comes_back),
 		TARGET(test_a_path_needs_no_sound_configuration),
 		TARGET(test_what_was_deleted_comes_back_and_the_rest_stays),
 		TARGET(test_mailboxes_and_messages_can_be_chosen),
