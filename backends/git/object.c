@@ -11,6 +11,8 @@
 const char *git_type_name(enum git_type type)
 {
 	switch (type) {
+	case GIT_NONE:
+		break;
 	case GIT_COMMIT:
 		return "commit";
 	case GIT_TREE:

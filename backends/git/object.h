@@ -11,6 +11,7 @@ struct err;
 
 /* Types as the heads of pack entries number them (gitformat-pack(5)). */
 enum git_type {
+	GIT_NONE = 0,
 	GIT_COMMIT = 1,
 	GIT_TREE = 2,
 	GIT_BLOB = 3,

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "backends/git/deflate.h"
 #include "backends/git/pack_file.h"
@@ -117,6 +118,42 @@ int entry_reader_open(struct entry_reader *r, read_at_fn *read_at, void *ctx, co
 	r->at += head;
 	r->left = r->size;
 	inflater_reset(r->inflater);
+	return 0;
+}
+
+/* How far back: seven bits a byte, the highest first, each but the last plus one. */
+static size_t decode_distance(struct bytes in, uint64_t *out)
+{
+	*out = 0;
+	for (size_t i = 0; i < in.n && i < 9; i++) {
+		*out = (*out << 7) + (in.p[i] & 0x7f);
+		if (!(in.p[i] & 0x80))
+			return i + 1;
+		++*out;
+	}
+	return 0;
+}
+
+int entry_reader_base(struct entry_reader *r, uint64_t *offset, struct object_id *id, struct err *err)
+{
+	struct bytes view;
+	uint64_t back;
+	size_t n = OBJECT_ID_SIZE;
+
+	*offset = 0;
+	if (look(r, OBJECT_ID_SIZE, &view, err) < 0)
+		return -1;
+	if (r->type == 6) {
+		n = decode_distance(view, &back);
+		if (n == 0 || back == 0 || back > r->start - PACK_HEAD_SIZE)
+			return damaged(r, "is made from one outside the file", err);
+		*offset = r->start - back;
+	} else if (view.n < n) {
+		return damaged(r, "ends too early", err);
+	} else {
+		memcpy(id->b, view.p, OBJECT_ID_SIZE);
+	}
+	r->at += n;
 	return 0;
 }
 

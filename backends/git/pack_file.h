@@ -89,12 +89,17 @@ void entry_reader_free(struct entry_reader *r); /* NULL is allowed */
 void entry_reader_forget(struct entry_reader *r);
 /*
  * Begin with the entry at `offset` of a file whose entries end before `end`. `path` is borrowed, for
- * messages. Sets type and size; for a delta only these.
+ * messages. Sets type and size. Of a delta entry_reader_base() comes next, and its bytes are the delta's.
  */
 int entry_reader_open(struct entry_reader *r, read_at_fn *read_at, void *ctx, const char *path,
 		      uint64_t offset, uint64_t end, struct err *err);
 unsigned entry_reader_type(const struct entry_reader *r); /* as entry_head_decode() */
 uint64_t entry_reader_size(const struct entry_reader *r);
+/*
+ * Of a delta, before its bytes: what it is made from, as the place of an entry in the same file, or
+ * (*offset 0) as an id.
+ */
+int entry_reader_base(struct entry_reader *r, uint64_t *offset, struct object_id *id, struct err *err);
 /*
  * The next bytes, at most `room`; *got is 0 when all have come and there were neither fewer nor more
  * than the head says.

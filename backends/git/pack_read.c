@@ -117,33 +117,56 @@ int pack_object_info(struct pack_set *set, struct pack_at *at, enum git_type *ty
 		     uint64_t *size, struct err *err)
 {
 	struct entry_reader *r = begin_reading(set, at, err);
+	int ret = 0;
 
 	if (!r)
 		return -1;
 	*type = type_of(r);
 	*size = entry_reader_size(r);
+	if (*type == GIT_DELTA)
+		ret = pack_delta_info(set, at, type, size, err);
 	end_reading(set, at->pack, r);
-	return 0;
+	return ret;
+}
+
+/* Made in memory, and checked before it is given away. */
+static int give_delta(struct pack_set *set, const struct pack_at *at, enum git_type *type,
+		      uint64_t *size, object_sink *sink, void *ctx, struct err *err)
+{
+	struct bytes rest;
+	struct buf made;
+	int ret = pack_delta_read(set, at, type, &made, err);
+
+	*size = made.n;
+	rest = buf_bytes(&made);
+	while (ret == 0 && rest.n > 0) {
+		size_t n = rest.n < PACK_CHUNK ? rest.n : PACK_CHUNK;
+
+		ret = sink(ctx, bytes_from(rest.p, n), err);
+		rest = bytes_skip(rest, n);
+	}
+	buf_release(&made);
+	return ret;
 }
 
 int pack_object_stream(struct pack_set *set, struct pack_at *at, enum git_type *type,
 		       uint64_t *size, object_sink *sink, void *ctx, struct err *err)
 {
 	struct entry_reader *r = begin_reading(set, at, err);
-	char hex[OBJECT_HEX_SIZE];
+	enum git_type type_here;
+	uint64_t size_here;
 	struct pack *p;
 	int ret;
 
 	if (!r)
 		return -1;
 	p = at->pack;
-	if (type)
-		*type = type_of(r);
-	if (size)
-		*size = entry_reader_size(r);
-	if (type_of(r) == GIT_DELTA)
-		ret = err_set(err, ERR_FATAL, "%s: object %s is stored as a delta", p->path,
-			      object_id_hex(&at->id, hex));
+	type = type ? type : &type_here;
+	size = size ? size : &size_here;
+	*type = type_of(r);
+	*size = entry_reader_size(r);
+	if (*type == GIT_DELTA)
+		ret = give_delta(set, at, type, size, sink, ctx, err);
 	else
 		ret = entry_reader_give(r, &at->id, sink, ctx, err);
 	end_reading(set, p, r);

@@ -15,7 +15,8 @@ struct buf;
  * in pieces with bounded memory, and believes nothing that the files say before checking it: no
  * offset or size leads outside the file, and bytes that do not hash to the id end in an
  * error. (The pieces given to a sink before that error are then worthless: the caller
- * throws them away.) Deltas, which only git's own packs have, are told apart and left to libgit2.
+ * throws them away.) Deltas, which only git's own packs have, are made in memory:
+ * git makes none of large objects.
  *
  * Only the indexes are mapped; at most 16 packs are held open at once. Loose objects are not seen.
  * What is missing an .idx or a .pack is ignored. A pack whose index is damaged is left out of
@@ -44,15 +45,14 @@ bool pack_set_find(struct pack_set *set, const struct object_id *id, struct pack
 bool pack_set_find_next(struct pack_set *set, struct pack_at *at);
 
 /*
- * Type and size without reading the object. Of a delta: GIT_DELTA, and a size that means nothing. When the pack
+ * Type and size without reading the object. When the pack
  * vanished (a user's `git repack`) these three look for the object again and update *at.
  */
 int pack_object_info(struct pack_set *set, struct pack_at *at, enum git_type *type,
 		     uint64_t *size, struct err *err);
 /*
  * Give the bytes to `sink` in pieces of at most 64 KiB, check size and SHA-1 at the end. `type` and `size`
- * (either may be NULL) are set before the first piece. A delta is an error: ask pack_object_info() first
- * where there can be some.
+ * (either may be NULL) are set before the first piece.
  */
 int pack_object_stream(struct pack_set *set, struct pack_at *at, enum git_type *type,
 		       uint64_t *size, object_sink *sink, void *ctx, struct err *err);
@@ -60,7 +60,7 @@ int pack_object_stream(struct pack_set *set, struct pack_at *at, enum git_type *
 int pack_object_read(struct pack_set *set, struct pack_at *at, enum git_type *type,
 		     struct buf *out, struct err *err);
 
-/* The set as what a pack_writer looks objects up in (without deltas and loose objects). */
+/* The set as what a pack_writer looks objects up in (without loose objects). */
 struct object_source pack_set_source(struct pack_set *set);
 
 /*

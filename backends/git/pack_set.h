@@ -57,6 +57,14 @@ uint64_t pack_index_offset(const struct pack *p, uint32_t at);
 /* What the last 20 bytes of the .pack must be. */
 void pack_index_pack_checksum(const struct pack *p, struct object_id *id);
 
+/* --- pack_resolve.c, for entries that are deltas --- */
+
+/* The whole object, checked, into `out` (initialised here; release it whatever happens). */
+int pack_delta_read(struct pack_set *set, const struct pack_at *at, enum git_type *type,
+		    struct buf *out, struct err *err);
+int pack_delta_info(struct pack_set *set, const struct pack_at *at, enum git_type *type,
+		    uint64_t *size, struct err *err);
+
 /* --- pack_set.c --- */
 
 /*
