@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <git2.h>
+#include <git2/sys/repository.h>
 
 #include "backends/git/pack_read.h"
 #include "backends/git/pack_write.h"
@@ -36,7 +37,8 @@ static void library_open(void)
 	git_libgit2_init();
 	git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
 	git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
-	git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)64 << 20);
+	/* A ref may name what only we can see. */
+	git_libgit2_opts(GIT_OPT_ENABLE_STRICT_OBJECT_CREATION, 0);
 }
 
 void repo_free(struct repo *r)
@@ -78,7 +80,8 @@ static int find_kind(const struct repo *r, bool begun, enum repo_kind *kind, str
 	if (has_refs(r, &refs, err) < 0)
 		return -1;
 	*kind = refs ? REPO_FULL : REPO_EMPTY;
-	if (!refs && !begun && git_odb_foreach(r->odb, stop_at_first, NULL) != 0)
+	if (!refs && !begun && (pack_set_count(r->packs) > 0 ||
+				git_odb_foreach(r->odb, stop_at_first, NULL) != 0))
 		*kind = REPO_FULL;
 	return 0;
 }
@@ -122,11 +125,31 @@ static char *without_slash(const char *dir)
 	return s;
 }
 
+/*
+ * libgit2 sees the loose objects only, and through the repository, too: its reader of packs follows
+ * what a damaged index says out of the file, and the program with it.
+ */
+static int open_objects(struct repo *r, struct err *err)
+{
+	char *dir = xasprintf("%s/objects", r->dir), *packs = xasprintf("%s/pack", dir);
+	git_odb_backend *loose = NULL;
+	int ret = -1;
+
+	if (git_odb_new(&r->odb) < 0 || git_odb_backend_loose(&loose, dir, -1, 0, 0, 0) < 0 ||
+	    git_odb_add_backend(r->odb, loose, 1) < 0 ||
+	    git_repository_set_odb(r->git, r->odb) < 0)
+		repo_error(err, r->path, "cannot be opened");
+	else if ((r->packs = pack_set_open(packs, err)))
+		ret = 0;
+	free(dir);
+	free(packs);
+	return ret;
+}
+
 int repo_open(const char *path, struct repo **out, enum repo_kind *kind, struct err *err)
 {
 	struct repo *r = xcalloc(1, sizeof(*r));
 	bool begun = repo_is_begun(path);
-	char *pack_dir;
 	bool of_another;
 	int code;
 
@@ -147,16 +170,7 @@ int repo_open(const char *path, struct repo **out, enum repo_kind *kind, struct 
 	}
 	r->dir = without_slash(git_repository_path(r->git));
 	r->bare = git_repository_is_bare(r->git);
-	if (git_repository_odb(&r->odb, r->git) < 0) {
-		repo_error(err, path, "cannot be opened");
-		goto fail;
-	}
-	if (find_kind(r, begun, kind, err) < 0)
-		goto fail;
-	pack_dir = xasprintf("%s/objects/pack", r->dir);
-	r->packs = pack_set_open(pack_dir, err);
-	free(pack_dir);
-	if (!r->packs)
+	if (open_objects(r, err) < 0 || find_kind(r, begun, kind, err) < 0)
 		goto fail;
 	*out = r;
 	return 0;
@@ -200,8 +214,8 @@ static int missing(const struct repo *r, const struct object_id *id, struct err 
 		       r->path, why.text);
 }
 
-/* Whole, through libgit2: small things, since git stores no delta of a large blob. */
-static int stream_other(const struct repo *r, const struct object_id *id, enum git_type *type,
+/* A loose object: whole, through libgit2. */
+static int stream_loose(const struct repo *r, const struct object_id *id, enum git_type *type,
 			uint64_t *size, struct sink_call *call)
 {
 	git_odb_object *object = NULL;
@@ -222,23 +236,16 @@ static int stream_other(const struct repo *r, const struct object_id *id, enum g
 	return ret;
 }
 
-/* 1: `at` is where it can be streamed from; 0: libgit2 has to read it, if it is there; -1. */
+/* 1: it is in a pack; 0: a loose object, if it is there at all; -1. */
 static int find_in_packs(const struct repo *r, const struct object_id *id, struct pack_at *at,
 			 struct err *err)
 {
-	enum git_type type;
-	uint64_t size;
-
-	if (!pack_set_find(r->packs, id, at)) {
-		/* A git of the user's may have repacked behind our back. */
-		if (pack_set_refresh(r->packs, err) < 0)
-			return -1;
-		if (!pack_set_find(r->packs, id, at))
-			return 0;
-	}
-	if (pack_object_info(r->packs, at, &type, &size, err) < 0)
+	if (pack_set_find(r->packs, id, at))
+		return 1;
+	/* A git of the user's may have repacked behind our back. */
+	if (pack_set_refresh(r->packs, err) < 0)
 		return -1;
-	return type != GIT_DELTA;
+	return pack_set_find(r->packs, id, at);
 }
 
 int repo_stream(const struct repo *r, const struct object_id *id, enum git_type *type,
@@ -256,7 +263,7 @@ int repo_stream(const struct repo *r, const struct object_id *id, enum git_type 
 		return pack_pending_read(r->writer, id, type, size, sink, ctx, err);
 	found = find_in_packs(r, id, &at, err);
 	if (found == 0)
-		return stream_other(r, id, type, size, &call);
+		return stream_loose(r, id, type, size, &call);
 	ret = found < 0 ? -1
 			: pack_object_stream(r->packs, &at, type, size, pass_piece, &call, err);
 	if (ret < 0 && !call.failed)

@@ -17,8 +17,7 @@ struct pack_writer;
 
 /*
  * A git repository: its refs and its objects, wherever they are. Objects are read by our own
- * reader of packs; what that does not know (deltas and loose objects, which only git makes) by
- * libgit2. Nothing here knows of mail.
+ * reader of packs; loose ones, which only git makes, by libgit2. Nothing here knows of mail.
  */
 #define REPO_MAIN "refs/heads/main"
 #define REPO_WIP "refs/mailcask/wip"
@@ -28,7 +27,7 @@ struct repo {
 	char *dir;  /* where HEAD and objects lie: the same, or PATH/.git */
 	bool bare;
 	struct git_repository *git;
-	struct git_odb *odb;
+	struct git_odb *odb; /* loose objects only */
 	struct pack_set *packs;
 	struct pack_writer *writer; /* may hold objects that are not published; NULL: none */
 };
