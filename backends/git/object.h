@@ -11,7 +11,7 @@ struct err;
 
 /* Types as the heads of pack entries number them (gitformat-pack(5)). */
 enum git_type {
-	GIT_NONE = 0,
+	GIT_NONE = 0, /* not to be told: damaged */
 	GIT_COMMIT = 1,
 	GIT_TREE = 2,
 	GIT_BLOB = 3,

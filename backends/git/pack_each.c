@@ -1,9 +1,8 @@
-/* Packs as wholes: all entries, their raw bytes, the checksum; merging several into one. */
+/* Packs as wholes: all entries, their raw bytes, the checksum. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/git/deflate.h"
-#include "backends/git/pack_private.h"
 #include "backends/git/pack_set.h"
 #include "core/base/mem.h"
 
@@ -51,11 +50,12 @@ static int one_entry(struct entry_reader *r, struct pack *p, const struct positi
 	struct pack_entry e = { .offset = at->offset, .span = end - at->offset };
 	unsigned type;
 
-	if (entry_reader_open(r, pack_read_at, p, p->path, at->offset, end, err) < 0)
-		return -1;
-	type = entry_reader_type(r);
-	e.type = type >= GIT_DELTA ? GIT_DELTA : (enum git_type)type;
-	e.size = entry_reader_size(r);
+	/* One damaged head must not hide those behind it: their places are known. */
+	if (entry_reader_open(r, pack_read_at, p, p->path, at->offset, end, err) == 0) {
+		type = entry_reader_type(r);
+		e.type = type >= GIT_DELTA ? GIT_DELTA : (enum git_type)type;
+		e.size = entry_reader_size(r);
+	}
 	e.crc = pack_index_crc(p, at->at);
 	pack_index_id(p, at->at, &e.id);
 	return fn(ctx, &e, err);
@@ -162,66 +162,5 @@ int pack_check_file(struct pack_set *set, struct pack *p, struct err *err)
 	pack_index_pack_checksum(p, &want);
 	if (ret == 0 && !object_id_equal(&got, &want))
 		ret = err_set(err, ERR_FATAL, "%s is damaged: its checksum is wrong", p->path);
-	return ret;
-}
-
-/* --- merging --- */
-
-struct merging {
-	struct pack_writer *w;
-	struct pack_set *set;
-	struct pack *from;
-};
-
-static int append(void *ctx, struct bytes piece, struct err *err)
-{
-	return out_file_put(ctx, piece, err);
-}
-
-static int merge_entry(void *ctx, const struct pack_entry *e, struct err *err)
-{
-	struct merging *m = ctx;
-	struct pack_record record = { .id = e->id, .crc = e->crc };
-
-	if (e->type == GIT_DELTA)
-		return err_set(err, ERR_FATAL, "%s holds deltas: it cannot be merged", m->from->path);
-	if (pack_table_find(&m->w->table, &e->id))
-		return 0;
-	if (pack_writer_begin(m->w, &m->w->pack, err) < 0)
-		return -1;
-	record.where = out_file_size(&m->w->pack);
-	if (pack_entry_copy(m->set, m->from, e, append, &m->w->pack, err) < 0)
-		return -1;
-	pack_table_add(&m->w->table, &record);
-	return 0;
-}
-
-static bool is_listed(const char *const *names, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
-int pack_merge(struct pack_set *set, const char *const *names, size_t n,
-	       char name[PACK_NAME_SIZE], struct err *err)
-{
-	struct merging m = { .set = set };
-	int ret = -1;
-
-	for (size_t i = 0; i < n; i++)
-		if (!pack_set_named(set, names[i]))
-			return err_set(err, ERR_FATAL, "%s/%s is not there any more", set->dir, names[i]);
-	m.w = pack_writer_new(set->dir, NULL);
-	/* Newest first: where an object was stored again, the older copy may be damaged. */
-	for (size_t i = 0; i < set->n; i++) {
-		m.from = set->v[i];
-		if (is_listed(names, n, m.from->name) && pack_each(set, m.from, merge_entry, &m, err) < 0)
-			goto out;
-	}
-	ret = pack_publish(m.w, name, err);
-out:
-	pack_writer_free(m.w);
 	return ret;
 }

@@ -84,7 +84,7 @@ const struct err *pack_damage(const struct pack *p);
 
 struct pack_entry {
 	struct object_id id;
-	enum git_type type; /* GIT_DELTA possible */
+	enum git_type type; /* GIT_DELTA possible; GIT_NONE: its head is damaged, the size means nothing */
 	uint64_t size;      /* inflated; of a delta: of the delta */
 	uint64_t offset;    /* in the .pack: head and deflated bytes ... */
 	uint64_t span;      /* ... are so long */
