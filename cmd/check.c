@@ -86,7 +86,7 @@ static const char *kind_word(enum finding_kind kind)
 	static const char *const words[] = {
 		[FINDING_DAMAGE] = "damage",
 		[FINDING_UNCHECKED] = "unchecked",
-		[FINDING_UNFINISHED] = "unfinished",
+		[FINDING_HARMLESS] = "harmless",
 	};
 
 	return words[kind];
@@ -108,7 +108,7 @@ static void on_found(void *ctx, const struct finding *f)
 {
 	struct checking *c = ctx;
 	struct buf line = BUF_INIT(16 * 1024);
-	bool harmless = f->kind == FINDING_UNFINISHED;
+	bool harmless = f->kind == FINDING_HARMLESS;
 
 	if (c->app->json) {
 		tell(c, f);
@@ -170,7 +170,7 @@ static enum exit_status status_of(const struct check *ck)
 static void add_part(struct buf *out, const struct check *ck)
 {
 	if (ck->compared < ck->messages)
-		buf_addf(out, "; %llu of %llu messages compared with the index",
+		buf_addf(out, "; %llu of %llu messages compared",
 			 (ull)ck->compared, (ull)ck->messages);
 	if (!ck->read_data)
 		return;
@@ -197,6 +197,9 @@ static void print_summary(const struct checking *c, int64_t took_ms)
 	buf_addf(&line, ": %llu messages in %llu mailbox%s, ", (ull)ck->messages,
 		 (ull)ck->mailboxes, ck->mailboxes == 1 ? "" : "es");
 	report_bytes(&line, ck->bytes);
+	if (ck->snapshots)
+		buf_addf(&line, "; %llu snapshot%s", (ull)ck->snapshots,
+			 ck->snapshots == 1 ? "" : "s");
 	add_part(&line, ck);
 	if (ck->cut_short)
 		buf_add_str(&line, "; then time was up");
@@ -215,14 +218,14 @@ static void print_event(const struct checking *c, enum exit_status status, int64
 	const struct check *ck = &c->check;
 
 	report_event(json_pack(
-		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, "
-		"s:I, s:I}",
+		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, "
+		"s:I, s:I, s:I}",
 		"event", "summary", "store", c->name, "exit", (int)status, "mailboxes",
 		(json_int_t)ck->mailboxes, "messages", (json_int_t)ck->messages, "bytes",
 		(json_int_t)ck->bytes, "compared", (json_int_t)ck->compared, "read",
 		(json_int_t)ck->read, "to_read", (json_int_t)ck->to_read, "read_bytes",
 		(json_int_t)ck->read_bytes, "bytes_to_read", (json_int_t)ck->bytes_to_read,
-		"unhashed", (json_int_t)ck->unhashed, "cut_short", ck->cut_short, "in_use",
+		"snapshots", (json_int_t)ck->snapshots, "unhashed", (json_int_t)ck->unhashed, "cut_short", ck->cut_short, "in_use",
 		ck->in_use, "foreign", (json_int_t)ck->foreign, "damage",
 		(json_int_t)ck->findings[FINDING_DAMAGE], "unchecked",
 		(json_int_t)ck->findings[FINDING_UNCHECKED], "ms", (json_int_t)took_ms));
@@ -249,8 +252,14 @@ static int check_store(struct checking *c, const char *text, struct err *err)
 {
 	struct run run = { .stop = c->app->stop };
 	struct store_arg arg;
+	struct err unopened = { 0 };
 	int ret = store_arg_find(&arg, c->app, text, err);
 
+	/* What cannot even be opened is worth looking into most. */
+	if (ret < 0 && arg.ops) {
+		unopened = *err;
+		ret = 0;
+	}
 	if (ret == 0 && arg.snapshot)
 		ret = err_set(err, ERR_CONFIG,
 			      "the whole of a store is checked: leave @ and what follows out");
@@ -260,6 +269,10 @@ static int check_store(struct checking *c, const char *text, struct err *err)
 		progress_begin(&c->progress, c->app, c->name);
 		ret = store_check(arg.ops, &arg.config, &c->check, err);
 		progress_end(&c->progress);
+	}
+	if (ret == 0 && unopened.kind != ERR_NONE && !c->check.findings[FINDING_DAMAGE]) {
+		*err = unopened;
+		ret = -1;
 	}
 	store_arg_release(&arg);
 	return ret;

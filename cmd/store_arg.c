@@ -210,8 +210,10 @@ static int recognise(struct store_arg *arg, struct err *err)
 
 		store_identity_release(&arg->identity);
 		if (store_types[i]->identify(&arg->config, &arg->identity, &why) < 0) {
-			if (trouble.kind == ERR_NONE)
+			if (trouble.kind == ERR_NONE) {
 				trouble = why;
+				arg->ops = store_types[i];
+			}
 			continue;
 		}
 		if (arg->identity.presence == STORE_OURS) {

@@ -30,7 +30,8 @@ struct store_arg {
 
 /*
  * Find the store. ERR_MISSING: there is none; ERR_CONFIG: it cannot be told which one is meant, or
- * only the configuration could tell and is not sound (then that was told to the user).
+ * only the configuration could tell and is not sound (then that was told to the user). Another kind:
+ * what lies there is damaged; then `ops` is the type that it seems to be of.
  */
 int store_arg_find(struct store_arg *out, struct app *app, const char *text, struct err *err);
 void store_arg_release(struct store_arg *arg); /* also after a failure */

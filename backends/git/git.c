@@ -8,6 +8,7 @@
 
 #include "backends/git/append.h"
 #include "backends/git/box.h"
+#include "backends/git/check.h"
 #include "backends/git/commit.h"
 #include "backends/git/contents.h"
 #include "backends/git/edit.h"
@@ -258,6 +259,7 @@ const struct store_ops git_store = {
 	.identify = gitstore_identify,
 	.open = gitstore_open,
 	.close = gitstore_close,
+	.check = gitstore_check,
 	.list = gitstore_list,
 	.exists = gitstore_exists,
 	.open_mailbox = gitstore_open_mailbox,

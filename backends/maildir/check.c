@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 
 #include <openssl/evp.h>
 
-#include "backends/maildir/identity.h"
 #include "backends/maildir/index_check.h"
 #include "backends/maildir/index.h"
 #include "backends/maildir/maildir.h"
@@ -318,20 +316,6 @@ static int read_all(struct checking *c, struct err *err)
 	return 0;
 }
 
-/* By the note a run leaves in its lock: asking for the lock itself could make a run fail that starts now. */
-static void find_holder(struct maildir *m, bool *alive, bool *stopped)
-{
-	int fd = openat(m->root, LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char text[32] = "";
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-
-	if (fd >= 0)
-		close(fd);
-	*alive = pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
-	*stopped = n > 0 && !*alive;
-}
-
 static void unfinished(struct check *ck, uint64_t n, const char *what)
 {
 	char *text;
@@ -339,24 +323,24 @@ static void unfinished(struct check *ck, uint64_t n, const char *what)
 	if (n == 0)
 		return;
 	text = xasprintf("a run was stopped: %llu %s", (unsigned long long)n, what);
-	check_found(ck, &(struct finding){ .kind = FINDING_UNFINISHED, .what = text,
+	check_found(ck, &(struct finding){ .kind = FINDING_HARMLESS, .what = text,
 					   .advice = next_run });
 	free(text);
 }
 
 static int tell_leftovers(struct checking *c, struct err *err)
 {
-	bool stopped;
+	enum lock_holder holder = lockfile_holder(c->m->root);
 	uint64_t removals;
 
-	find_holder(c->m, &c->ck->in_use, &stopped);
+	c->ck->in_use = holder == LOCK_HELD;
 	if (index_removals(c->m, &removals, err) < 0)
 		return -1;
 	if (c->ck->in_use)
 		return 0;
 	unfinished(c->ck, c->left.unplaced, "messages are stored and yet to be moved from tmp to cur");
 	unfinished(c->ck, removals, "removed messages may still have their files");
-	if (stopped)
+	if (holder == LOCK_ABANDONED)
 		unfinished(c->ck, c->left.litter, "unfinished files are in tmp");
 	return 0;
 }

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -52,4 +54,18 @@ void lockfile_unlock(int fd, bool clean)
 	if (clean && ftruncate(fd, 0) < 0)
 		clean = false; /* the next run looks for litter that is not there */
 	close(fd);
+}
+
+enum lock_holder lockfile_holder(int dir)
+{
+	int fd = openat(dir, LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char text[32] = "";
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return LOCK_FREE;
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM) ? LOCK_HELD : LOCK_ABANDONED;
 }

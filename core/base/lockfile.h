@@ -20,4 +20,15 @@ int lockfile_lock(int dir, const char *path, int *fd, bool *unclean, struct err 
 /* `clean`: all that was begun is finished. A negative `fd` is no lock. */
 void lockfile_unlock(int fd, bool clean);
 
+/*
+ * Who seems to hold it, by what the file says. Taking the lock to find out could make a run fail
+ * that starts at that moment. A process of another machine counts as not there.
+ */
+enum lock_holder {
+	LOCK_FREE,
+	LOCK_HELD,
+	LOCK_ABANDONED, /* the holder was stopped, or left something unfinished */
+};
+enum lock_holder lockfile_holder(int dir);
+
 #endif

@@ -15,7 +15,7 @@ struct store_ops;
 enum finding_kind {
 	FINDING_DAMAGE,     /* something is missing, or is not what was stored */
 	FINDING_UNCHECKED,  /* something could not be looked at */
-	FINDING_UNFINISHED, /* what a run that was stopped left to do: the next one does it */
+	FINDING_HARMLESS,  /* nothing is lost: what a run that was stopped left to the next, for one */
 };
 
 /* Texts are borrowed for the call. */
@@ -37,13 +37,14 @@ struct check {
 	void *ctx;
 	/* What came of it; zero at the start. */
 	uint64_t mailboxes, messages, bytes; /* what the store says it holds; bytes as on the wire */
+	uint64_t snapshots; /* that were looked at; 0: the store keeps no history */
 	uint64_t compared; /* messages of which all but the bytes was looked at */
 	uint64_t read, read_bytes;          /* things that were read whole ... */
 	uint64_t to_read, bytes_to_read;    /* ... of so many */
 	const char *things;                 /* what they are: "messages" */
 	uint64_t unhashed; /* read, but the store never knew what they should be */
 	uint64_t foreign;  /* files that are not the store's, and were not looked at */
-	uint64_t findings[FINDING_UNFINISHED + 1];
+	uint64_t findings[FINDING_HARMLESS + 1];
 	bool cut_short; /* time was up before all was done */
 	bool in_use;    /* a run holds the store: what it had committed was checked */
 };

@@ -426,9 +426,9 @@ static void test_what_a_stopped_run_left_is_no_damage(void **state)
 	mdir_sql(b, "UPDATE mailboxes SET placing_from = 3 WHERE name = X'494E424F5800'");
 	mdir_sql(b, "INSERT INTO removals VALUES (NULL, 'Work', X'61', X'')");
 	check_now(b, &got, true);
-	check_says(&got, "unfinished - 0 a run was stopped: 1 messages are stored and yet to be "
+	check_says(&got, "harmless - 0 a run was stopped: 1 messages are stored and yet to be "
 			 "moved from tmp to cur\n"
-			 "unfinished - 0 a run was stopped: 1 removed messages may still have their "
+			 "harmless - 0 a run was stopped: 1 removed messages may still have their "
 			 "files\n");
 	assert_int_equal(got.ck.read, 6);
 	checked_release(&got);

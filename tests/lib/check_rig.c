@@ -13,7 +13,7 @@
 
 static void on_found(void *ctx, const struct finding *f)
 {
-	static const char *const kinds[] = { "damage", "unchecked", "unfinished" };
+	static const char *const kinds[] = { "damage", "unchecked", "harmless" };
 	struct checked *c = ctx;
 
 	buf_addf(&c->text_buf, "%s %s %u %s\n", kinds[f->kind], f->mailbox ? f->mailbox : "-", f->uid,

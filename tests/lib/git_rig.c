@@ -1,11 +1,13 @@
 #include "tests/lib/git_rig.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "backends/git/git.h"
+#include "backends/git/pack_read.h"
 #include "core/base/mem.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/support.h"
@@ -152,4 +154,69 @@ void bench_snapshot(struct bench *b)
 char *git_id(const char *repo, const char *rev)
 {
 	return git_out(repo, "rev-parse", rev, NULL);
+}
+
+/* --- damage --- */
+
+void git_overwrite(const char *path, struct bytes data)
+{
+	if (chmod(path, 0600) < 0 && errno != ENOENT)
+		test_die_sys("chmod %s", path);
+	write_file(path, data);
+}
+
+struct where {
+	char *path;
+	uint64_t offset, span;
+};
+
+static int find_entry(void *ctx, const struct pack_entry *e, struct err *err)
+{
+	void **c = ctx;
+	struct where *w = c[1];
+
+	(void)err;
+	if (object_id_equal(&e->id, c[0])) {
+		w->offset = e->offset;
+		w->span = e->span;
+	}
+	return 0;
+}
+
+/* Where the object of a revision lies. */
+static struct where find_object(const char *repo, const char *rev)
+{
+	char *hex = git_id(repo, rev), *dir = path_join(repo, "objects/pack");
+	struct err err = { 0 };
+	struct pack_set *set = pack_set_open(dir, &err);
+	struct where w = { 0 };
+	struct object_id id;
+
+	if (!set || !object_id_parse(&id, bytes_of(hex)))
+		test_die("%s: %s", repo, err.text);
+	for (size_t i = 0; i < pack_set_count(set) && w.span == 0; i++) {
+		struct pack *p = pack_set_pack(set, i);
+		void *ctx[] = { &id, &w };
+
+		if (pack_each(set, p, find_entry, ctx, &err) == 0 && w.span)
+			w.path = xasprintf("%s/%s.pack", dir, pack_name(p));
+	}
+	if (!w.path)
+		test_die("%s: %s is in no pack", repo, rev);
+	pack_set_free(set);
+	free(hex);
+	free(dir);
+	return w;
+}
+
+void git_damage(const char *repo, const char *rev)
+{
+	struct where w = find_object(repo, rev);
+	struct buf data = BUF_INIT(1 << 20);
+
+	read_file(w.path, &data);
+	data.p[w.offset + w.span - 3] ^= 0x10;
+	git_overwrite(w.path, buf_bytes(&data));
+	buf_release(&data);
+	free(w.path);
 }

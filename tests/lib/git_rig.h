@@ -33,4 +33,9 @@ void bench_snapshot(struct bench *b);
 /* The id of a revision, owned by the caller. */
 char *git_id(const char *repo, const char *rev);
 
+/* Change a file that was made read-only. */
+void git_overwrite(const char *path, struct bytes data);
+/* Change a bit of what is stored of an object ("main:FORMAT"), in the first pack that has it. */
+void git_damage(const char *repo, const char *rev);
+
 #endif
