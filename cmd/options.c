@@ -25,9 +25,9 @@ const struct cmd_option cmd_global_options[] = {
 };
 
 const struct cmd *const cmd_all[] = {
-	&cmd_backup, &cmd_plan,	 &cmd_restore, &cmd_snapshots,	  &cmd_ls,
-	&cmd_show,   &cmd_check, &cmd_imap,    &cmd_config_check, &cmd_help,
-	&cmd_version, NULL,
+	&cmd_backup, &cmd_plan,	   &cmd_restore, &cmd_snapshots,    &cmd_ls,   &cmd_show,
+	&cmd_check,  &cmd_compact, &cmd_imap,	 &cmd_config_check, &cmd_help, &cmd_version,
+	NULL,
 };
 
 const struct cmd *cmd_find(int argc, char **argv, int *words)

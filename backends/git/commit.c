@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/git/box.h"
+#include "backends/git/compact.h"
 #include "backends/git/kept_list.h"
 #include "backends/git/leaf.h"
 #include "backends/git/pack_write.h"
@@ -420,7 +421,24 @@ int gitstore_commit(struct store *st, struct err *err)
 	return commit((struct gitstore *)st, false, err);
 }
 
+/* The run is complete whatever comes of this. */
+static void merge_packs(struct gitstore *g)
+{
+	struct compaction c = { 0 };
+	struct err why;
+
+	if (repo_compact(g->repo, COMPACT_MOST + 1, &c, &why) < 0)
+		log_warn("%s: its small packs could not be merged: %s. Look what is wrong with: "
+			 "mailcask check",
+			 g->path, why.text);
+}
+
 int gitstore_snapshot(struct store *st, struct err *err)
 {
-	return commit((struct gitstore *)st, true, err);
+	struct gitstore *g = (struct gitstore *)st;
+
+	if (commit(g, true, err) < 0)
+		return -1;
+	merge_packs(g);
+	return 0;
 }

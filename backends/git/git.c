@@ -10,6 +10,7 @@
 #include "backends/git/box.h"
 #include "backends/git/check.h"
 #include "backends/git/commit.h"
+#include "backends/git/compact.h"
 #include "backends/git/contents.h"
 #include "backends/git/edit.h"
 #include "backends/git/identify.h"
@@ -260,6 +261,7 @@ const struct store_ops git_store = {
 	.open = gitstore_open,
 	.close = gitstore_close,
 	.check = gitstore_check,
+	.compact = gitstore_compact,
 	.list = gitstore_list,
 	.exists = gitstore_exists,
 	.open_mailbox = gitstore_open_mailbox,

@@ -47,7 +47,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check compact imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -72,8 +72,11 @@ _mailcask() {
 		COMPREPLY=($(compgen -W "--read-data --max-duration $global $(_mailcask_names store)" \
 			-- "$word"))
 		;;
+	compact)
+		COMPREPLY=($(compgen -W "--dry-run --mend $global $(_mailcask_names store)" -- "$word"))
+		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check compact imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

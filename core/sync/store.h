@@ -21,6 +21,7 @@
  * anything else the store.
  */
 struct check;
+struct compaction;
 struct store;
 struct mailbox;
 
@@ -301,6 +302,8 @@ struct store_ops {
 	 * wrapper. NULL for remote ones.
 	 */
 	int (*check)(const struct store_config *cfg, struct check *ck, struct err *err);
+	/* Local stores that collect files: see compact.h. NULL where there is nothing to do. */
+	int (*compact)(const struct store_config *cfg, struct compaction *c, struct err *err);
 
 	/*
 	 * Every mailbox with its token, in as few round trips as it takes. `hint` from last

@@ -57,6 +57,8 @@ for t in 10 0s 1.5h m 10minutes -1m 99999999999s; do
 		check --max-duration=$t x
 done
 expect 10 "mailcask: there is no store and no directory './nowhere'" check ./nowhere
+expect 2 "mailcask: one STORE is needed (see 'mailcask help compact')" compact
+expect 10 "mailcask: there is no store and no directory './nowhere'" compact ./nowhere
 # What is wrong with an IMAP command is told before anything is connected.
 while IFS='|' read -r words want; do
 	eval "set -- $words"
