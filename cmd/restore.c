@@ -3,10 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/git/deleted.h"
+#include "backends/git/git.h"
 #include "backends/maildir/maildir.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/when.h"
 #include "core/sync/restore.h"
 
 #include "cmd/cmd.h"
@@ -18,12 +21,22 @@
 #include "cmd/snapshot_arg.h"
 #include "cmd/store_arg.h"
 
-enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_UID, OPT_WITHOUT_KEPT, OPT_LAYOUT, OPT_ADOPT };
+enum {
+	OPT_DRY_RUN = 1,
+	OPT_MAILBOX,
+	OPT_UID,
+	OPT_DELETED_SINCE,
+	OPT_WITHOUT_KEPT,
+	OPT_LAYOUT,
+	OPT_ADOPT
+};
 
 static const struct cmd_option options[] = {
 	{ "dry-run", 'n', NULL, "Show what would be added and change nothing.", OPT_DRY_RUN },
 	{ "mailbox", 0, "PATTERN", "Only these mailboxes; may be given again.", OPT_MAILBOX },
 	{ "uid", 0, "SET", "Of the one mailbox, only these messages: 7 or 7,9:12.", OPT_UID },
+	{ "deleted-since", 0, "TIME", "Only what was deleted from the archive since then.",
+	  OPT_DELETED_SINCE },
 	{ "without-kept", 0, NULL, "Leave out what was gone at the account, but kept.",
 	  OPT_WITHOUT_KEPT },
 	{ "layout", 0, "LAYOUT", "fs or maildir++, for a new directory.", OPT_LAYOUT },
@@ -34,7 +47,8 @@ static const struct cmd_option options[] = {
 struct wishes {
 	struct job_options common;
 	struct uidset uids;
-	bool uids_given, without_kept;
+	bool uids_given, without_kept, deleted_given;
+	struct git_deleted deleted;
 	const char *layout;
 };
 
@@ -47,6 +61,20 @@ static int take_uids(struct wishes *w, const char *text)
 		return 0;
 	cmd_usage_error(&cmd_restore, "--uid: %s", err.text);
 	return -1;
+}
+
+static int take_since(struct wishes *w, const char *text)
+{
+	struct when when;
+	struct err err = { 0 };
+
+	w->deleted_given = true;
+	if (when_parse(text, clock_unix(), &when, &err) < 0) {
+		cmd_usage_error(&cmd_restore, "--deleted-since: %s", err.text);
+		return -1;
+	}
+	w->deleted.since = when.first;
+	return 0;
 }
 
 static int take_layout(struct wishes *w, const char *text)
@@ -70,6 +98,8 @@ static int take_option(struct wishes *w, int option, const char *arg)
 		return jobs_add_pattern(&w->common, &cmd_restore, arg);
 	case OPT_UID:
 		return take_uids(w, arg);
+	case OPT_DELETED_SINCE:
+		return take_since(w, arg);
 	case OPT_WITHOUT_KEPT:
 		w->without_kept = true;
 		return 0;
@@ -171,6 +201,30 @@ static int check_target_type(const char *target, struct err *err)
 	return 0;
 }
 
+/* What is gone has no UID that still means it, lies in no single snapshot, and may have been kept. */
+static int check_wishes(const struct wishes *w)
+{
+	if (!w->deleted_given || !(w->uids_given || w->without_kept))
+		return 0;
+	cmd_usage_error(&cmd_restore, "--deleted-since does not go with %s",
+			w->uids_given ? "--uid" : "--without-kept");
+	return -1;
+}
+
+static int check_deleted(const struct wishes *w, const struct store_arg *store, struct err *err)
+{
+	if (!w->deleted_given)
+		return 0;
+	if (store->snapshot)
+		return err_set(err, ERR_CONFIG,
+			       "--deleted-since looks at all snapshots from then on: leave out @%s",
+			       store->snapshot);
+	if (store->ops != &git_store)
+		return err_set(err, ERR_CONFIG,
+			       "%s keeps no history, so what was deleted is not in it", store->name);
+	return 0;
+}
+
 static int check_operands(struct app *app, const struct store_arg *store, const char *target,
 			  struct err *err)
 {
@@ -188,7 +242,7 @@ static int restore(struct app *app, const struct wishes *w, const struct store_a
 {
 	struct progress progress;
 	struct restore_settings set = {
-		.source = store->ops,
+		.source = w->deleted_given ? &git_deleted_store : store->ops,
 		.target = &maildir_store,
 		.source_config = store->config,
 		.target_config = { .name = target, .path = target, .layout = w->layout },
@@ -204,6 +258,8 @@ static int restore(struct app *app, const struct wishes *w, const struct store_a
 	};
 	int ret;
 
+	if (w->deleted_given)
+		set.source_config.settings = &w->deleted;
 	progress_begin(&progress, app, store->name);
 	progress.member = "store";
 	ret = restore_run(&set, report, err);
@@ -231,6 +287,8 @@ static enum exit_status run(struct app *app, const struct wishes *w, const char 
 	if (ret == 0)
 		ret = check_operands(app, &store, target, &err);
 	if (ret == 0)
+		ret = check_deleted(w, &store, &err);
+	if (ret == 0)
 		ret = snapshot_arg_resolve(&store, &err);
 	if (ret == 0)
 		ret = restore(app, w, &store, target, &report, &err);
@@ -254,6 +312,8 @@ static int restore_command(struct app *app, int argc, char **argv)
 	while ((option = cmd_next_option(app, &cmd_restore, argc, argv, &arg)) != CMD_OPTIONS_END)
 		if (take_option(&w, option, arg) < 0)
 			goto out;
+	if (check_wishes(&w) < 0)
+		goto out;
 	if (argc - optind != 2)
 		cmd_usage_error(&cmd_restore, "a store and a directory are needed");
 	else if (app_start(app) == 0)
@@ -274,6 +334,8 @@ const struct cmd cmd_restore = {
 		"it is never changed or removed: messages are compared by content, mailbox by\n"
 		"mailbox, and those that are missing are added, with flags, keywords and dates.\n"
 		"Run it again to go on after an interruption, or to bring back what you deleted.\n"
+		"--deleted-since brings back what is gone from a git archive since then, whichever\n"
+		"snapshots it lies in; what was only moved is not gone.\n"
 		"The store is only read, also while a backup writes to it.\n"
 		"\n"
 		"Kept messages (gone at the account, but kept by 'deletions = keep' or by the guard)\n"

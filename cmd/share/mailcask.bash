@@ -32,7 +32,7 @@ _mailcask() {
 		COMPREPLY=($(compgen -W "fs maildir++" -- "$word"))
 		return
 		;;
-	--mailbox | --uid | --allow-deletes | --changed-since | --unchanged-since | --return | \
+	--mailbox | --uid | --deleted-since | --allow-deletes | --changed-since | --unchanged-since | --return | \
 		--partial | --flags | --date | --use | --seconds | --part | \
 		--max-duration | --last) return ;;
 	esac
@@ -56,7 +56,7 @@ _mailcask() {
 		COMPREPLY=($(compgen -W "--mailbox $global $(_mailcask_names job)" -- "$word"))
 		;;
 	restore)
-		COMPREPLY=($(compgen -W "--dry-run --mailbox --uid --without-kept --layout --adopt \
+		COMPREPLY=($(compgen -W "--dry-run --mailbox --uid --deleted-since --without-kept --layout --adopt \
 			$global" -- "$word") $(compgen -d -- "$word"))
 		[ $((COMP_CWORD - i)) -gt 1 ] || COMPREPLY+=($(compgen -W "$(_mailcask_names store)" -- "$word"))
 		;;

@@ -162,7 +162,8 @@ static int check_patterns(const struct restore *r, struct err *err)
 					     r->from.v[k].attributes);
 		if (!any)
 			return err_set(err, ERR_MISSING,
-				       "--mailbox=%s: no mailbox of the store is called that",
+				       "--mailbox=%s: nothing that is to be restored is in a "
+				       "mailbox called that",
 				       pattern);
 	}
 	return 0;
@@ -208,8 +209,11 @@ static void report_plan(struct restore *r)
 static int run(struct restore *r, struct err *err)
 {
 	/* The source first: one that is not what was meant must not leave an empty target behind. */
-	if (open_source(r, err) < 0 || choose_lanes(r, err) < 0 ||
-	    restore_list_sources(r, err) < 0 || open_target(r, err) < 0 ||
+	if (open_source(r, err) < 0 || choose_lanes(r, err) < 0)
+		return -1;
+	if (r->n == 0)
+		return 0;
+	if (restore_list_sources(r, err) < 0 || open_target(r, err) < 0 ||
 	    restore_compare(r, err) < 0)
 		return -1;
 	if (!r->set->dry_run)

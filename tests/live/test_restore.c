@@ -135,6 +135,11 @@ static void restore(struct restored *res, int status, const char *fmt, ...)
 	take_events(res);
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static uint64_t number(const struct restored *res, const char *key)
 {
 	return (uint64_t)json_integer_value(json_object_get(res->summary, key));
@@ -198,6 +203,59 @@ static void test_all_of_a_git_archive_comes_back(void **state)
 	restored_release(&res);
 	backup_ends_with(&git, 0, "");
 	backup_release(&git);
+}
+
+/* Two days of deleting, and one message that was only moved. */
+static void test_what_was_deleted_from_an_archive_comes_back(void **state)
+{
+	struct oracle *o = oracle_open(server->port, "history");
+	struct oracle_dump before, sent;
+	struct name_list want = { 0 }, got = { 0 };
+	struct backup git;
+	struct restored res;
+
+	(void)state;
+	oracle_create(o, "Sent");
+	corpus_fill(o, "INBOX", 0, 8, 100, 3000);
+	corpus_fill(o, "INBOX", 2, 1, 100, 3000); /* the third again */
+	corpus_fill(o, "Sent", 40, 3, 100, 3000);
+	backup_init(&git, &(struct backup_config){ .port = server->port, .user = "history",
+						   .type = "git" });
+	backup_ends_with(&git, 0, "");
+	oracle_dump(o, "INBOX", &before);
+	oracle_dump(o, "Sent", &sent);
+	oracle_expunge(o, "INBOX", "3,5");
+	backup_ends_with(&git, 0, "");
+	oracle_command(o, "SELECT INBOX");
+	oracle_command(o, "UID MOVE 1 Sent");
+	oracle_expunge(o, "INBOX", "9");
+	oracle_expunge(o, "Sent", "2");
+	backup_ends_with(&git, 0, "");
+	for (size_t i = 0; i < 4; i++) /* 3 and 9 are equal */
+		name_list_add(&want, i == 3 ? sent.msg[1].sha256
+					    : before.msg[i == 0 ? 2 : i == 1 ? 4 : 8].sha256);
+	qsort(want.name, want.n, sizeof(*want.name), by_text);
+	for (int run = 0; run < 2; run++) {
+		restore(&res, 0, "--deleted-since=1-hour-ago %s %s", git.root, target);
+		assert_int_equal(number(&res, "added"), run ? 0 : 4);
+		assert_int_equal(number(&res, "present"), run ? 4 : 0);
+		restored_release(&res);
+	}
+	archive_hashes(target, &got);
+	assert_int_equal(got.n, want.n);
+	for (size_t i = 0; i < want.n; i++)
+		assert_string_equal(got.name[i], want.name[i]);
+	restore(&res, 2, "--deleted-since=yesterday %s@latest %s", git.root, target);
+	restored_release(&res);
+	restore(&res, 2, "--deleted-since=yesterday near %s", target);
+	assert_non_null(strstr(buf_str(&res.err), "near keeps no history"));
+	restored_release(&res);
+	name_list_release(&want);
+	name_list_release(&got);
+	oracle_dump_release(&before);
+	oracle_dump_release(&sent);
+	backup_release(&git);
+	oracle_close(o);
 }
 
 static void test_a_path_needs_no_sound_configuration(void **state)
@@ -469,7 +527,7 @@ static void test_what_cannot_be_meant_is_refused_and_nothing_is_made(void **stat
 	refused(10, "there is no store and no directory '/nonexistent'", "/nonexistent %s", target);
 	refused(10, "there is no store and no directory 'nera'; did you mean 'near'?", "nera %s",
 		target);
-	refused(10, "--mailbox=Sant: no mailbox of the store is called that",
+	refused(10, "--mailbox=Sant: nothing that is to be restored is in a mailbox called that",
 		"--mailbox=Sant near %s", target);
 	refused(2, "near keeps no history: it is as it is now, without @yesterday",
 		"near@yesterday %s", target);
@@ -571,6 +629,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TARGET(test_all_of_a_backup_comes_back_in_either_layout),
 		TARGET(test_all_of_a_git_archive_comes_back),
+		TARGET(test_what_was_deleted_from_an_archive_comes_back),
 		TARGET(test_a_path_needs_no_sound_configuration),
 		TARGET(test_what_was_deleted_comes_back_and_the_rest_stays),
 		TARGET(test_mailboxes_and_messages_can_be_chosen),

@@ -48,6 +48,10 @@ expect 2 "mailcask: a store and a directory are needed (see 'mailcask help resto
 expect 2 "mailcask: --layout: fs or maildir++, not 'mh' (see 'mailcask help restore')" restore --layout=mh a b
 expect 2 "mailcask: --uid: message set: '*' is not allowed here at byte 1, near '*' (see 'mailcask help restore')" \
 	restore --uid '*' a b
+expect 2 "mailcask: --deleted-since does not go with --uid (see 'mailcask help restore')" \
+	restore --deleted-since yesterday --mailbox A --uid 1 a b
+expect 2 "mailcask: --deleted-since does not go with --without-kept (see 'mailcask help restore')" \
+	restore --without-kept --deleted-since yesterday a b
 expect 10 "mailcask: x: there is no directory 'x', and no configuration that knows a store of that name. Check the \
 names in the command and the configuration." restore x y
 expect 2 "mailcask: one STORE is needed (see 'mailcask help check')" check

@@ -276,7 +276,7 @@ static void test_what_does_not_exist_is_told_before_anything_is_made(void **stat
 		const char *want;
 	} cases[] = {
 		{ "Wrok", 0, 0, ERR_MISSING,
-		  "--mailbox=Wrok: no mailbox of the store is called that" },
+		  "--mailbox=Wrok: nothing that is to be restored is in a mailbox called that" },
 		{ "INBOX", 7, 7, ERR_MISSING, "no message with the UID 7 is there" },
 		{ "INBOX", 11, 20, ERR_MISSING, "no message with such a UID is there" },
 		{ "*", 1, 1, ERR_CONFIG,
