@@ -8,15 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/git/pack_private.h"
 #include "core/base/buf.h"
 #include "core/base/crash.h"
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 #define KEEP_TEXT "mailcask\n"
+#define GOING_TEXT "mailcask removes this pack\n" /* as .keep, until pack_remove() is through */
 
 static int sync_file(struct out_file *f, const char *step, struct err *err)
 {
@@ -74,13 +77,13 @@ static int move(struct out_file *f, const char *to, const char *step, struct err
 	return out_file_rename(f, to, err);
 }
 
-static int write_keep(const char *dir, const char *path, struct err *err)
+static int write_keep(const char *dir, const char *path, const char *text, struct err *err)
 {
 	struct out_file f;
 	int ret = -1;
 
 	if (out_file_create(&f, dir, "keep", false, err) == 0 &&
-	    out_file_put(&f, bytes_of(KEEP_TEXT), err) == 0 &&
+	    out_file_put(&f, bytes_of(text), err) == 0 &&
 	    sync_file(&f, "pack: sync keep", err) == 0)
 		ret = move(&f, path, "pack: rename keep", err);
 	out_file_discard(&f);
@@ -96,7 +99,7 @@ static int place(struct pack_writer *w, struct out_file *index, const char *name
 	bool was_there = access(idx, F_OK) == 0;
 	int ret = -1;
 
-	if (write_keep(w->dir, keep, err) < 0)
+	if (write_keep(w->dir, keep, KEEP_TEXT, err) < 0)
 		goto out;
 	crash_point("pack: sync directory for keep");
 	if (dir_sync(w->dir, err) < 0)
@@ -172,19 +175,76 @@ static int remove_one(const char *dir, const char *name, const char *ending, str
 	return ret;
 }
 
-bool pack_keep_is_ours(const char *dir, const char *name)
+static bool keep_says(const char *dir, const char *name, const char *what)
 {
 	char *path = xasprintf("%s/%s.keep", dir, name);
 	struct buf text = BUF_INIT(256);
 	struct err err;
-	bool ours = file_read(path, &text, &err) == 0 && bytes_is(buf_bytes(&text), KEEP_TEXT);
+	bool does = file_read(path, &text, &err) == 0 && bytes_is(buf_bytes(&text), what);
 
 	buf_release(&text);
 	free(path);
-	return ours;
+	return does;
 }
 
-/* Of a publication or removal that did not come to its end: a .keep of ours without a whole pack. */
+bool pack_keep_is_ours(const char *dir, const char *name)
+{
+	return keep_says(dir, name, KEEP_TEXT);
+}
+
+static bool is_index(const char *file)
+{
+	size_t n = strlen(file);
+
+	return n > 4 && strcmp(file + n - 4, ".idx") == 0;
+}
+
+/*
+ * Whether a .pack without index is what a crash left of a publication: then nothing was published
+ * after it. Of any other the index got lost, and there may be mail in it.
+ */
+static int is_last(const char *dir, const char *name, bool *out, struct err *err)
+{
+	char *pack = xasprintf("%s/%s.pack", dir, name);
+	DIR *d = opendir(dir);
+	struct stat this, other;
+	struct dirent *e;
+	int ret = 0;
+
+	*out = d && stat(pack, &this) == 0;
+	while (*out && (e = readdir(d)) != NULL)
+		if (is_index(e->d_name) && fstatat(dirfd(d), e->d_name, &other, 0) == 0)
+			*out = other.st_mtim.tv_sec < this.st_mtim.tv_sec ||
+			       (other.st_mtim.tv_sec == this.st_mtim.tv_sec &&
+				other.st_mtim.tv_nsec < this.st_mtim.tv_nsec);
+	if (d)
+		closedir(d);
+	else
+		ret = err_sys(err, ERR_FATAL, "open directory %s", dir);
+	free(pack);
+	return ret;
+}
+
+/* A .keep of ours without a whole pack. */
+static int clean_torn(const char *dir, const char *name, struct err *err)
+{
+	bool pack = exists(dir, name, ".pack"), index = exists(dir, name, ".idx"), last = true;
+
+	if (pack && index)
+		return 0;
+	if (pack && is_last(dir, name, &last, err) < 0)
+		return -1;
+	if (!index && last)
+		return pack_remove(dir, name, err);
+	if (pack)
+		log_warn("%s/%s.pack is there and its index is not: git index-pack %s/%s.pack "
+			 "makes it anew", dir, name, dir, name);
+	else
+		log_warn("%s/%s.pack is missing, while its index is there", dir, name);
+	return 0;
+}
+
+/* What a publication or removal that did not come to its end may have left. */
 static int clean_keep(const char *dir, const char *file, struct err *err)
 {
 	size_t n = strlen(file);
@@ -194,8 +254,10 @@ static int clean_keep(const char *dir, const char *file, struct err *err)
 	if (n < 5 || strcmp(file + n - 5, ".keep") != 0)
 		return 0;
 	name = xasprintf("%.*s", (int)(n - 5), file);
-	if ((!exists(dir, name, ".pack") || !exists(dir, name, ".idx")) && pack_keep_is_ours(dir, name))
+	if (keep_says(dir, name, GOING_TEXT))
 		ret = pack_remove(dir, name, err);
+	else if (keep_says(dir, name, KEEP_TEXT))
+		ret = clean_torn(dir, name, err);
 	free(name);
 	return ret;
 }
@@ -220,11 +282,24 @@ int pack_clean(const char *pack_dir, struct err *err)
 	return ret;
 }
 
+/* So that the next run goes on with the removal, and takes no other torn pack for one. */
+static int say_it_goes(const char *dir, const char *name, struct err *err)
+{
+	char *keep = xasprintf("%s/%s.keep", dir, name);
+	int ret = write_keep(dir, keep, GOING_TEXT, err);
+
+	free(keep);
+	crash_point("pack: sync directory before removal");
+	return ret < 0 ? -1 : dir_sync(dir, err);
+}
+
 int pack_remove(const char *pack_dir, const char *name, struct err *err)
 {
 	/* git's index over all packs would point to nothing: it is only a cache, so it goes first. */
 	static const char *const endings[] = { ".idx", ".rev", ".bitmap", ".pack", ".keep" };
 
+	if (exists(pack_dir, name, ".idx") && say_it_goes(pack_dir, name, err) < 0)
+		return -1;
 	crash_point("pack: remove");
 	if (remove_one(pack_dir, "multi-pack-index", "", err) < 0)
 		return -1;

@@ -89,8 +89,9 @@ int pack_pending_read(struct pack_writer *w, const struct object_id *id, enum gi
 int pack_publish(struct pack_writer *w, char name[PACK_NAME_SIZE], struct err *err);
 
 /*
- * Under the repository's lock, before writing: remove temporary files and lone .keep files that
- * a run of ours left when it was killed. Those of others are not touched.
+ * Under the repository's lock, before writing: remove temporary files, and what publications and
+ * removals of ours left that were killed. Those of others are not touched, nor is a pack of ours
+ * that lost its index (or an index its pack): a warning says so, since there may be mail in it.
  */
 int pack_clean(const char *pack_dir, struct err *err);
 

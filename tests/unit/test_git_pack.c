@@ -952,6 +952,107 @@ static void test_cleaning_leaves_the_files_of_others_alone(void **state)
 	free(files);
 }
 
+/* Two packs of ours; the path of the first one's file. */
+static char *two_packs(struct pack_rig *r, const char *ending, struct object_id *first)
+{
+	char *path;
+
+	*first = pack_rig_add(r, GIT_BLOB, bytes_of("first"));
+	path = xasprintf("%s/%s%s", r->packs, pack_rig_publish(r), ending);
+	pack_rig_add(r, GIT_BLOB, bytes_of("second"));
+	pack_rig_publish(r);
+	return path;
+}
+
+static void test_a_pack_that_lost_its_index_is_not_cleaned_away(void **state)
+{
+	struct pack_rig *r = *state;
+	struct object_id first;
+	char *idx = two_packs(r, ".idx", &first), *pack = xstrdup(idx), *before, *after;
+	struct proc_result res;
+
+	memcpy(strstr(pack, ".idx"), ".pack", 6);
+	assert_int_equal(unlink(idx), 0);
+	before = dir_text(r->packs);
+	assert_int_equal(pack_clean(r->packs, &r->err), 0);
+	after = dir_text(r->packs);
+	assert_string_equal(after, before);
+	/* As the warning advises. */
+	proc_runl(&res, NULL, "git", "index-pack", pack, NULL);
+	assert_int_equal(res.status, 0);
+	proc_result_release(&res);
+	pack_rig_look(r);
+	pack_rig_holds(r, &first, GIT_BLOB, bytes_of("first"));
+	free(before);
+	free(after);
+	free(pack);
+	free(idx);
+}
+
+static void test_an_index_that_lost_its_pack_is_not_cleaned_away(void **state)
+{
+	struct pack_rig *r = *state;
+	struct object_id first;
+	char *pack = two_packs(r, ".pack", &first), *elsewhere = xasprintf("%s/elsewhere", r->packs);
+
+	assert_int_equal(rename(pack, elsewhere), 0);
+	assert_int_equal(pack_clean(r->packs, &r->err), 0);
+	assert_int_equal(rename(elsewhere, pack), 0); /* put back from a copy */
+	pack_rig_look(r);
+	pack_rig_holds(r, &first, GIT_BLOB, bytes_of("first"));
+	free(elsewhere);
+	free(pack);
+}
+
+static int remove_with_crash(const char *dir, const char *name, int n)
+{
+	char *crash = xasprintf("CRASH_AT=%d", n);
+	const char *const env[] = { crash, NULL };
+	const struct proc_opts opts = { .env = env };
+	struct proc_result res;
+	int status;
+
+	proc_runl(&res, &opts, "/proc/self/exe", "remove", dir, name, NULL);
+	status = res.status;
+	proc_result_release(&res);
+	free(crash);
+	return status;
+}
+
+/* Also where a later pack is there: the rest of an older one goes because its .keep says so. */
+static void test_a_removal_that_was_stopped_is_gone_on_with(void **state)
+{
+	int status = CRASH_STATUS, n = 0;
+
+	(void)state;
+	for (; status == CRASH_STATUS; n++) {
+		struct pack_rig r;
+		struct object_id first;
+		char *pack, *name, *idx, *files;
+
+		pack_rig_open(&r);
+		pack = two_packs(&r, "", &first);
+		name = strrchr(pack, '/') + 1;
+		idx = xasprintf("%s.idx", pack);
+		status = remove_with_crash(r.packs, name, n + 1);
+		assert_true(status == 0 || status == CRASH_STATUS);
+		pack_rig_git_approves(&r);
+		if (n == 2 && status == CRASH_STATUS)
+			assert_int_equal(unlink(idx), 0); /* stopped a little later */
+		assert_int_equal(pack_clean(r.packs, &r.err), 0);
+		files = dir_text(r.packs);
+		assert_true((strstr(files, name) == NULL) == (n >= 2));
+		assert_null(strstr(files, "tmp_mailcask"));
+		pack_rig_look(&r);
+		assert_int_equal(pack_set_count(r.set), n < 2 ? 2 : 1);
+		free(files);
+		free(idx);
+		free(pack);
+		pack_rig_close(&r);
+	}
+	assert_int_equal(n, 6); /* five steps */
+}
+
 /* 100 MB through a known and an unknown size, and back. */
 static void test_a_large_message_takes_little_memory(void **state)
 {
@@ -1025,6 +1126,7 @@ static void test_many_objects_are_all_found(void **state)
 
 int main(int argc, char **argv)
 {
+	struct err err;
 	const struct CMUnitTest tests[] = {
 		WITH_RIG(test_objects_of_every_size_come_back),
 		WITH_RIG(test_streams_of_every_size_come_back),
@@ -1052,11 +1154,16 @@ int main(int argc, char **argv)
 		WITH_RIG(test_a_name_that_cannot_be_taken_leaves_no_part_of_a_pack),
 		cmocka_unit_test(test_a_crash_leaves_all_or_nothing),
 		WITH_RIG(test_cleaning_leaves_the_files_of_others_alone),
+		WITH_RIG(test_a_pack_that_lost_its_index_is_not_cleaned_away),
+		WITH_RIG(test_an_index_that_lost_its_pack_is_not_cleaned_away),
+		cmocka_unit_test(test_a_removal_that_was_stopped_is_gone_on_with),
 		WITH_RIG(test_a_large_message_takes_little_memory),
 		WITH_RIG(test_many_objects_are_all_found),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "publish") == 0)
 		return publish_into(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "remove") == 0)
+		return pack_remove(argv[2], argv[3], &err) < 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
