@@ -31,6 +31,7 @@ struct delivery {
 	struct appender *to;
 	struct buf body;            /* all of it, while it is small */
 	struct pack_stream *stream; /* NULL: it is, or the stream has ended */
+	struct collision *twin;     /* of a stream's bytes that cannot be stored */
 	uint64_t size;
 };
 
@@ -214,6 +215,15 @@ static int store_line(struct delivery *d, const struct message *msg, const struc
 	return got < 0 ? -1 : 0;
 }
 
+static int save_twin(void *ctx, struct bytes piece, struct err *err)
+{
+	struct delivery *d = ctx;
+
+	if (!d->twin)
+		d->twin = collision_begin(gitstore_of(d->to->box)->repo, err);
+	return d->twin ? collision_write(d->twin, piece, err) : -1;
+}
+
 /* The bytes into the pack: their id. */
 static int store_body(struct delivery *d, struct object_id *id, struct err *err)
 {
@@ -222,11 +232,18 @@ static int store_body(struct delivery *d, struct object_id *id, struct err *err)
 	int ret;
 
 	d->stream = NULL;
-	if (stream)
-		return pack_stream_end(stream, id, NULL, err);
-	ret = pack_add(g->repo->writer, GIT_BLOB, buf_bytes(&d->body), id, NULL, err);
-	if (ret < 0 && err->kind == ERR_MESSAGE)
-		return collision_keep(g->repo, id, buf_bytes(&d->body), err);
+	d->twin = NULL;
+	if (stream) {
+		pack_stream_save_twin(stream, save_twin, d);
+		ret = pack_stream_end(stream, id, NULL, err);
+	} else {
+		ret = pack_add(g->repo->writer, GIT_BLOB, buf_bytes(&d->body), id, NULL, err);
+		if (ret < 0 && err->kind == ERR_MESSAGE)
+			save_twin(d, buf_bytes(&d->body), err);
+	}
+	if (d->twin && err->kind == ERR_MESSAGE)
+		return collision_end(d->twin, id, err);
+	collision_abort(d->twin);
 	return ret;
 }
 

@@ -248,6 +248,8 @@ struct pack_stream {
 	struct entry_out out; /* of the one that goes straight into the pack */
 	struct deflater *deflater;
 	struct object_hash *hash;
+	object_sink *twin_sink; /* NULL: none */
+	void *twin_ctx;
 	struct err failed; /* kind ERR_NONE: nothing did */
 };
 
@@ -392,20 +394,60 @@ int pack_writer_carry(struct pack_writer *w, struct out_file *next, struct err *
 	return 0;
 }
 
-/* As is_known(), the bytes being those at the end of the pack. */
-static int is_direct_known(struct pack_stream *s, const struct object_id *id, struct err *err)
+void pack_stream_save_twin(struct pack_stream *s, object_sink *sink, void *ctx)
+{
+	s->twin_sink = sink;
+	s->twin_ctx = ctx;
+}
+
+/* The object is refused with *err: its bytes to whom they may concern. */
+static int give_twin(const struct pack_stream *s, struct own_bytes own, struct err *err)
+{
+	struct bytes piece;
+	struct err failed;
+
+	if (!s->twin_sink || err->kind != ERR_MESSAGE)
+		return -1;
+	for (;;) {
+		if (own_next(&own, &piece, &failed) < 0)
+			break;
+		if (piece.n == 0)
+			return -1;
+		if (s->twin_sink(s->twin_ctx, piece, &failed) < 0)
+			break;
+	}
+	*err = failed;
+	return -1;
+}
+
+/* The bytes at the end of the pack, from their beginning. */
+static int open_direct(struct pack_stream *s, struct own_bytes *own, struct err *err)
 {
 	struct pack_writer *w = s->w;
-	struct own_bytes own = { .scratch = xmalloc(PACK_CHUNK) };
-	int known = -1;
 
 	if (!w->own)
 		w->own = entry_reader_new();
 	entry_reader_forget(w->own);
-	own.entry = w->own;
-	if (entry_reader_open(w->own, out_file_read_at, &w->pack, w->pack.path, s->out.start,
-			      out_file_size(&w->pack), err) == 0)
-		known = is_known(w, id, s->type, s->size, &own, err);
+	own->entry = w->own;
+	return entry_reader_open(w->own, out_file_read_at, &w->pack, w->pack.path, s->out.start,
+				 out_file_size(&w->pack), err);
+}
+
+/* As is_known() of them. */
+static int is_direct_known(struct pack_stream *s, const struct object_id *id, struct err *err)
+{
+	struct own_bytes own = { .scratch = xmalloc(PACK_CHUNK) };
+	struct err second;
+	int known = -1;
+
+	if (open_direct(s, &own, err) == 0)
+		known = is_known(s->w, id, s->type, s->size, &own, err);
+	if (known < 0 && err->kind == ERR_MESSAGE) {
+		if (open_direct(s, &own, &second) < 0)
+			*err = second;
+		else
+			give_twin(s, own, err);
+	}
 	free(own.scratch);
 	return known;
 }
@@ -441,10 +483,11 @@ static int end_gathered(struct pack_stream *s, struct object_id *id, bool *added
 	struct own_bytes own = { .memory = buf_bytes(&s->held) };
 	int ret;
 
-	if (s->spool.fd < 0)
-		return add_own(s->w, s->type, s->got, &own, id, added, err);
-	own = (struct own_bytes){ .spool = &s->spool, .scratch = xmalloc(PACK_CHUNK) };
+	if (s->spool.fd >= 0)
+		own = (struct own_bytes){ .spool = &s->spool, .scratch = xmalloc(PACK_CHUNK) };
 	ret = add_own(s->w, s->type, s->got, &own, id, added, err);
+	if (ret < 0)
+		give_twin(s, own, err);
 	free(own.scratch);
 	return ret;
 }

@@ -65,6 +65,11 @@ int pack_stream_write(struct pack_stream *s, struct bytes piece, struct err *err
  * bytes than announced. Frees the stream whatever happens.
  */
 int pack_stream_end(struct pack_stream *s, struct object_id *id, bool *added, struct err *err);
+/*
+ * Where pack_stream_end() finds other bytes stored under the object's id, give the object's own to `sink`
+ * before they are dropped. If that fails, its error is the result.
+ */
+void pack_stream_save_twin(struct pack_stream *s, object_sink *sink, void *ctx);
 /* Take back what was written of it and free it. NULL is allowed. */
 void pack_stream_abort(struct pack_stream *s);
 

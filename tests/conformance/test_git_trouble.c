@@ -409,45 +409,63 @@ static int give_other(void *ctx, const struct object_id *id, enum git_type *type
 	return sink(sink_ctx, bytes_of("evil twin"), err);
 }
 
-/* Two contents with one SHA-1 cannot be made here; a repository that pretends can. */
-static void test_a_twin_by_sha1_is_set_aside_and_refused(void **state)
+/* Refused, and kept in a file of its own, also when it is tried again. `announced`: its size was. */
+static void sets_aside(struct bench *b, struct bytes body, bool announced)
 {
-	struct bench *b = git_bench(state);
 	struct mailbox *mb = bench_mailbox(b, "INBOX");
-	struct gitstore *g = (struct gitstore *)b->st;
-	char *pack_dir = path_join(b->path, "objects/pack"), *path;
-	const struct object_source liar = { .has = claim_all, .read = give_other };
-	struct message msg = { .uid = 9 };
-	struct message_sink sink;
+	char *dir = path_join(b->path, "mailcask/collisions"), *path;
+	struct message msg = { .uid = 9, .size = announced ? body.n : 0 };
 	struct name_list files = { 0 };
-	struct buf got = BUF_INIT(1 << 20);
+	struct buf got = BUF_INIT(8 << 20);
+	struct message_sink sink;
 	struct err err;
 	void *handle;
 
-	bench_commit(b);
-	pack_writer_free(g->repo->writer);
-	g->repo->writer = pack_writer_new(pack_dir, &liar);
-	for (int again = 0; again < 2; again++) { /* tried again in the next run */
+	for (int again = 0; again < 2; again++) { /* in the next run */
 		err = (struct err){ 0 };
 		must(mailbox_append(mb, NULL, NULL, NULL, &sink, &err), &err);
 		must(sink.begin(sink.ctx, NULL, &msg, &handle, &err), &err);
-		must(sink.write(sink.ctx, handle, bytes_of("good twin"), &err), &err);
+		must(sink.write(sink.ctx, handle, bytes_from(body.p, body.n / 3), &err), &err);
+		must(sink.write(sink.ctx, handle, bytes_skip(body, body.n / 3), &err), &err);
 		assert_int_equal(sink.end(sink.ctx, handle, &msg, true, &err), -1);
 		assert_int_equal(err.kind, ERR_MESSAGE);
 		assert_non_null(strstr(err.text, "mailcask/collisions/"));
 	}
-	free(pack_dir);
-	pack_dir = path_join(b->path, "mailcask/collisions");
-	dir_entries(pack_dir, &files);
+	dir_entries(dir, &files);
 	assert_int_equal(files.n, 1);
-	path = path_join(pack_dir, files.name[0]);
+	path = path_join(dir, files.name[0]);
+	assert_non_null(strstr(err.text, path));
 	read_file(path, &got);
-	assert_string_equal(buf_str(&got), "good twin");
+	assert_true(bytes_equal(buf_bytes(&got), body));
+	assert_int_equal(unlink(path), 0);
 	assert_int_equal(bench_live(b), 0);
 	name_list_release(&files);
 	buf_release(&got);
-	free(pack_dir);
 	free(path);
+	free(dir);
+}
+
+/* Two contents with one SHA-1 cannot be made here; a repository that pretends can. */
+static void test_a_twin_by_sha1_is_set_aside_and_refused(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct gitstore *g = (struct gitstore *)b->st;
+	char *pack_dir = path_join(b->path, "objects/pack");
+	const struct object_source liar = { .has = claim_all, .read = give_other };
+	struct buf large = BUF_INIT(4 << 20);
+
+	bench_mailbox(b, "INBOX");
+	bench_commit(b);
+	pack_writer_free(g->repo->writer);
+	g->repo->writer = pack_writer_new(pack_dir, &liar);
+	while (large.n < 3 << 20)
+		buf_addf(&large, "line %zu\r\n", large.n);
+	sets_aside(b, bytes_of("good twin"), true);
+	sets_aside(b, bytes_of("good twin"), false);
+	sets_aside(b, buf_bytes(&large), true);
+	sets_aside(b, buf_bytes(&large), false);
+	buf_release(&large);
+	free(pack_dir);
 }
 
 int main(void)
