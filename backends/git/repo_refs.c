@@ -77,6 +77,14 @@ static bool wip_is_valid(const struct repo_tips *t, const struct commit_text *wi
 	return wip->parents == 1 && object_id_equal(&wip->parent, &t->main);
 }
 
+/* The next run can do without what an interrupted one began; the archive itself it cannot spare. */
+static int wip_unreadable(const struct repo *r, struct err *err)
+{
+	return err_prefix(err, "%s: what an interrupted run began cannot be read (git --git-dir=%s "
+			  "update-ref -d " REPO_WIP " gives it up: the next run fetches it again)",
+			  r->path, r->dir);
+}
+
 int repo_find_tips(const struct repo *r, struct repo_tips *out, struct err *err)
 {
 	struct buf text = BUF_INIT(COMMIT_TEXT_MAX);
@@ -100,8 +108,10 @@ int repo_find_tips(const struct repo *r, struct repo_tips *out, struct err *err)
 		out->generation = c.generation;
 	}
 	if (out->has_wip) {
-		if ((ret = repo_read_commit(r, &out->wip, &text, &c, err)) < 0)
+		if ((ret = repo_read_commit(r, &out->wip, &text, &c, err)) < 0) {
+			wip_unreadable(r, err);
 			goto out;
+		}
 		if (wip_is_valid(out, &c)) {
 			out->on_wip = true;
 			out->tip = out->wip;

@@ -265,6 +265,41 @@ static void test_a_missing_pack_is_told_with_its_object(void **state)
 	remove_tree(b->path);
 }
 
+/* What is missing is only what an interrupted run began: main is whole, and the way back to it is told. */
+static void test_a_missing_unfinished_run_can_be_given_up(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *pack_dir = path_join(b->path, "objects/pack");
+	struct name_list before = { 0 }, after = { 0 };
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
+	bench_snapshot(b);
+	dir_entries(pack_dir, &before);
+	bench_put_text(bench_find(b, "INBOX"), 2, "y");
+	bench_commit(b);
+	bench_close(b);
+	dir_entries(pack_dir, &after);
+	for (size_t i = 0; i < after.n; i++) {
+		char *path = path_join(pack_dir, after.name[i]);
+		bool old = false;
+
+		for (size_t k = 0; k < before.n; k++)
+			old |= strcmp(before.name[k], after.name[i]) == 0;
+		if (!old)
+			assert_int_equal(unlink(path), 0);
+		free(path);
+	}
+	refuses(b, STORE_WRITE, ERR_FATAL, "update-ref -d refs/mailcask/wip");
+	git_do(b->path, "update-ref", "-d", "refs/mailcask/wip");
+	bench_open(b);
+	assert_int_equal(bench_live(b), 1);
+	bench_put_text(bench_find(b, "INBOX"), 2, "y");
+	bench_snapshot(b);
+	name_list_release(&before);
+	name_list_release(&after);
+	free(pack_dir);
+}
+
 /* A mailbox whose flags file is not what it should be is left out; the others work. */
 static void test_a_damaged_mailbox_spoils_only_itself(void **state)
 {
@@ -478,6 +513,7 @@ int main(void)
 		WITH_GIT(test_a_repository_of_another_user_is_told_how_to_trust),
 		WITH_GIT(test_a_damaged_message_is_told_and_the_others_come),
 		WITH_GIT(test_a_missing_pack_is_told_with_its_object),
+		WITH_GIT(test_a_missing_unfinished_run_can_be_given_up),
 		WITH_GIT(test_a_damaged_mailbox_spoils_only_itself),
 		WITH_GIT(test_a_full_disk_in_the_middle_of_a_pack_loses_nothing),
 		WITH_GIT(test_a_failed_commit_leaves_the_last_one),
