@@ -143,8 +143,11 @@ static int pass_end(void *ctx, void *handle, const struct message *msg, bool com
 	complete = complete && is_wanted(lane, msg->uid); /* not one of two at the same time */
 	if (complete)
 		uidset_add(&lane->passed, msg->uid);
-	if (lane->sink.end(lane->sink.ctx, inner, msg, complete, err) < 0)
+	if (lane->sink.end(lane->sink.ctx, inner, msg, complete, err) < 0) {
+		if (complete)
+			uidset_remove(&lane->passed, msg->uid); /* the source will report it */
 		return target_trouble(lane, err);
+	}
 	if (!complete)
 		return 0;
 	lane->bytes += bytes;

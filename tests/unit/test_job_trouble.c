@@ -137,6 +137,27 @@ static void test_what_the_target_refuses_is_quarantined_and_no_deletion_happens(
 	assert_true(memory_equal(&rig->source, &rig->target));
 }
 
+/* Told by failing at the message's end, as stores on disk do. A message moved, and its new copy is the one. */
+static void test_what_the_target_cannot_take_is_quarantined_and_its_old_copy_stays(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "A", 1, 5);
+	job_rig_fill(rig, "B", 1, 2);
+	assert_int_equal(job_rig_go(rig), 0);
+	memory_delete(&rig->source, "A", 1);
+	job_rig_fill(rig, "B", 6, 7);
+	rig->target.choke = "B message 6\r\n";
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.v[1].quarantined, 1);
+	assert_string_equal(rig->report.v[1].quarantine[0].reason, "choked");
+	assert_int_equal(memory_live(&rig->target, "A"), 5);
+	assert_int_equal(memory_live(&rig->target, "B"), 3);
+	rig->target.choke = NULL;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
 static void test_an_agreement_that_cannot_be_written_does_not_stop_the_others(void **state)
 {
 	struct job_rig *rig = *state;
@@ -409,6 +430,7 @@ int main(void)
 		WITH_JOB_RIG(test_a_message_listed_but_never_delivered_is_quarantined),
 		WITH_JOB_RIG(test_the_quarantine_is_kept_counted_and_cleared_one_by_one),
 		WITH_JOB_RIG(test_what_the_target_refuses_is_quarantined_and_no_deletion_happens),
+		WITH_JOB_RIG(test_what_the_target_cannot_take_is_quarantined_and_its_old_copy_stays),
 		WITH_JOB_RIG(test_an_agreement_that_cannot_be_written_does_not_stop_the_others),
 		WITH_JOB_RIG(test_an_unwritable_mailbox_does_not_stop_the_others),
 		WITH_JOB_RIG(test_flags_that_cannot_be_set_are_tried_again),
