@@ -44,6 +44,7 @@ static void set_quarantine(struct mailbox *mb)
 	base_init(&base);
 	must(mailbox_base(mb, &base, &err), &err);
 	uidset_add_range(&base.known, 1, 90);
+	free(base.quarantine);
 	base.quarantine = &q;
 	base.n_quarantine = 1;
 	base.token = (struct token){ .known = true, .uidvalidity = 5, .uidnext = 91 };
@@ -204,11 +205,11 @@ static size_t flip_every_byte(struct bench *b, const char *path, size_t step, bo
 	for (size_t at = 0; at < data.n - text; at += step, tried++) {
 		uint8_t bit = text ? 1 : (uint8_t)(1u << (at % 8));
 
-		data.p[at] ^= bit;
+		data.p[at] = (uint8_t)(data.p[at] ^ bit);
 		git_overwrite(path, buf_bytes(&data));
 		if (!check_finds(b))
 			fail_msg("%s: byte %zu may change", path, at);
-		data.p[at] ^= bit;
+		data.p[at] = (uint8_t)(data.p[at] ^ bit);
 	}
 	git_overwrite(path, buf_bytes(&data));
 	assert_false(check_finds(b));
