@@ -5,7 +5,7 @@
 # make bench            how long things take    make check-powercut  power cuts, all stores (root)
 # make V=1              show the commands       make coverage     lines reached, by folder
 # make CC=clang B=build/clang lint                warnings as errors, all files
-# make        the git archive's parts   make ISAL= ...   zlib in place of ISA-L
+# make bench-git        parts of the git archive  make ISAL= ...   zlib in place of ISA-L
 # make deps-live        Courier and Cyrus         make check-peers  the client against them
 #
 # No configure step: plain -l flags, so that `make deps demo` works when nothing is installed yet.
@@ -50,6 +50,7 @@ UNITBIN := $(UNIT:%.c=$B/%) $(PEERS:%.c=$B/%)
 FUZZBIN := $(FUZZ:tests/fuzz/fuzz_%.c=$B/tests/fuzz/replay_%)
 TOOLBIN := $(TOOLS:%.c=$B/%)
 BENCHBIN := $(BENCH:%.c=$B/%)
+GITBENCH := $(filter %/bench_pack,$(BENCHBIN))
 
 all: $B/mailcask
 
@@ -147,6 +148,10 @@ bench: all check-tools $(BENCHBIN)
 	@for b in $(BENCHBIN); do echo "== $$b"; $$b || exit 1; done
 	@for b in tests/bench/bench_*.sh; do echo "== $$b"; B=$B sh $$b || exit 1; done
 
+# The parts of the git archive against what each cannot do without.
+bench-git: $(GITBENCH)
+	@for b in $(GITBENCH); do echo "== $$b"; $$b || exit 1; done
+
 # The client against Courier and Cyrus; deps-live needs root for what is missing.
 deps-live:
 	@B=$B sh tests/deps_live.sh
@@ -174,5 +179,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps deps-live check check-peers check-build check-powercut check-tools headers lint fuzz bench coverage demo install clean
+.PHONY: all deps deps-live check check-peers check-build check-powercut check-tools headers lint fuzz bench bench-git coverage demo install clean
 -include $(shell find $B -name '*.d' -type f -not -path '$B/live/*' 2>/dev/null)

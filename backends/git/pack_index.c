@@ -108,6 +108,15 @@ void pack_index_close(struct pack *p)
 	p->count = 0;
 }
 
+/* After the one before it, and where the counts say that its first byte is. */
+static bool is_in_order(const struct pack *p, uint32_t at)
+{
+	const uint8_t *id = ids(p) + (size_t)at * OBJECT_ID_SIZE;
+
+	return (at == 0 || memcmp(id - OBJECT_ID_SIZE, id, OBJECT_ID_SIZE) < 0) &&
+	       at < fanout(p->idx, id[0]) && (id[0] == 0 || at >= fanout(p->idx, id[0] - 1u));
+}
+
 int pack_index_check(struct pack *p, struct err *err)
 {
 	struct object_id got, want;
@@ -129,10 +138,9 @@ int pack_index_check(struct pack *p, struct err *err)
 		err_set(err, ERR_FATAL, "%s is damaged: its checksum is wrong", p->idx_path);
 		return pack_set_damaged(p, err);
 	}
-	for (uint32_t i = 1; i < p->count; i++)
-		if (memcmp(ids(p) + (size_t)(i - 1) * OBJECT_ID_SIZE,
-			   ids(p) + (size_t)i * OBJECT_ID_SIZE, OBJECT_ID_SIZE) >= 0) {
-			err_set(err, ERR_FATAL, "%s is damaged: its ids do not ascend", p->idx_path);
+	for (uint32_t i = 0; i < p->count; i++)
+		if (!is_in_order(p, i)) {
+			err_set(err, ERR_FATAL, "%s is damaged: its ids are not in order", p->idx_path);
 			return pack_set_damaged(p, err);
 		}
 	p->checked = true;
