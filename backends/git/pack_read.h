@@ -18,7 +18,7 @@ struct buf;
  * throws them away.) Deltas, which only git's own packs have, are made in memory:
  * git makes none of large objects.
  *
- * Only the indexes are mapped; at most 16 packs are held open at once. Loose objects are not seen.
+ * Only the indexes are mapped; at most 16 packs are held open at once (and those being read). Loose objects are not seen.
  * What is missing an .idx or a .pack is ignored. A pack whose index is damaged is left out of
  * look-ups, logged as a warning, and pack_missing() says so.
  *
@@ -94,7 +94,7 @@ struct pack_entry {
 /* 0: go on. -1 with *err set stops and is handed on. */
 typedef int pack_entry_fn(void *ctx, const struct pack_entry *e, struct err *err);
 /*
- * All entries in the order of the file, after checking the index's own checksum. Memory: 4 bytes an
+ * All entries in the order of the file, after checking the index's own checksum. Memory: 16 bytes an
  * object. Entries that overlap or lie outside the pack are an error.
  */
 int pack_each(struct pack_set *set, struct pack *p, pack_entry_fn *fn, void *ctx,

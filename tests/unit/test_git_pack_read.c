@@ -342,6 +342,33 @@ static void test_an_index_that_lies_leads_nowhere(void **state)
 	victim_release(&v);
 }
 
+/* All checksums right, but the pack counts one object more than its index. */
+static void test_a_pack_that_counts_differently_than_its_index_is_an_error(void **state)
+{
+	struct victim v;
+	struct pack_at at;
+	enum git_type type;
+	uint64_t size;
+
+	victim_make(&v, *state);
+	put_be32(v.pack.p + 8, OBJECTS + 1);
+	seal(&v.pack, 20);
+	memcpy(v.idx.p + v.idx.n - 40, v.pack.p + v.pack.n - 20, 20);
+	seal(&v.idx, 20);
+	chmod(v.pack_path, 0644);
+	chmod(v.idx_path, 0644);
+	write_file(v.pack_path, buf_bytes(&v.pack));
+	write_file(v.idx_path, buf_bytes(&v.idx));
+	pack_rig_look(v.r);
+	assert_true(pack_set_find(v.r->set, &v.id[1], &at));
+	assert_int_equal(pack_object_info(v.r->set, &at, &type, &size, &v.r->err), -1);
+	names_a_file(&v, &v.r->err);
+	assert_non_null(strstr(v.r->err.text, "number of objects"));
+	assert_non_null(pack_damage(pack_set_pack(v.r->set, 0)));
+	assert_false(pack_set_find(v.r->set, &v.id[1], &at)); /* and is not asked again */
+	victim_release(&v);
+}
+
 /* A pack of one entry with this head and these deflated bytes, and an index to it. */
 static void hostile_entry(struct pack_rig *r, struct bytes head, struct bytes body,
 			  const struct object_id *id)
@@ -901,6 +928,7 @@ int main(void)
 		WITH_RIG(test_any_changed_byte_of_a_pack_is_an_error_never_other_bytes),
 		WITH_RIG(test_any_changed_byte_of_an_index_is_an_error_never_other_bytes),
 		WITH_RIG(test_an_index_that_lies_leads_nowhere),
+		WITH_RIG(test_a_pack_that_counts_differently_than_its_index_is_an_error),
 		WITH_RIG(test_an_entry_that_lies_about_itself_is_an_error),
 		WITH_RIG(test_an_enormous_size_costs_no_memory),
 		WITH_RIG(test_an_object_larger_than_the_ceiling_is_refused),
