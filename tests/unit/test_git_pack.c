@@ -293,9 +293,13 @@ static void test_what_is_pending_or_published_is_not_added_again(void **state)
 {
 	struct pack_rig *r = *state;
 	struct bytes small = sample(SAMPLE_TEXT, 3000, 1), large = sample(SAMPLE_TEXT, 3 << 20, 2);
+	struct bytes zeros = sample(SAMPLE_ZEROS, 1200000, 3), other = sample(SAMPLE_ZEROS, 1200000, 3);
 
+	((uint8_t *)(uintptr_t)other.p)[0] = 'x';
 	add_again(r, small, true);
 	add_again(r, large, true);
+	add_again(r, zeros, true);
+	add_again(r, other, true);
 	for (int round = 0; round < 2; round++) {
 		add_again(r, small, false);
 		add_again(r, large, false);
@@ -303,7 +307,9 @@ static void test_what_is_pending_or_published_is_not_added_again(void **state)
 		stream_again(r, small, PACK_SIZE_UNKNOWN);
 		stream_again(r, large, large.n);
 		stream_again(r, large, PACK_SIZE_UNKNOWN);
-		assert_int_equal(pack_pending_count(r->w), round == 0 ? 2 : 0);
+		stream_again(r, zeros, zeros.n);
+		stream_again(r, other, other.n); /* where that one was and was taken back */
+		assert_int_equal(pack_pending_count(r->w), round == 0 ? 4 : 0);
 		pack_rig_publish(r);
 		pack_rig_look(r);
 		pack_rig_writer(r);
@@ -312,6 +318,8 @@ static void test_what_is_pending_or_published_is_not_added_again(void **state)
 	pack_rig_git_approves(r);
 	sample_free(small);
 	sample_free(large);
+	sample_free(zeros);
+	sample_free(other);
 }
 
 static void test_same_bytes_of_another_type_are_another_object(void **state)
@@ -705,6 +713,33 @@ static int into_buf(void *ctx, struct bytes piece, struct err *err)
 	(void)err;
 	buf_add(ctx, piece);
 	return 0;
+}
+
+static void read_pending(struct pack_rig *r, const struct object_id *id, const char *want)
+{
+	struct buf got = BUF_INIT(1 << 20);
+	enum git_type type;
+	uint64_t size;
+
+	assert_int_equal(pack_pending_read(r->w, id, &type, &size, into_buf, &got, &r->err), 0);
+	assert_true(bytes_is(buf_bytes(&got), want));
+	buf_release(&got);
+}
+
+/* What was read of the file together with an object is not taken for what is there later. */
+static void test_what_takes_the_place_of_an_aborted_stream_is_read_as_it_is(void **state)
+{
+	struct pack_rig *r = *state;
+	struct bytes data = sample(SAMPLE_RANDOM, 200000, 1);
+	struct object_id before = pack_rig_add(r, GIT_BLOB, bytes_of("before")), after;
+	struct pack_stream *s = pack_stream_begin(r->w, GIT_BLOB, 3 << 20, &r->err);
+
+	assert_int_equal(pack_stream_write(s, data, &r->err), 0);
+	read_pending(r, &before, "before");
+	pack_stream_abort(s);
+	after = pack_rig_add(r, GIT_BLOB, bytes_of("after"));
+	read_pending(r, &after, "after");
+	sample_free(data);
 }
 
 static void test_what_is_pending_can_be_read(void **state)
@@ -1149,6 +1184,7 @@ int main(int argc, char **argv)
 		WITH_RIG(test_a_wrong_size_is_taken_back),
 		WITH_RIG(test_an_aborted_stream_leaves_no_trace),
 		WITH_RIG(test_what_is_pending_can_be_read),
+		WITH_RIG(test_what_takes_the_place_of_an_aborted_stream_is_read_as_it_is),
 		WITH_RIG(test_no_space_is_an_error_that_leaves_nothing),
 		WITH_RIG(test_a_stream_that_finds_no_space_fails_and_can_be_ended),
 		WITH_RIG(test_a_name_that_cannot_be_taken_leaves_no_part_of_a_pack),
