@@ -77,8 +77,7 @@ static void with_index(struct bytes in, size_t n)
 	demand(out_file_create(&f, dir, "idx", false, &err) == 0);
 	demand(pack_index_write(&f, v, n, 1 << 15, &none, &err) == 0 && out_file_flush(&f, &err) == 0);
 	snprintf(path, sizeof(path), "%s/pack-x.idx", dir);
-	demand(rename(f.path, path) == 0);
-	f.gone = true;
+	demand(out_file_rename(&f, path, &err) == 0);
 	out_file_discard(&f);
 	put_be32(count, (uint32_t)n);
 	buf_add(&b, bytes_from(head, sizeof(head)));
