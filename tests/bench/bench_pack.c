@@ -270,6 +270,7 @@ static void read_packs(const char *path)
 
 static void merge_packs(const char *path)
 {
+	uint64_t dropped;
 	struct err err;
 	struct pack_set *set = pack_set_open(path, &err);
 	char name[PACK_NAME_SIZE];
@@ -279,7 +280,7 @@ static void merge_packs(const char *path)
 	must(set ? 0 : -1, &err);
 	for (n = 0; n < pack_set_count(set); n++)
 		names[n] = pack_name(pack_set_pack(set, n));
-	must(pack_merge(set, names, n, name, &err), &err);
+	must(pack_merge(set, names, n, name, &dropped, &err), &err);
 	pack_set_free(set);
 }
 

@@ -153,24 +153,6 @@ static void test_any_failing_step_leaves_no_file(void **state)
 	buf_release(&events);
 }
 
-/* What is removed must be gone, index first, before anyone is told. */
-static void test_a_removal_is_durable(void **state)
-{
-	struct pack_rig r;
-
-	rig_open(&r, state);
-	{
-		char *name = xstrdup(pack_rig_publish(&r));
-
-		buf_clear(&events);
-		assert_int_equal(pack_remove(r.packs, name, &r.err), 0);
-		free(name);
-	}
-	assert_string_equal(buf_str(&events), "sync directory\n");
-	buf_release(&events);
-	pack_rig_close(&r);
-}
-
 static bool yes = true;
 
 #define EITHER_WAY(test) cmocka_unit_test(test), cmocka_unit_test_prestate(test, &yes)
@@ -180,7 +162,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		EITHER_WAY(test_everything_is_durable_before_the_next_step),
 		EITHER_WAY(test_any_failing_step_leaves_no_file),
-		EITHER_WAY(test_a_removal_is_durable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
