@@ -50,7 +50,7 @@ UNITBIN := $(UNIT:%.c=$B/%) $(PEERS:%.c=$B/%)
 FUZZBIN := $(FUZZ:tests/fuzz/fuzz_%.c=$B/tests/fuzz/replay_%)
 TOOLBIN := $(TOOLS:%.c=$B/%)
 BENCHBIN := $(BENCH:%.c=$B/%)
-GITBENCH := $(filter %/bench_pack $B/tests/bench/bench_git_%,$(BENCHBIN))
+GITBENCH := $(filter %/bench_pack %/bench_git_store,$(BENCHBIN))
 
 all: $B/mailcask
 
