@@ -5,9 +5,9 @@
 
 /*
  * What was deleted from an archive, as a store that can only be read: in each mailbox the messages
- * that history_deleted_since() names, without those that were moved, each as the last snapshot had it that
- * had it. UIDs are numbers from 1 on and mean something in this opening only. For restoring all
- * of them as one multiset, whichever snapshots they lie in.
+ * that history_deleted_since() names, without those that were moved, each as the last snapshot had
+ * it that had it. UIDs are numbers from 1 on and mean something in this opening only. For restoring
+ * all of them as one multiset, whichever snapshots they lie in.
  *
  * cfg->settings points to a struct git_deleted.
  */
