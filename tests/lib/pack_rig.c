@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <utime.h>
 
 #include "core/base/mem.h"
 #include "tests/lib/support.h"
@@ -125,6 +127,16 @@ const char *pack_rig_publish(struct pack_rig *r)
 	if (pack_publish(r->w, name, &r->err) < 0)
 		test_die("publish: %s", r->err.text);
 	return name;
+}
+
+void pack_rig_age(struct pack_rig *r, const char *name)
+{
+	char *path = xasprintf("%s/%s.idx", r->packs, name);
+	const time_t then = time(NULL) - 1000;
+
+	if (utime(path, &(struct utimbuf){ .actime = then, .modtime = then }) < 0)
+		test_die_sys("%s", path);
+	free(path);
 }
 
 struct object_id pack_rig_add(struct pack_rig *r, enum git_type type, struct bytes data)

@@ -30,6 +30,8 @@ void pack_rig_writer(struct pack_rig *r);
 void pack_rig_look(struct pack_rig *r);
 /* Publish; the name is good until the next call. */
 const char *pack_rig_publish(struct pack_rig *r);
+/* Make a pack look older than those published after it, which may be in the same tick of the clock. */
+void pack_rig_age(struct pack_rig *r, const char *name);
 /* Add an object, which must work. */
 struct object_id pack_rig_add(struct pack_rig *r, enum git_type type, struct bytes data);
 /* The object must be there and be these bytes, as our reader sees it. */

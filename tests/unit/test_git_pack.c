@@ -475,7 +475,7 @@ static void forged_pack_is_not_believed(struct pack_rig *r, struct bytes stored,
 {
 	struct object_id id = forge(r, stored, other);
 
-	pack_rig_publish(r);
+	pack_rig_age(r, pack_rig_publish(r));
 	pack_rig_look(r);
 	pack_rig_writer(r);
 	add_again(r, other, true);
@@ -498,9 +498,11 @@ static void test_a_damaged_stored_object_is_stored_again(void **state)
 	struct pack_rig *r = *state;
 	struct bytes data = sample(SAMPLE_TEXT, 5000, 1);
 	struct object_id id = pack_rig_add(r, GIT_BLOB, data);
-	char *path = xasprintf("%s/%s.pack", r->packs, pack_rig_publish(r));
+	const char *name = pack_rig_publish(r);
+	char *path = xasprintf("%s/%s.pack", r->packs, name);
 	FILE *f = fopen(path, "r+b");
 
+	pack_rig_age(r, name);
 	fseek(f, 1000, SEEK_SET);
 	fputc(0x55, f);
 	fclose(f);

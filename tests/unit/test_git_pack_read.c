@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-#include <utime.h>
 
 #include "backends/git/deflate.h"
 #include "backends/git/pack_private.h"
@@ -468,15 +466,6 @@ static void test_a_damaged_index_hides_only_its_pack(void **state)
 	free(path);
 }
 
-static void set_age(struct pack_rig *r, const char *name, time_t seconds)
-{
-	char *path = file_of(r, name, ".idx");
-	struct utimbuf t = { .actime = time(NULL) - seconds, .modtime = time(NULL) - seconds };
-
-	assert_int_equal(utime(path, &t), 0);
-	free(path);
-}
-
 static void test_the_newest_copy_is_found_first_and_then_the_older(void **state)
 {
 	struct pack_rig *r = *state;
@@ -487,7 +476,7 @@ static void test_the_newest_copy_is_found_first_and_then_the_older(void **state)
 	pack_rig_add(r, GIT_BLOB, bytes_of("other"));
 	pack_rig_add(r, GIT_BLOB, bytes_of("same"));
 	new = xstrdup(pack_rig_publish(r));
-	set_age(r, old, 1000);
+	pack_rig_age(r, old);
 	pack_rig_look(r);
 	assert_true(pack_set_find(r->set, &id, &at));
 	assert_string_equal(pack_name(at.pack), new);
@@ -847,7 +836,7 @@ static void test_merging_takes_the_copy_that_was_stored_again(void **state)
 	pack_rig_add(r, GIT_BLOB, bytes_of("message"));
 	pack_rig_add(r, GIT_BLOB, bytes_of("another"));
 	new = xstrdup(pack_rig_publish(r));
-	set_age(r, old, 1000);
+	pack_rig_age(r, old);
 	pack_rig_look(r);
 	{
 		const char *names[] = { old, new };
