@@ -203,7 +203,7 @@ static size_t flip_every_byte(struct bench *b, const char *path, size_t step, bo
 
 	read_file(path, &data);
 	for (size_t at = 0; at < data.n - text; at += step, tried++) {
-		uint8_t bit = text ? 1 : (uint8_t)(1u << (at % 8));
+		uint8_t bit = (uint8_t)(text ? 1u : 1u << (at % 8));
 
 		data.p[at] = (uint8_t)(data.p[at] ^ bit);
 		git_overwrite(path, buf_bytes(&data));
