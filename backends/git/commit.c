@@ -289,7 +289,22 @@ static int write_commit(struct gitstore *g, bool snapshot, const struct object_i
 	return repo_refresh(g->repo, err);
 }
 
-/* Main first: a wip that is left over afterwards has another parent, and counts for nothing. */
+/* It has another parent than main's tip now, and counts for nothing: the snapshot does not fail with it. */
+static void drop_wip(struct gitstore *g)
+{
+	struct repo_tips *t = &g->tips;
+	struct err why;
+
+	if (!t->has_wip)
+		return;
+	if (repo_ref_remove(g->repo, REPO_WIP, &why) < 0) {
+		log_warn("%s. The snapshot is complete; the next run removes " REPO_WIP, why.text);
+		return;
+	}
+	t->has_wip = false;
+	t->wip = (struct object_id){ 0 };
+}
+
 static int move_main(struct gitstore *g, const struct object_id *id, struct err *err)
 {
 	struct repo_tips *t = &g->tips;
@@ -300,10 +315,7 @@ static int move_main(struct gitstore *g, const struct object_id *id, struct err 
 	t->has_main = true;
 	t->main_root = t->root;
 	t->on_wip = false;
-	if (t->has_wip && repo_ref_remove(g->repo, REPO_WIP, err) < 0)
-		return -1;
-	t->has_wip = false;
-	t->wip = (struct object_id){ 0 };
+	drop_wip(g);
 	return 0;
 }
 
@@ -336,11 +348,16 @@ static void note_saved(struct gitstore *g)
 	g->format_dirty = false;
 }
 
-static int write_tokens(struct gitstore *g, struct err *err)
+/*
+ * Nothing fails with it, for all that was stored is durable without: tokens of another tip count for
+ * nothing, since the tree has its own, and with older ones of this tip the next run asks for more changes.
+ */
+static void write_tokens(struct gitstore *g)
 {
 	char *path = xasprintf("%s/" TOKENS_FILE, g->repo->dir);
 	struct gitbox **by_dir = gitstore_by_dir(g);
 	struct buf text = BUF_INIT(TOKENS_TEXT_MAX), one = BUF_INIT(MAILBOX_TEXT_MAX);
+	struct err why;
 	int ret = 0;
 
 	tokens_begin(&text, g->tips.tip.b);
@@ -352,14 +369,16 @@ static int write_tokens(struct gitstore *g, struct err *err)
 	tokens_end(&text);
 	crash_point("git: write tokens");
 	if (!text.overflow && !one.overflow)
-		ret = file_replace(path, buf_bytes(&text), 0600, err);
+		ret = file_replace(path, buf_bytes(&text), 0600, &why);
+	if (ret < 0)
+		log_warn("%s: how far each mailbox was compared could not be noted: %s. The archive "
+			 "is complete; the next run only compares more", g->path, why.text);
 	for (size_t i = 0; i < g->n && ret == 0; i++)
 		g->box[i]->saved.token = g->box[i]->text.token;
 	buf_release(&text);
 	buf_release(&one);
 	free(by_dir);
 	free(path);
-	return ret;
 }
 
 /* Trees, commit, pack, ref: in this order. Also when there is only an interrupted run to be completed. */
@@ -380,7 +399,8 @@ static int write_all(struct gitstore *g, bool snapshot, bool any, struct err *er
 	if (!snapshot)
 		return 0;
 	message_reset(g);
-	return write_tokens(g, err);
+	write_tokens(g);
+	return 0;
 }
 
 static void claim_account(struct gitstore *g)
@@ -408,7 +428,7 @@ static int commit(struct gitstore *g, bool snapshot, struct err *err)
 	if (d.any || (snapshot && g->tips.on_wip))
 		ret = write_all(g, snapshot, d.any, err);
 	else if (d.tokens)
-		ret = write_tokens(g, err);
+		write_tokens(g);
 	if (ret == 0)
 		return 0;
 	g->broken = true;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 #include "backends/git/git.h"
 #include "backends/git/internal.h"
 #include "backends/git/pack_write.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "tests/lib/git_rig.h"
 #include "tests/lib/support.h"
@@ -423,6 +425,104 @@ static void test_a_failed_commit_leaves_the_last_one(void **state)
 	assert_int_equal(bench_live(b), 2);
 }
 
+/* --- after the snapshot --- */
+
+static void count_warnings(void *ctx, enum log_level level, const char *text)
+{
+	if (level == LOG_WARN && strstr(text, "only compares more"))
+		++*(unsigned *)ctx;
+	if (level == LOG_WARN && strstr(text, "The snapshot is complete"))
+		++*(unsigned *)ctx;
+}
+
+static void set_token(struct mailbox *mb, uint64_t modseq)
+{
+	struct base base;
+	struct err err = { 0 };
+
+	base_init(&base);
+	must(mailbox_base(mb, &base, &err), &err);
+	base.token = (struct token){ .known = true, .uidvalidity = 7, .uidnext = 9, .messages = 1,
+				     .highestmodseq = modseq };
+	must(mailbox_set_base(mb, &base, &err), &err);
+	base_release(&base);
+}
+
+static uint64_t modseq_of(struct bench *b)
+{
+	struct mailbox_list list;
+	uint64_t modseq = bench_info(b, "INBOX", &list)->token.highestmodseq;
+
+	mailbox_list_release(&list);
+	return modseq;
+}
+
+/* What a snapshot needs is durable before; the tokens left behind are of another commit, or older. */
+static void test_a_snapshot_whose_tokens_cannot_be_written_is_complete(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *tokens = path_join(b->path, "mailcask/tokens"), *old = path_join(b->path, "mailcask/old");
+	char *below = path_join(tokens, "below");
+	unsigned warned = 0;
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "one");
+	set_token(bench_find(b, "INBOX"), 100);
+	bench_snapshot(b);
+	log_set(LOG_WARN, count_warnings, &warned);
+	for (uint64_t round = 1; round <= 2; round++) {
+		assert_int_equal(rename(tokens, old), 0);
+		assert_int_equal(mkdir(tokens, 0700), 0);
+		assert_int_equal(mkdir(below, 0700), 0);
+		if (round == 1) /* else there is nothing to note but the token */
+			bench_put_text(bench_find(b, "INBOX"), 2, "two");
+		set_token(bench_find(b, "INBOX"), 100 + round * 100);
+		bench_snapshot(b);
+		assert_int_equal(warned, round);
+		bench_close(b);
+		assert_int_equal(rmdir(below), 0);
+		assert_int_equal(rmdir(tokens), 0);
+		assert_int_equal(rename(old, tokens), 0);
+		bench_open(b);
+		assert_int_equal(bench_live(b), 2);
+		assert_int_equal(git_snapshots(b->path), 2);
+		assert_true(modseq_of(b) == 200);
+	}
+	set_token(bench_find(b, "INBOX"), 300);
+	bench_snapshot(b);
+	log_set(LOG_ERROR, NULL, NULL);
+	bench_reopen(b);
+	assert_true(modseq_of(b) == 300);
+	assert_int_equal(warned, 2);
+	free(tokens);
+	free(below);
+	free(old);
+}
+
+static void test_a_snapshot_whose_wip_cannot_be_removed_is_complete(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *lock = path_join(b->path, "refs/mailcask/wip.lock");
+	unsigned warned = 0;
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "one");
+	bench_commit(b);
+	write_file(lock, bytes_of(""));
+	log_set(LOG_WARN, count_warnings, &warned);
+	bench_snapshot(b);
+	log_set(LOG_ERROR, NULL, NULL);
+	assert_int_equal(warned, 1);
+	assert_int_equal(unlink(lock), 0);
+	assert_int_equal(git_snapshots(b->path), 1);
+	bench_put_text(bench_find(b, "INBOX"), 2, "two"); /* the same run goes on */
+	bench_commit(b);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 2);
+	bench_snapshot(b);
+	assert_int_equal(git_snapshots(b->path), 2);
+	assert_false(git_try(b->path, "rev-parse", "-q", "--verify", "refs/mailcask/wip", NULL));
+	free(lock);
+}
+
 /* --- twins --- */
 
 /* A repository that claims to hold an object of every id, with other bytes. */
@@ -517,6 +617,8 @@ int main(void)
 		WITH_GIT(test_a_damaged_mailbox_spoils_only_itself),
 		WITH_GIT(test_a_full_disk_in_the_middle_of_a_pack_loses_nothing),
 		WITH_GIT(test_a_failed_commit_leaves_the_last_one),
+		WITH_GIT(test_a_snapshot_whose_tokens_cannot_be_written_is_complete),
+		WITH_GIT(test_a_snapshot_whose_wip_cannot_be_removed_is_complete),
 		WITH_GIT(test_a_twin_by_sha1_is_set_aside_and_refused),
 	};
 
