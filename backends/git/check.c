@@ -242,6 +242,7 @@ int gitstore_check(const struct store_config *cfg, struct check *ck, struct err 
 	for (size_t i = 0; i < c.n_faults; i++)
 		free(c.fault[i].why);
 	free(c.fault);
+	free(c.pack);
 	free(c.sums);
 	pack_table_release(&c.faulty);
 	pack_table_release(&c.told);

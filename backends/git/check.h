@@ -22,7 +22,7 @@
  *
  * Nothing is written and no lock taken. A run at work adds packs and moves refs; what the refs named
  * when the check began stays there. Packs that vanish meanwhile were merged: their objects are
- * looked for again.
+ * looked for again, and what they were merged into is looked at in their place.
  */
 int gitstore_check(const struct store_config *cfg, struct check *ck, struct err *err);
 
@@ -45,6 +45,9 @@ struct checking {
 	const struct store_config *cfg;
 	struct repo *repo;
 	struct repo_tips tips;
+	struct pack **pack; /* looked at from outside; the set keeps those that vanish */
+	size_t n_packs, cap_packs;
+	bool vanished; /* one of them before it was looked at, or read where all is read */
 	struct fault *fault;
 	size_t n_faults, cap_faults;
 	struct pack_table faulty; /* `where`: index into `fault` */

@@ -43,8 +43,10 @@ static int check_ends(struct checking *c, struct pack *p, struct err *err)
 		pack_unpin(p);
 		return 0;
 	}
-	if (is_gone(p))
+	if (is_gone(p)) {
+		c->vanished = true;
 		return 0;
+	}
 	if (!index && p->damage.kind == ERR_NONE) { /* nothing that the file holds is to blame */
 		*err = why;
 		return -1;
@@ -53,17 +55,50 @@ static int check_ends(struct checking *c, struct pack *p, struct err *err)
 	return 0;
 }
 
-int check_pack_ends(struct checking *c, struct err *err)
+static bool was_looked_at(const struct checking *c, const struct pack *p)
+{
+	for (size_t i = 0; i < c->n_packs; i++)
+		if (c->pack[i] == p)
+			return true;
+	return false;
+}
+
+static int look_at(struct checking *c, struct pack *p, struct err *err)
+{
+	if (check_ends(c, p, err) < 0)
+		return -1;
+	c->pack = xgrow(c->pack, c->n_packs, &c->cap_packs, sizeof(struct pack *));
+	c->pack[c->n_packs++] = p;
+	c->ck->to_read += p->count;
+	c->ck->bytes_to_read += p->size;
+	return 0;
+}
+
+/* Those of the set that are new to us. */
+static int look_at_new(struct checking *c, struct err *err)
 {
 	struct pack_set *set = c->repo->packs;
 
-	for (size_t i = 0; i < set->n; i++) {
-		if (check_ends(c, set->v[i], err) < 0)
+	for (size_t i = 0; i < set->n; i++)
+		if (!was_looked_at(c, set->v[i]) && look_at(c, set->v[i], err) < 0)
 			return -1;
-		c->ck->to_read += set->v[i]->count;
-		c->ck->bytes_to_read += set->v[i]->size;
-	}
 	return 0;
+}
+
+/* What took the place of those that vanished. */
+static int look_again(struct checking *c, struct err *err)
+{
+	c->vanished = false;
+	return repo_refresh(c->repo, err) < 0 ? -1 : look_at_new(c, err);
+}
+
+int check_pack_ends(struct checking *c, struct err *err)
+{
+	int ret = look_at_new(c, err);
+
+	while (ret == 0 && c->vanished)
+		ret = look_again(c, err);
+	return ret;
 }
 
 int check_is_there(struct checking *c, const struct object_id *id, struct err *err)
@@ -170,21 +205,36 @@ static int on_entry(void *ctx, const struct pack_entry *e, struct err *err)
 	return 0;
 }
 
+/* It went before `n` entries of it were read. */
+static void note_vanished(struct checking *c, const struct pack *p, uint32_t n)
+{
+	c->vanished = true;
+	c->ck->to_read -= n;
+	c->ck->bytes_to_read -= p->size / p->count * n;
+}
+
 /* 1: time is up. */
 static int read_pack(struct checking *c, struct pack *p, uint32_t from, uint32_t to,
 		     struct err *err)
 {
 	struct reading r = { .c = c, .pack = p, .from = from, .to = to };
 
-	if (p->damage.kind != ERR_NONE || p->gone || from >= to)
+	if (p->damage.kind != ERR_NONE || from >= to)
 		return 0;
+	/* Some are still open, and could be read, but that would say nothing of what is there. */
+	if (p->gone || is_gone(p)) {
+		note_vanished(c, p, to - from);
+		return 0;
+	}
 	if (pack_each(c->repo->packs, p, on_entry, &r, err) == 0)
 		return 0;
 	if (r.stopped)
 		return 1;
 	if (err->kind == ERR_STOPPED)
 		return -1;
-	if (!is_gone(p))
+	if (is_gone(p))
+		note_vanished(c, p, to - from);
+	else
 		tell_pack(c, p, false, err->text);
 	return 0;
 }
@@ -198,27 +248,37 @@ static uint64_t random_below(uint64_t n)
 	return r % n;
 }
 
-/*
- * All packs; where time is short, from a random object round to it again, so that runs that each read
- * a part come to read all. The list is a copy: looking for an object may find new packs.
- */
-int check_pack_data(struct checking *c, struct err *err)
+/* All packs that were looked at, from entry `skip` round to it again. */
+static int read_round(struct checking *c, uint64_t skip, struct err *err)
 {
-	struct pack_set *set = c->repo->packs;
-	size_t n = set->n, first = 0;
-	struct pack **v = xcalloc(n + 1, sizeof(struct pack *));
-	uint64_t skip = c->ck->deadline ? random_below(c->ck->to_read) : 0;
+	size_t n = c->n_packs, first = 0;
 	int ret = 0;
 
-	memcpy(v, set->v, n * sizeof(struct pack *));
-	while (first + 1 < n && skip >= v[first]->count)
-		skip -= v[first++]->count;
+	while (first + 1 < n && skip >= c->pack[first]->count)
+		skip -= c->pack[first++]->count;
 	for (size_t i = 0; n > 0 && i <= n && ret == 0; i++) {
-		struct pack *p = v[(first + i) % n];
+		struct pack *p = c->pack[(first + i) % n];
 
 		ret = read_pack(c, p, i == 0 ? (uint32_t)skip : 0, i == n ? (uint32_t)skip : p->count,
 				err);
 	}
-	free(v);
+	return ret;
+}
+
+/*
+ * Where time is short, from a random object on, so that runs that each read a part come to read all.
+ * A run at work may write packs meanwhile; they are read if they are what others were merged into.
+ */
+int check_pack_data(struct checking *c, struct err *err)
+{
+	int ret = read_round(c, c->ck->deadline ? random_below(c->ck->to_read) : 0, err);
+
+	while (ret == 0 && c->vanished) {
+		size_t i = c->n_packs;
+
+		ret = look_again(c, err);
+		for (; i < c->n_packs && ret == 0; i++)
+			ret = read_pack(c, c->pack[i], 0, c->pack[i]->count, err);
+	}
 	return ret < 0 ? -1 : 0;
 }

@@ -59,8 +59,8 @@ void pack_set_free(struct pack_set *set)
 
 /* --- which packs there are --- */
 
-/* pack-NAME.idx with its .pack; NULL when it is not both. */
-static struct pack *pack_new(const char *dir, const char *file)
+/* pack-NAME.idx with its .pack; NULL when it is not both. *lost: it was, and went meanwhile. */
+static struct pack *pack_new(struct pack_set *set, const char *file, bool *lost)
 {
 	size_t n = strlen(file);
 	struct stat idx, body;
@@ -71,20 +71,18 @@ static struct pack *pack_new(const char *dir, const char *file)
 	p = xcalloc(1, sizeof(*p));
 	p->fd = -1;
 	p->name = xasprintf("%.*s", (int)(n - 4), file);
-	p->path = xasprintf("%s/%s.pack", dir, p->name);
-	p->idx_path = xasprintf("%s/%s.idx", dir, p->name);
+	p->path = xasprintf("%s/%s.pack", set->dir, p->name);
+	p->idx_path = xasprintf("%s/%s.idx", set->dir, p->name);
 	if (stat(p->idx_path, &idx) == 0 && stat(p->path, &body) == 0) {
 		p->mtime = idx.st_mtim;
 		p->dev = idx.st_dev;
 		p->ino = idx.st_ino;
 		p->size = (uint64_t)body.st_size;
-		p->ours = pack_keep_is_ours(dir, p->name);
+		p->ours = pack_keep_is_ours(set->dir, p->name);
 		return p;
 	}
-	free(p->name);
-	free(p->path);
-	free(p->idx_path);
-	free(p);
+	*lost |= access(p->idx_path, F_OK) < 0; /* of the two it goes first */
+	pack_free(set, p);
 	return NULL;
 }
 
@@ -95,7 +93,7 @@ static bool is_same(const struct pack *a, const struct pack *b)
 	       a->mtime.tv_nsec == b->mtime.tv_nsec;
 }
 
-/* The one we knew already, out of the old list, or this new one with its index opened. */
+/* The one we knew already, out of the old list, or this new one with its index opened; NULL: it just went. */
 static struct pack *keep_known(struct pack_set *set, struct pack **old, size_t n, struct pack *p)
 {
 	for (size_t i = 0; i < n; i++)
@@ -108,6 +106,10 @@ static struct pack *keep_known(struct pack_set *set, struct pack **old, size_t n
 			return known;
 		}
 	pack_index_open(p);
+	if (p->damage.sys == ENOENT) {
+		pack_free(set, p);
+		return NULL;
+	}
 	if (p->damage.kind != ERR_NONE)
 		log_warn("%s", p->damage.text);
 	return p;
@@ -124,7 +126,7 @@ static int newest_first(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-int pack_set_refresh(struct pack_set *set, struct err *err)
+static int look(struct pack_set *set, bool *lost, struct err *err)
 {
 	DIR *d = opendir(set->dir);
 	struct pack **old = set->v;
@@ -132,17 +134,22 @@ int pack_set_refresh(struct pack_set *set, struct err *err)
 	struct dirent *e;
 	int ret = 0;
 
+	*lost = false;
 	if (!d)
 		return err_sys(err, ERR_FATAL, "open directory %s", set->dir);
 	set->v = NULL;
 	set->n = set->cap = 0;
 	while ((errno = 0, e = readdir(d)) != NULL) {
-		struct pack *p = pack_new(set->dir, e->d_name);
+		struct pack *p = pack_new(set, e->d_name, lost);
 
 		if (!p)
 			continue;
+		p = keep_known(set, old, old_n, p);
+		*lost |= !p;
+		if (!p)
+			continue;
 		set->v = xgrow(set->v, set->n, &set->cap, sizeof(struct pack *));
-		set->v[set->n++] = keep_known(set, old, old_n, p);
+		set->v[set->n++] = p;
 	}
 	if (errno != 0)
 		ret = err_sys(err, ERR_FATAL, "read directory %s", set->dir);
@@ -157,6 +164,20 @@ int pack_set_refresh(struct pack_set *set, struct err *err)
 	if (set->n > 1)
 		qsort(set->v, set->n, sizeof(struct pack *), newest_first);
 	return ret;
+}
+
+/*
+ * A pack that goes while we look was merged, or repacked by git, into one that came before it went; we
+ * may have looked too early for that one. Who looks again sees it.
+ */
+int pack_set_refresh(struct pack_set *set, struct err *err)
+{
+	bool lost = true;
+
+	for (int tries = 0; lost && tries < 10; tries++)
+		if (look(set, &lost, err) < 0)
+			return -1;
+	return 0;
 }
 
 struct pack_set *pack_set_open(const char *pack_dir, struct err *err)

@@ -1,4 +1,5 @@
 /* Merging the packs of a git archive: fewer files, the same archive, whatever happens meanwhile. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +14,10 @@
 
 #include "backends/git/compact.h"
 #include "backends/git/git.h"
+#include "backends/git/pack_read.h"
 #include "backends/maildir/maildir.h"
 #include "core/base/crash.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "tests/lib/check_rig.h"
 #include "tests/lib/conformance.h"
@@ -318,6 +321,123 @@ static void test_stopped_anywhere_it_is_whole_and_goes_on(void **state)
 	free(other.path);
 }
 
+/* --- beside a check, which takes no lock --- */
+
+static void merge_now(struct bench *b)
+{
+	const struct store_config cfg = { .name = "store", .path = b->path };
+	struct compaction c = { 0 };
+	struct err err = { 0 };
+
+	must(gitstore_compact(&cfg, &c, &err), &err);
+	assert_true(c.merged > 1);
+}
+
+static void merge_and_damage(struct bench *b)
+{
+	merge_now(b);
+	git_damage(b->path, FIRST);
+}
+
+static void count_warnings(void *ctx, enum log_level level, const char *text)
+{
+	(void)level;
+	(void)text;
+	++*(unsigned *)ctx;
+}
+
+static void test_a_check_beside_it_finds_nothing_and_reads_all(void **state)
+{
+	struct bench *b = git_bench(state), other = *b;
+	unsigned warned = 0, n = 0;
+	struct checked got;
+	size_t objects;
+	bool beside;
+
+	add(b, 1, 3);
+	bench_close(b);
+	check_now(b, &got, true);
+	objects = got.ck.read;
+	checked_release(&got);
+	other.path = path_join(tmp_dir(), "copy");
+	log_set(LOG_WARN, count_warnings, &warned);
+	do {
+		copy(b->path, other.path);
+		beside = check_beside(&other, &got, n++, merge_now);
+		check_says(&got, "");
+		assert_int_equal(got.ck.messages, 3);
+		assert_int_equal(got.ck.snapshots, 3);
+		assert_int_equal(got.ck.read, got.ck.to_read);
+		assert_true(got.ck.read >= objects);
+		checked_release(&got);
+	} while (beside);
+	log_set(LOG_ERROR, NULL, NULL);
+	print_message("%u moments\n", n - 1);
+	assert_true(n > 50);
+	assert_int_equal(warned, 0);
+	free(other.path);
+}
+
+static void test_a_check_reads_what_was_merged_meanwhile(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct checked got;
+
+	add(b, 1, 3);
+	bench_close(b);
+	assert_true(check_beside(b, &got, 0, merge_and_damage));
+	assert_int_equal(got.ck.findings[FINDING_DAMAGE], 1);
+	assert_memory_equal(got.text, "damage INBOX 1 ", 15);
+	checked_release(&got);
+}
+
+/* The n-th time that somebody asks for an index, packs are merged as soon as it is known to be there. */
+static unsigned merge_at;
+static struct bench *merge_in;
+
+int stat(const char *path, struct stat *st)
+{
+	size_t n = strlen(path);
+	int ret = fstatat(AT_FDCWD, path, st, 0);
+
+	if (merge_at > 0 && n > 4 && strcmp(path + n - 4, ".idx") == 0 && --merge_at == 0)
+		merge_now(merge_in);
+	return ret;
+}
+
+static void test_who_looks_for_packs_meanwhile_sees_the_merged_one(void **state)
+{
+	struct bench *b = git_bench(state), other = *b;
+	unsigned warned = 0;
+	size_t n;
+	char *dir;
+
+	add(b, 1, 4);
+	bench_close(b);
+	n = packs(b->path);
+	other.path = path_join(tmp_dir(), "copy");
+	dir = path_join(other.path, "objects/pack");
+	merge_in = &other;
+	log_set(LOG_WARN, count_warnings, &warned);
+	for (unsigned i = 1; i <= n; i++) {
+		struct err err = { 0 };
+		struct pack_set *set;
+
+		copy(b->path, other.path);
+		merge_at = i;
+		set = pack_set_open(dir, &err);
+		must(set ? 0 : -1, &err);
+		assert_int_equal(merge_at, 0);
+		assert_int_equal(pack_set_count(set), 1);
+		assert_null(pack_damage(pack_set_pack(set, 0)));
+		pack_set_free(set);
+	}
+	log_set(LOG_ERROR, NULL, NULL);
+	assert_int_equal(warned, 0);
+	free(dir);
+	free(other.path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +451,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_damage_stops_it_and_nothing_goes, git_setup,
 						teardown),
 		WITH_GIT(test_a_damaged_copy_goes_where_there_is_a_sound_one),
+		WITH_GIT(test_a_check_beside_it_finds_nothing_and_reads_all),
+		cmocka_unit_test_setup_teardown(test_a_check_reads_what_was_merged_meanwhile, git_setup,
+						teardown),
+		WITH_GIT(test_who_looks_for_packs_meanwhile_sees_the_merged_one),
 		WITH_GIT(test_stopped_anywhere_it_is_whole_and_goes_on),
 	};
 

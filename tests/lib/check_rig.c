@@ -28,6 +28,10 @@ static void on_progress(void *ctx, const struct check *ck)
 {
 	struct checked *c = ctx;
 
+	if (c->meanwhile && c->calm-- == 0) {
+		c->meanwhile(c->b);
+		c->meanwhile = NULL;
+	}
 	if (c->most && ck->read >= c->most)
 		c->ck.deadline = 1;
 }
@@ -75,6 +79,18 @@ void check_part(struct bench *b, struct checked *out, uint64_t most)
 	out->most = most;
 	out->ck.deadline = clock_ms() + 60000;
 	must(check_it(b, out, &err), &err);
+}
+
+bool check_beside(struct bench *b, struct checked *out, unsigned n, void (*meanwhile)(struct bench *b))
+{
+	struct err err = { 0 };
+
+	prepare(out, true);
+	out->b = b;
+	out->calm = n;
+	out->meanwhile = meanwhile;
+	must(check_it(b, out, &err), &err);
+	return !out->meanwhile;
 }
 
 void check_says(const struct checked *c, const char *want)

@@ -1,6 +1,9 @@
 #ifndef TESTS_LIB_CHECK_RIG_H
 #define TESTS_LIB_CHECK_RIG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/base/buf.h"
 #include "core/sync/check.h"
 #include "tests/lib/conformance.h"
@@ -13,6 +16,9 @@ struct checked {
 	const char *advice; /* a line per finding that has one */
 	struct buf text_buf, files_buf, advice_buf;
 	uint64_t most; /* time is up when so many were read; 0: never */
+	unsigned calm; /* signs of progress before `meanwhile` */
+	void (*meanwhile)(struct bench *b);
+	struct bench *b;
 };
 
 /* -1 when the store could not be checked at all. */
@@ -21,6 +27,8 @@ int check_try(struct bench *b, struct checked *out, bool read_data);
 void check_now(struct bench *b, struct checked *out, bool read_data);
 /* Reads everything, and time is up when `most` things were. */
 void check_part(struct bench *b, struct checked *out, uint64_t most);
+/* Reads everything; after `n` signs of progress something else happens. False when there were not as many. */
+bool check_beside(struct bench *b, struct checked *out, unsigned n, void (*meanwhile)(struct bench *b));
 /* The findings, all of them. */
 void check_says(const struct checked *c, const char *want);
 /* Every finding has an advice, and this is in it. */
