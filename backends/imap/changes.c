@@ -4,16 +4,24 @@
 #include "core/imap/commands.h"
 #include "core/msgset/uidset.h"
 
-#include "backends/imap/private.h"
+#include "backends/imap/changes_private.h"
 
 /*
- * What the mailboxes hold, told in full: EXAMINE and UID FETCH 1:<UIDNEXT-1> (FLAGS), for many
- * mailboxes in one flight.
+ * What the mailboxes hold, for many of them in one flight. Every look at one begins with EXAMINE.
  *
- * The set is complete when the answer holds as many messages below UIDNEXT as EXISTS said at
- * EXAMINE and nothing was expunged since. Mail that arrived between LIST and EXAMINE is fetched
- * with a second look at the range above; then, and when the numbers do not agree, the mailbox is
- * examined again, and counts only if it agrees then.
+ * Where there was an agreement, what changed since (PROTOCOL: RFC 7162, and without it RFC 3501):
+ * UID FETCH 1:<UIDNEXT-1> (FLAGS) (CHANGEDSINCE n VANISHED), without QRESYNC the same less
+ * VANISHED, without CONDSTORE only what lies above the UIDNEXT of then. It is believed when known +
+ * new - vanished are as many as EXISTS says. When there are fewer and the server does not say which
+ * are gone, or says it wrongly, it is asked which of the known are left (vanished.h).
+ *
+ * Everything else, and whatever does not add up, is told in full: UID FETCH 1:<UIDNEXT-1> (FLAGS).
+ * That is complete when the answer holds as many messages below UIDNEXT as EXISTS said at EXAMINE
+ * and nothing was expunged since.
+ *
+ * Mail that arrived between LIST and EXAMINE is fetched with a second look at the range above; then,
+ * and when the numbers do not agree, the mailbox is examined again, and counts only if it agrees
+ * then.
  *
  * The token is that of the last EXAMINE with the mod-sequence of the first: what changed in
  * between is seen again next time.
@@ -21,50 +29,22 @@
 #define LOOKS_MAX 4
 #define LOSSES_MAX 3
 
-struct listed {
-	uint32_t uid;
-	uint32_t flags;
-	size_t order; /* the last word on a message counts */
-};
+static void release(struct comparison *k)
+{
+	free(k->v);
+	k->v = NULL;
+	uidset_release(&k->vanished);
+	uidset_release(&k->numbers);
+	uidset_release(&k->unclear);
+	uidset_builder_release(&k->found);
+}
 
-enum stage { STAGE_WAITS, STAGE_ASKED, STAGE_DONE };
-
-struct comparison {
-	struct comparing *all;
-	struct changes_request *req;
-	struct imap_mailbox_handle *mb;
-	struct connection *conn; /* while ASKED */
-	enum stage stage;
-	bool only_examine;
-	bool examined; /* `now` is filled in */
-	bool from_scratch_once;
-	bool turned_away; /* EXAMINE was refused for asking too much */
-	unsigned looks;
-	unsigned losses; /* of the line, while this was the next to be answered */
-	uint32_t asked_below; /* UIDs below this one were asked for; 0: none yet */
-	uint32_t ask_below;   /* what this look asks up to */
-	uint64_t modseq;      /* of the first EXAMINE */
-	struct imap_mailbox now; /* numbers of the last EXAMINE; nothing in it is owned */
-	struct listed *v;
-	size_t n, cap;
-};
-
-struct comparing {
-	struct imap_store *st;
-	struct comparison *v;
-	size_t n, left;
-	size_t waiting; /* none before this one waits */
-	size_t to_ask;
-	struct pool_job job;
-};
-
-static void finish(struct comparison *k)
+void comparison_finish(struct comparison *k)
 {
 	k->stage = STAGE_DONE;
 	k->all->left--;
 	k->all->job.progress++;
-	free(k->v);
-	k->v = NULL;
+	release(k);
 }
 
 static void fail(struct comparison *k, const struct err *err)
@@ -72,10 +52,10 @@ static void fail(struct comparison *k, const struct err *err)
 	k->req->out->err = *err;
 	if (k->req->out->err.kind == ERR_MISSING)
 		k->req->out->err.kind = ERR_MAILBOX;
-	finish(k);
+	comparison_finish(k);
 }
 
-static void wait_again(struct comparison *k)
+void comparison_wait(struct comparison *k)
 {
 	size_t at = (size_t)(k - k->all->v);
 
@@ -85,78 +65,7 @@ static void wait_again(struct comparison *k)
 		k->all->waiting = at;
 }
 
-/* --- what came --- */
-
-static int compare_listed(const void *a, const void *b)
-{
-	const struct listed *x = a, *y = b;
-
-	if (x->uid != y->uid)
-		return x->uid < y->uid ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* Sort by UID, each once with what was said last. Returns how many there are. */
-static size_t settle(struct comparison *k)
-{
-	size_t kept = 0;
-
-	if (k->n)
-		qsort(k->v, k->n, sizeof(*k->v), compare_listed);
-	for (size_t i = 0; i < k->n; i++)
-		if (i + 1 == k->n || k->v[i + 1].uid != k->v[i].uid)
-			k->v[kept++] = k->v[i];
-	k->n = kept;
-	return kept;
-}
-
-static struct token token_of(const struct comparison *k)
-{
-	return (struct token){
-		.known = k->now.uid_validity != 0, /* old servers tell no UIDNEXT */
-		.uidvalidity = k->now.uid_validity,
-		.uidnext = k->now.uid_next,
-		.messages = k->now.exists,
-		.highestmodseq = k->now.no_modseq ? 0 : k->modseq,
-	};
-}
-
-/* Also for fetch(), which must not take UIDs of one UIDVALIDITY for those of another. */
-static void tell_token(struct comparison *k)
-{
-	k->req->out->token = token_of(k);
-	if (k->req->out->token.known)
-		k->mb->token = k->req->out->token;
-}
-
-static void deliver(struct comparison *k, bool complete)
-{
-	struct changes *out = k->req->out;
-
-	for (size_t i = 0; i < k->n; i++)
-		changes_add(out, k->v[i].uid)->flags = k->v[i].flags;
-	tell_token(k);
-	out->complete = complete;
-	finish(k);
-}
-
-/* Everything below UIDNEXT was asked for: is it all there is? */
-static void judge(struct comparison *k, bool damaged, bool expunged)
-{
-	bool agrees = !damaged && !expunged && k->now.exists_known && settle(k) == k->now.exists;
-
-	if (agrees || k->from_scratch_once) {
-		settle(k);
-		deliver(k, agrees);
-		return;
-	}
-	k->from_scratch_once = true;
-	k->n = 0;
-	k->asked_below = 0;
-	k->modseq = 0;
-	k->looks = 0;
-	wait_again(k);
-}
+/* --- flags --- */
 
 static void on_flags(void *ctx, const struct imap_fetch *f)
 {
@@ -173,6 +82,13 @@ static void on_flags(void *ctx, const struct imap_fetch *f)
 	k->n++;
 }
 
+static void on_vanished(void *ctx, const struct uidset *uids)
+{
+	struct comparison *k = ctx;
+
+	uidset_union(&k->vanished, &k->vanished, uids);
+}
+
 /* What came before the line was lost is asked for again: twice the same does no harm. */
 static void line_lost(struct comparison *k, const struct imap_result *r)
 {
@@ -183,14 +99,14 @@ static void line_lost(struct comparison *k, const struct imap_result *r)
 	if (was_head && ++k->losses == LOSSES_MAX)
 		fail(k, r->err);
 	else
-		wait_again(k);
+		comparison_wait(k);
 }
 
 /* The whole answer: nothing else of this look will come. */
 static void refused(struct comparison *k, const struct imap_result *r)
 {
 	if (throttle_note(&k->all->st->throttle, r) || k->turned_away)
-		wait_again(k);
+		comparison_wait(k);
 	else
 		fail(k, r->err);
 	k->turned_away = false;
@@ -214,9 +130,9 @@ static void on_flags_done(void *ctx, const struct imap_result *r)
 	}
 	k->asked_below = below;
 	if (k->now.uid_next > below && ++k->looks < LOOKS_MAX)
-		wait_again(k);
+		comparison_wait(k);
 	else
-		judge(k, r->damaged || k->now.uid_next > below,
+		comparison_judge(k, r->damaged || k->now.uid_next > below,
 		      r->mailbox && r->mailbox->removed > 0);
 }
 
@@ -229,9 +145,9 @@ static void take_bound(struct comparison *k)
 
 	if (below > 1 && !(k->now.exists_known && k->now.exists == 0))
 		uidset_add_range(&out->fresh, 1, below - 1);
-	tell_token(k);
+	comparison_tell_token(k);
 	out->complete = true;
-	finish(k);
+	comparison_finish(k);
 }
 
 static void on_examined(void *ctx, const struct imap_result *r)
@@ -265,12 +181,49 @@ static void on_examined(void *ctx, const struct imap_result *r)
 		return;
 	if (k->req->everything_new) {
 		take_bound(k);
-	} else if (k->now.uid_next == 1 || (k->now.exists_known && k->now.exists == 0)) {
-		judge(k, r->damaged, false);
+	} else if ((k->now.uid_next && k->now.uid_next <= k->asked_below) ||
+		   (k->now.exists_known && k->now.exists == 0)) {
+		comparison_judge(k, r->damaged, false);
 	} else {
-		k->asked_below = 1; /* nothing lies below; the next look asks */
-		wait_again(k);
+		comparison_wait(k); /* the next look asks */
 	}
+}
+
+/* --- searches --- */
+
+/* All searches of this look are answered. */
+static void settle_searches(struct comparison *k, const struct imap_result *r)
+{
+	struct uidset found = UIDSET_INIT;
+
+	uidset_builder_finish(&k->found, &found);
+	if (k->turned_away)
+		comparison_wait(k);
+	else if (r->outcome == IMAP_DONE_LOST)
+		line_lost(k, r);
+	else
+		comparison_judge_search(k, &found, !k->doubtful,
+					r->mailbox && r->mailbox->removed > 0);
+	k->turned_away = false;
+	uidset_release(&found);
+}
+
+static void on_searched(void *ctx, const struct uidset *found, const struct imap_result *r)
+{
+	struct comparison *k = ctx;
+
+	for (size_t i = 0; found && i < uidset_range_count(found); i++)
+		uidset_builder_add(&k->found, uidset_range(found, i).lo,
+				   uidset_range(found, i).hi);
+	if (r->outcome == IMAP_DONE_NO || r->outcome == IMAP_DONE_BAD)
+		k->turned_away |= throttle_note(&k->all->st->throttle, r);
+	k->doubtful |= !found || r->damaged;
+	if (--k->searches)
+		return;
+	k->conn->load--;
+	if (k->stage == STAGE_ASKED) /* else EXAMINE was refused */
+		settle_searches(k, r);
+	uidset_builder_release(&k->found);
 }
 
 /* --- asking --- */
@@ -285,15 +238,70 @@ static uint32_t bound_of(const struct comparison *k)
 
 static int ask_flags(struct comparison *k, struct err *err)
 {
-	const struct imap_fetch_sink sink = { .message = on_flags, .done = on_flags_done, .ctx = k };
+	const struct imap_fetch_sink sink = { .message = on_flags, .vanished = on_vanished,
+					      .done = on_flags_done, .ctx = k };
 	struct uidset uids = UIDSET_INIT;
-	const struct imap_fetch_request request = { .uids = &uids, .items = IMAP_FETCH_FLAGS };
+	struct imap_fetch_request request = { .uids = &uids, .items = IMAP_FETCH_FLAGS };
 	int ret;
 
-	uidset_add_range(&uids, k->asked_below ? k->asked_below : 1, k->ask_below - 1);
+	if (k->look == LOOK_CHANGES)
+		request.changed_since = k->req->since->highestmodseq;
+	request.vanished = request.changed_since &&
+			   imap_session_enabled(k->conn->session, IMAP_CAP_QRESYNC);
+	uidset_add_range(&uids, k->asked_below, k->ask_below - 1);
 	ret = imap_fetch(k->conn->session, &request, &sink, err);
 	uidset_release(&uids);
 	return ret;
+}
+
+/* One of the searches of this look; all of them are on the way when the first is answered. */
+static int ask_search(struct comparison *k, const char *criteria, const struct uidset *within,
+		      struct err *err)
+{
+	k->searches++;
+	if (imap_search(k->conn->session, criteria, within, on_searched, k, err) == 0)
+		return 0;
+	k->searches--;
+	return -1;
+}
+
+/*
+ * Message numbers in a pipeline mean what they should unless something is expunged meanwhile, and
+ * then the answer is not believed.
+ */
+static int ask_numbers(struct comparison *k, struct err *err)
+{
+	struct uidset_split split = { .set = &k->numbers,
+				      .budget = imap_session_set_budget(k->conn->session) };
+	struct uidset piece = UIDSET_INIT;
+	struct buf text = BUF_INIT(1 << 20);
+	int ret = 0;
+
+	while (ret == 0 && uidset_split_next(&split, &piece)) {
+		buf_clear(&text);
+		uidset_format(&piece, &text);
+		ret = ask_search(k, buf_str(&text), NULL, err);
+	}
+	uidset_release(&piece);
+	buf_release(&text);
+	return ret;
+}
+
+static int ask_look(struct comparison *k, struct err *err)
+{
+	if (k->look == LOOK_SAMPLE)
+		return ask_numbers(k, err);
+	if (k->look == LOOK_LEFT)
+		return ask_search(k, "ALL", &k->unclear, err);
+	return ask_flags(k, err);
+}
+
+/* The flags of what was known are part of what has to be told. */
+static bool can_tell_changes(const struct comparison *k)
+{
+	return k->req->since->highestmodseq
+		       ? imap_session_has(k->conn->session, IMAP_CAP_CONDSTORE)
+		       : k->req->flags_as_then;
 }
 
 static void ask(struct comparison *k, struct connection *c)
@@ -303,13 +311,17 @@ static void ask(struct comparison *k, struct connection *c)
 	k->all->to_ask--;
 	k->stage = STAGE_ASKED;
 	k->conn = c;
+	if (k->look == LOOK_CHANGES && !can_tell_changes(k))
+		comparison_begin(k, LOOK_ALL);
 	k->ask_below = bound_of(k);
 	k->only_examine = k->req->everything_new ||
-			  k->ask_below <= (k->asked_below ? k->asked_below : 1);
+			  (!comparison_searches(k) && k->ask_below <= k->asked_below);
+	uidset_builder_init(&k->found);
+	k->doubtful = false;
 	c->opened = k->mb;
 	c->load++;
 	if (imap_select(c->session, buf_bytes(&k->mb->wire), true, on_examined, k, &err) < 0 ||
-	    (!k->only_examine && ask_flags(k, &err) < 0)) {
+	    (!k->only_examine && ask_look(k, &err) < 0)) {
 		c->load--;
 		err.kind = ERR_MAILBOX;
 		fail(k, &err);
@@ -367,6 +379,8 @@ int imap_store_changes(struct store *base, struct changes_request *req, size_t n
 
 		*k = (struct comparison){ .all = &all, .req = &req[i],
 					  .mb = (struct imap_mailbox_handle *)req[i].mailbox };
+		comparison_begin(k, req[i].since && req[i].known && req[i].since->uidnext ? LOOK_CHANGES
+									       : LOOK_ALL);
 		if (!answered_by_list(k))
 			all.n++;
 	}
@@ -375,7 +389,7 @@ int imap_store_changes(struct store *base, struct changes_request *req, size_t n
 	if (ret < 0)
 		pool_drop_busy(all.st);
 	for (size_t i = 0; i < all.n; i++)
-		free(all.v[i].v);
+		release(&all.v[i]);
 	free(all.v);
 	return ret;
 }

@@ -3,6 +3,7 @@
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 #include "core/imap/commands.h"
+#include "core/imap/commands_manage.h"
 #include "core/imap/loop.h"
 #include "core/imap/scan.h"
 
@@ -271,6 +272,8 @@ int imap_store_list(struct store *base, const char *hint, struct mailbox_list *o
 	/* STATUS of a mailbox that is selected may tell old numbers. */
 	imap_unselect(c->session, NULL, NULL);
 	c->opened = NULL;
+	/* For changes(): in the same flight, as it must come before a mailbox is opened. */
+	imap_enable(c->session, IMAP_CAP_QRESYNC);
 	if (imap_session_has(c->session, IMAP_CAP_LIST_STATUS))
 		hint_parse(hint, &ns);
 	if (!ns.known && imap_session_has(c->session, IMAP_CAP_NAMESPACE) &&

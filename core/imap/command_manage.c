@@ -165,6 +165,21 @@ int imap_enable_wait(struct imap_session *s, const enum imap_cap *caps, size_t n
 	return waiter_do(&w, &e, &(struct imap_request){ .flags = IMAP_REQUEST_ALONE }, err);
 }
 
+void imap_enable(struct imap_session *s, enum imap_cap cap)
+{
+	struct imap_encoder e;
+	struct err never;
+
+	if (!imap_session_has(s, IMAP_CAP_ENABLE) || !imap_session_has(s, cap) ||
+	    imap_session_enabled(s, cap) || imap_session_submitted(s))
+		return;
+	imap_session_encoder(s, &e);
+	imap_encode_word(&e, "ENABLE");
+	imap_encode_word(&e, imap_cap_name(cap));
+	if (imap_encoder_finish(&e, &never) == 0)
+		imap_session_submit(s, &(struct imap_request){ .command = &e });
+}
+
 int imap_unauthenticate_wait(struct imap_session *s, struct err *err)
 {
 	struct waiter w = { .session = s };

@@ -50,6 +50,8 @@ int imap_close_wait(struct imap_session *s, struct err *err);
  */
 int imap_enable_wait(struct imap_session *s, const enum imap_cap *caps, size_t n,
 		     struct err *err);
+/* The same for one extension, submitted and not waited for; not at all where it is refused above. */
+void imap_enable(struct imap_session *s, enum imap_cap cap);
 
 /*
  * UNAUTHENTICATE (RFC 8437) and log in again, so that nothing is selected nor enabled: 0 once that

@@ -290,6 +290,8 @@ static int compare_sources(struct job *job, struct err *err)
 		req[n++] = (struct changes_request){
 			.mailbox = lane->source,
 			.everything_new = !holds_uids(lane),
+			.since = lane->base.token.known ? &lane->base.token : NULL,
+			.known = &lane->base.known,
 			.out = &lane->source_changes,
 		};
 	}

@@ -36,6 +36,8 @@ static bool source_has(const struct lane *lane, uint32_t uid)
 
 	if (lane->source_unchanged || !c->complete || !uidset_is_empty(&c->fresh))
 		return true; /* nothing says otherwise */
+	if (c->delta)
+		return !uidset_has(&c->vanished, uid);
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 

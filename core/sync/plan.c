@@ -123,9 +123,8 @@ static struct pair *pairs_get(struct pairs *t, uint32_t a, uint32_t b, bool *fre
  */
 struct flag_planner {
 	struct plan *plan;
-	const struct flag_table *have; /* ids of the target */
-	const struct flag_table *want; /* ids of what it should have */
-	struct pairs pairs;            /* have, want */
+	const struct flag_table *target, *source; /* what the ids of each side mean */
+	struct pairs pairs;            /* of the target's id and the one it should have */
 	struct pairs deltas;           /* add, remove: ids in `parts` */
 	struct flag_table *parts;
 	struct uidset_builder *sets;   /* one per plan.flags */
@@ -159,29 +158,42 @@ static size_t find_change(struct flag_planner *f, const struct flags *have,
 	return p->n_flags++;
 }
 
-static void want_flags(struct flag_planner *f, const struct entry *e, uint32_t want_id)
+/* In a pair, an id of the source is told from one of the target. */
+#define OF_SOURCE ((uint32_t)1 << 31)
+
+static const struct flags *wanted_flags(const struct flag_planner *f, uint32_t want)
+{
+	return want & OF_SOURCE ? flag_table_get(f->source, want & ~OF_SOURCE)
+				: flag_table_get(f->target, want);
+}
+
+/* The target's message `e` should have the flags `want`: its own id, or the source's | OF_SOURCE. */
+static void want_flags(struct flag_planner *f, const struct entry *e, uint32_t want)
 {
 	bool fresh;
 	size_t change;
-	struct pair *pair = pairs_get(&f->pairs, e->flags, want_id, &fresh);
+	struct pair *pair = pairs_get(&f->pairs, e->flags, want, &fresh);
+	const struct flags *have = flag_table_get(f->target, e->flags);
 
-	if (fresh) {
-		const struct flags *have = flag_table_get(f->have, e->flags);
-		const struct flags *want = flag_table_get(f->want, want_id);
-
-		if (!flags_equal(have, want))
-			pair->change = find_change(f, have, want);
-	}
+	if (fresh && !flags_equal(have, wanted_flags(f, want)))
+		pair->change = find_change(f, have, wanted_flags(f, want));
 	change = pair->change;
 	if (change == SAME && e->flags == e->base_flags)
 		return;
 	/* A run stopped before it could write this down: a change of nothing makes it the base. */
 	if (change == SAME)
-		change = find_change(f, flag_table_get(f->have, e->flags),
-				     flag_table_get(f->want, want_id));
+		change = find_change(f, have, wanted_flags(f, want));
 	else
 		f->plan->flags_changed++;
 	uidset_builder_add(&f->sets[change], e->uid, e->uid);
+}
+
+static struct flag_planner flag_planner_of(const struct plan_input *in, struct plan *p)
+{
+	return (struct flag_planner){ .plan = p,
+				      .target = in->target ? in->target->flags : NULL,
+				      .source = in->source ? in->source->flags : NULL,
+				      .parts = flag_table_new() };
 }
 
 static void flag_planner_finish(struct flag_planner *f)
@@ -207,10 +219,7 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 			struct plan *p)
 {
 	const struct changes *src = in->source;
-	struct flag_planner flags = { .plan = p,
-				      .have = in->target ? in->target->flags : NULL,
-				      .want = src->flags,
-				      .parts = flag_table_new() };
+	struct flag_planner flags = flag_planner_of(in, p);
 	struct uidset_builder gone;
 	size_t b = 0;
 
@@ -234,7 +243,8 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 				p->mismatched += sizes_differ(&src->v[s],
 							      &in->target->v[bound[b].index]);
 			uidset_add(&p->present, (uint32_t)uid);
-			want_flags(&flags, &in->target->v[bound[b].index], src->v[s].flags);
+			want_flags(&flags, &in->target->v[bound[b].index],
+				   src->v[s].flags | OF_SOURCE);
 			b++;
 		} else {
 			uidset_add(&p->fetch, (uint32_t)uid);
@@ -246,23 +256,47 @@ static void join_listed(const struct plan_input *in, const struct bound *bound, 
 	p->doubt = !src->complete;
 }
 
-/* The source did not change: what the target lost or altered is set right from the base. */
-static void join_base(const struct plan_input *in, const struct bound *bound, size_t n,
-		      struct plan *p)
+/*
+ * The source told what changed since the base, or that nothing did: all else is as the base has
+ * it, and what the target lost or altered is set right from there.
+ */
+static void join_delta(const struct plan_input *in, const struct bound *bound, size_t n,
+		       struct plan *p)
 {
-	struct flag_planner flags = { .plan = p,
-				      .have = in->target ? in->target->flags : NULL,
-				      .want = in->target ? in->target->flags : NULL,
-				      .parts = flag_table_new() };
+	static const struct changes nothing = { .complete = true };
+	const struct changes *src = in->source ? in->source : &nothing;
+	struct flag_planner flags = flag_planner_of(in, p);
+	struct uidset_builder gone;
+	size_t s = 0;
 
+	uidset_builder_init(&gone);
+	uidset_subtract(&p->fetch, &in->base->known, &src->vanished);
 	for (size_t b = 0; b < n; b++) {
 		const struct entry *e = &in->target->v[bound[b].index];
+		uint32_t uid = bound[b].source_uid;
 
-		uidset_add(&p->present, bound[b].source_uid);
-		want_flags(&flags, e, e->base_flags);
+		for (; s < src->n && src->v[s].uid < uid; s++)
+			uidset_add(&p->fetch, src->v[s].uid);
+		if (src->complete && uidset_has(&src->vanished, uid)) {
+			uidset_add(&p->gone_source, uid);
+			uidset_builder_add(&gone, e->uid, e->uid);
+			continue;
+		}
+		uidset_add(&p->present, uid);
+		if (s < src->n && src->v[s].uid == uid)
+			want_flags(&flags, e, src->v[s++].flags | OF_SOURCE);
+		else if (uidset_has(&in->base->known, uid))
+			want_flags(&flags, e, e->base_flags);
+		else
+			p->doubt = true; /* nobody vouches for it */
 	}
+	for (; s < src->n; s++)
+		uidset_add(&p->fetch, src->v[s].uid);
+	uidset_subtract(&p->fetch, &p->fetch, &p->present);
+	uidset_builder_finish(&gone, &p->gone);
+	uidset_builder_release(&gone);
 	flag_planner_finish(&flags);
-	uidset_subtract(&p->fetch, &in->base->known, &p->present);
+	p->doubt |= !src->complete;
 }
 
 /* Accepted ones are left out of what to fetch; the others are tried again. */
@@ -278,8 +312,8 @@ void plan_mailbox(const struct plan_input *in, struct plan *out)
 	size_t n;
 	struct bound *bound = bound_messages(in->target, &n);
 
-	if (!in->source) {
-		join_base(in, bound, n, out);
+	if (!in->source || in->source->delta) {
+		join_delta(in, bound, n, out);
 	} else if (!uidset_is_empty(&in->source->fresh)) {
 		assert(n == 0); /* an upper bound serves only where nothing is held */
 		uidset_copy(&out->fetch, &in->source->fresh);

@@ -95,6 +95,7 @@ void changes_release(struct changes *c)
 	free(c->v);
 	flag_table_free(c->flags);
 	uidset_release(&c->fresh);
+	uidset_release(&c->vanished);
 	uidset_release(&c->missing);
 	*c = (struct changes){ 0 };
 }

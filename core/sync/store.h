@@ -160,8 +160,18 @@ struct changes {
 	 * of entries when the request said everything_new. Empty otherwise.
 	 */
 	struct uidset fresh;
+	/*
+	 * `v` holds only what came or has other flags than at request.since. Of those known then,
+	 * `vanished` are gone, and all others are there with the flags they had.
+	 */
+	bool delta;
+	struct uidset vanished; /* with `delta` only; members of request.known */
 	struct token token;    /* of this answer */
-	bool complete;         /* absence from `v` proves a message gone: tagged OK and counts agree */
+	/*
+	 * Absence from `v` (with `delta`: `vanished`) proves a message gone: tagged OK and counts
+	 * agree.
+	 */
+	bool complete;
 	uint64_t foreign;      /* files that are not ours and were left alone */
 	struct uidset missing; /* base holders: source UIDs whose file is gone, though not by us */
 	struct err err;        /* kind not ERR_NONE: this mailbox could not be compared, and why */
@@ -176,6 +186,14 @@ struct entry *changes_add(struct changes *c, uint32_t uid);
 struct changes_request {
 	struct mailbox *mailbox;
 	bool everything_new; /* nothing of it is stored: `fresh` will do */
+	/*
+	 * The last agreement and every UID there was then; both NULL where there was none. The
+	 * store may then tell what changed since (out->delta), or everything all the same.
+	 */
+	const struct token *since;
+	const struct uidset *known;
+	/* Without a mod-sequence to tell which flags changed, none did. */
+	bool flags_as_then;
 	struct changes *out; /* initialised by the caller */
 };
 

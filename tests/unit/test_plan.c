@@ -297,6 +297,86 @@ static void test_random_sides_agree_with_a_brute_force_model(void **state)
 	}
 }
 
+static void assert_same_plan(const struct plan *a, const struct plan *b)
+{
+	assert_true(uidset_equal(&a->fetch, &b->fetch));
+	assert_true(uidset_equal(&a->gone, &b->gone));
+	assert_true(uidset_equal(&a->gone_source, &b->gone_source));
+	assert_true(uidset_equal(&a->present, &b->present));
+	assert_int_equal(a->flags_changed, b->flags_changed);
+	assert_int_equal(a->doubt, b->doubt);
+	assert_int_equal(a->n_flags, b->n_flags);
+	for (size_t i = 0; i < a->n_flags; i++) {
+		assert_true(flags_equal(&a->flags[i].delta.add, &b->flags[i].delta.add));
+		assert_true(flags_equal(&a->flags[i].delta.remove, &b->flags[i].delta.remove));
+		assert_true(uidset_equal(&a->flags[i].set, &b->flags[i].set));
+	}
+}
+
+/*
+ * was: the base; now: the source; the target lost some and has other flags on some. Once the source
+ * tells everything, once only what changed: the plan is the same.
+ */
+static void test_what_changed_makes_the_same_plan_as_everything(void **state)
+{
+	static const char *const sets[] = { "", "\\Seen", "\\Seen $A", "$A", "\\Draft" };
+
+	(void)state;
+	srand(21);
+	for (int round = 0; round < 3000; round++) {
+		struct sides all, delta;
+
+		sides_init(&all);
+		sides_init(&delta);
+		delta.source.delta = true;
+		for (uint32_t uid = 1; uid <= MODEL; uid++) {
+			int was = rand() % 4 ? rand() % 5 : -1;
+			int now = rand() % 3 == 0 ? rand() % 5 : was;
+			bool stored = rand() % 6 != 0;
+			int have = rand() % 5 == 0 ? rand() % 5 : was;
+
+			if (was >= 0 && rand() % 5 == 0)
+				now = -1;
+			if (was >= 0) {
+				uidset_add(&all.base.known, uid);
+				uidset_add(&delta.base.known, uid);
+			}
+			if (was >= 0 && stored) {
+				at_target(&all, uid + 100, uid, sets[have], sets[was]);
+				at_target(&delta, uid + 100, uid, sets[have], sets[was]);
+			}
+			if (now >= 0)
+				at_source(&all, uid, sets[now]);
+			if (now >= 0 && (now != was || rand() % 7 == 0))
+				at_source(&delta, uid, sets[now]);
+			if (was >= 0 && now < 0)
+				uidset_add(&delta.source.vanished, uid);
+		}
+		plan(&all);
+		plan(&delta);
+		assert_same_plan(&all.plan, &delta.plan);
+		sides_release(&all);
+		sides_release(&delta);
+	}
+}
+
+static void test_what_nobody_vouches_for_is_doubted(void **state)
+{
+	struct sides s;
+
+	(void)state;
+	sides_init(&s);
+	s.source.delta = true;
+	uidset_add(&s.base.known, 1);
+	at_target(&s, 1, 1, "", "");
+	at_target(&s, 2, 2, "", ""); /* stored, and yet not known at the last agreement */
+	plan(&s);
+	assert_true(s.plan.doubt);
+	assert_true(uidset_is_empty(&s.plan.gone));
+	assert_set(&s.plan.present, "1:2");
+	sides_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +388,8 @@ int main(void)
 		cmocka_unit_test(test_equal_sides_need_nothing),
 		cmocka_unit_test(test_flags_both_sides_agree_on_become_the_base),
 		cmocka_unit_test(test_random_sides_agree_with_a_brute_force_model),
+		cmocka_unit_test(test_what_changed_makes_the_same_plan_as_everything),
+		cmocka_unit_test(test_what_nobody_vouches_for_is_doubted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,92 @@
+#ifndef BACKENDS_IMAP_CHANGES_PRIVATE_H
+#define BACKENDS_IMAP_CHANGES_PRIVATE_H
+
+#include "core/imap/commands.h"
+#include "core/msgset/uidset.h"
+
+#include "backends/imap/private.h"
+
+/*
+ * One changes(): changes.c asks, a look at a time; changes_judge.c makes of the answers what to ask
+ * next, or what to tell.
+ */
+struct listed {
+	uint32_t uid;
+	uint32_t flags;
+	size_t order; /* the last word on a message counts */
+};
+
+enum stage { STAGE_WAITS, STAGE_ASKED, STAGE_DONE };
+
+/* What the mailbox is asked. */
+enum look {
+	LOOK_CHANGES, /* what came or changed since the last agreement */
+	LOOK_SAMPLE,  /* then perhaps: the UIDs of some message numbers */
+	LOOK_LEFT,    /* and which of the known UIDs are left */
+	LOOK_ALL,     /* everything */
+};
+
+struct comparison {
+	struct comparing *all;
+	struct changes_request *req;
+	struct imap_mailbox_handle *mb;
+	struct connection *conn; /* while ASKED */
+	enum stage stage;
+	enum look look;
+	bool only_examine;
+	bool examined; /* `now` is filled in */
+	bool from_scratch_once;
+	unsigned changes_tries;
+	bool turned_away; /* EXAMINE was refused for asking too much */
+	unsigned looks;
+	unsigned losses; /* of the line, while this was the next to be answered */
+	uint32_t asked_below; /* UIDs below this one were asked for, or need not be */
+	uint32_t ask_below;   /* what this look asks up to */
+	uint64_t modseq;      /* of the first EXAMINE */
+	struct imap_mailbox now; /* numbers of the last EXAMINE; nothing in it is owned */
+	struct listed *v;
+	size_t n, cap;
+	/* LOOK_CHANGES and what follows. */
+	struct uidset vanished;         /* of those known */
+	uint32_t came;                  /* how many of `v` were not known */
+	uint32_t left;                  /* how many of the known there must be */
+	struct uidset numbers, unclear; /* as in vanished.h */
+	struct uidset_builder found;    /* by the searches of this look */
+	unsigned searches;              /* of them, under way */
+	bool doubtful;                  /* one of them failed, or something stirred meanwhile */
+};
+
+struct comparing {
+	struct imap_store *st;
+	struct comparison *v;
+	size_t n, left;
+	size_t waiting; /* none before this one waits */
+	size_t to_ask;
+	struct pool_job job;
+};
+
+static inline bool comparison_searches(const struct comparison *k)
+{
+	return k->look == LOOK_SAMPLE || k->look == LOOK_LEFT;
+}
+
+/* --- changes.c --- */
+
+/* Told: nothing more is asked of it. */
+void comparison_finish(struct comparison *k);
+/* It will be asked again, with k->look. */
+void comparison_wait(struct comparison *k);
+
+/* --- changes_judge.c --- */
+
+/* From the start, with this look. */
+void comparison_begin(struct comparison *k, enum look look);
+/* All below UIDNEXT was asked for: tell it, or say what else to ask. */
+void comparison_judge(struct comparison *k, bool damaged, bool expunged);
+/* The searches of this look found these; false: one of them failed. The same. */
+void comparison_judge_search(struct comparison *k, const struct uidset *found, bool good,
+			     bool expunged);
+/* The token of the last EXAMINE into the answer. */
+void comparison_tell_token(struct comparison *k);
+
+#endif
