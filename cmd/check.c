@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/when.h"
 #include "core/sync/check.h"
 
 #include "cmd/cmd.h"
@@ -40,22 +41,6 @@ struct checking {
 	const char *advice[ADVICES_MAX]; /* each once, told at the end */
 	size_t n_advice;
 };
-
-static bool take_duration(const char *text, int64_t *ms)
-{
-	size_t n = strspn(text, "0123456789");
-	uint64_t value;
-	uint64_t unit = strcmp(text + n, "s") == 0   ? 1
-			: strcmp(text + n, "m") == 0 ? 60
-			: strcmp(text + n, "h") == 0 ? 3600
-						     : 0;
-
-	if (!unit || !bytes_to_u64(bytes_from(text, n), &value) || value == 0 ||
-	    value > 1000000000)
-		return false;
-	*ms = (int64_t)(value * unit * 1000);
-	return true;
-}
 
 static void keep_advice(struct checking *c, const char *advice)
 {
@@ -292,7 +277,7 @@ static int check_run(struct app *app, int argc, char **argv)
 			return EXIT_USAGE;
 		if (option == OPT_READ_DATA)
 			c.check.read_data = true;
-		else if (!take_duration(arg, &limit))
+		else if (!duration_parse(arg, &limit) || limit == 0)
 			return cmd_usage_error(&cmd_check,
 					       "--max-duration is such as 90s, 10m or 2h, not '%s'",
 					       arg);
@@ -301,7 +286,7 @@ static int check_run(struct app *app, int argc, char **argv)
 		return cmd_usage_error(&cmd_check, "one STORE is needed");
 	if (app_start(app) < 0)
 		return EXIT_FAILED;
-	c.check.deadline = limit ? started + limit : 0;
+	c.check.deadline = limit ? started + limit * 1000 : 0;
 	c.check.found = on_found;
 	c.check.progress = on_progress;
 	c.check.ctx = &c;

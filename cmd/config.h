@@ -22,6 +22,7 @@ enum config_type {
 	CONFIG_NUMBER,
 	CONFIG_CHOICE,
 	CONFIG_LIST,     /* separated by commas; may be empty; may go on on indented lines */
+	CONFIG_DURATION, /* seconds: `90s`, `24h`, `7d` */
 	CONFIG_LIMITS,   /* struct guard_limits: `20`, `10%`, `20 and 10%` */
 	CONFIG_PIN,      /* sha256: and the base64 of 32 bytes */
 	CONFIG_EXTENSIONS, /* names of IMAP extensions, kept as one text */
@@ -110,6 +111,7 @@ struct config_job {
 	struct config_list mailboxes, guard_exempt;
 	int deletions; /* enum job_deletions */
 	struct guard_limits max_delete;
+	int64_t flag_check; /* seconds */
 	/* Filled when the whole configuration is sound. */
 	const struct config_account *account; /* what is read; NULL: a store is */
 	const struct config_store *source;    /* that store */

@@ -129,7 +129,8 @@ static const struct config_key job_keys[] = {
 	  .help = "The guard trips when a run would delete more than both of these." },
 	{ "guard_exempt", CONFIG_LIST, AT(config_job, guard_exempt), .value = "\\Trash, \\Junk",
 	  .help = "Mailboxes whose deletions the guard does not count." },
-	{ "flag_check", CONFIG_LATER, .help = "How often all flags are compared." },
+	{ "flag_check", CONFIG_DURATION, AT(config_job, flag_check), .value = "24h",
+	  .help = "How often flags are compared where the server does not tell what changed." },
 };
 
 #define KEYS(a) .keys = a, .n_keys = sizeof(a) / sizeof((a)[0])

@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/when.h"
 #include "core/imap/caps.h"
 #include "core/sync/scope.h"
 
@@ -52,6 +53,7 @@ void config_defaults(enum config_kind kind, void *section)
 		struct config_job *job = section;
 
 		job->max_delete = (struct guard_limits)GUARD_LIMITS_DEFAULT;
+		job->flag_check = 24 * 3600;
 		for (size_t i = 0; i < sizeof(default_exempt) / sizeof(default_exempt[0]); i++)
 			list_add(&job->guard_exempt, bytes_of(default_exempt[i]));
 	}
@@ -80,6 +82,7 @@ void config_section_free(enum config_kind kind, void *section)
 			break;
 		case CONFIG_NUMBER:
 		case CONFIG_CHOICE:
+		case CONFIG_DURATION:
 		case CONFIG_LIMITS:
 		case CONFIG_LATER:
 			break;
@@ -320,6 +323,10 @@ void config_set(struct config *cfg, enum config_kind kind, void *section, size_t
 		expected = set_list(member(key, section), value);
 		if (!expected)
 			check_patterns(cfg, key, member(key, section), place);
+		break;
+	case CONFIG_DURATION:
+		if (!duration_parse(value, member(key, section)))
+			expected = "a number and s, m, h, d or w, like 24h";
 		break;
 	case CONFIG_LIMITS:
 		expected = set_limits(member(key, section), value);

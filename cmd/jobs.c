@@ -90,6 +90,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		.n_only = opts->n_only,
 		.deletions = (enum job_deletions)job->deletions,
 		.max_delete = job->max_delete,
+		.flag_check = job->flag_check,
 		.guard_exempt = (const char *const *)job->guard_exempt.v,
 		.n_guard_exempt = job->guard_exempt.n,
 		.dry_run = opts->dry_run,

@@ -34,12 +34,15 @@ static size_t settle(struct comparison *k)
 
 static struct token token_of(const struct comparison *k)
 {
+	/* Some tell it without saying that they can, or when they were told to be silent about it. */
+	bool modseq = !k->now.no_modseq && imap_session_has(k->conn->session, IMAP_CAP_CONDSTORE);
+
 	return (struct token){
 		.known = k->now.uid_validity != 0, /* old servers tell no UIDNEXT */
 		.uidvalidity = k->now.uid_validity,
 		.uidnext = k->now.uid_next,
 		.messages = k->now.exists,
-		.highestmodseq = k->now.no_modseq ? 0 : k->modseq,
+		.highestmodseq = modseq ? k->modseq : 0,
 	};
 }
 

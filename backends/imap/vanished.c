@@ -1,14 +1,17 @@
 #include "backends/imap/vanished.h"
 
-/* Bytes of a UID and a blank in the answer to SEARCH; the same is said once for each number asked. */
-static uint64_t bytes_of_uid(const struct uidset *known)
+/* With a blank or a comma. */
+static uint64_t bytes_of_number(uint32_t n)
 {
 	uint64_t bytes = 2;
 
-	for (uint32_t n = uidset_max(known); n >= 10; n /= 10)
+	for (; n >= 10; n /= 10)
 		bytes++;
 	return bytes;
 }
+
+/* Of the numbers asked about; a session has 16 KiB of commands under way. */
+#define SAMPLE_BYTES 20000
 
 /*
  * With v gone of s, k samples cost k, and listing what is left around those gone s / k each: the sum
@@ -17,26 +20,28 @@ static uint64_t bytes_of_uid(const struct uidset *known)
 static uint64_t samples(const struct uidset *known, uint32_t left)
 {
 	uint64_t product = (uidset_count(known) - left) * left, root = 0;
+	uint64_t most = SAMPLE_BYTES / bytes_of_number(left);
 
 	for (uint64_t bit = (uint64_t)1 << 31; bit; bit >>= 1)
 		if ((root + bit) * (root + bit) <= product)
 			root += bit;
-	return root;
+	return root < most ? root + 1 : most;
 }
 
 enum vanished_way vanished_choose(const struct uidset *known, uint32_t left, bool ranges)
 {
-	uint64_t uid = bytes_of_uid(known), gone = uidset_count(known) - left;
+	uint64_t uid = bytes_of_number(uidset_max(known)), gone = uidset_count(known) - left;
 	uint64_t all = uid * left, in_ranges = 2 * uid * (uidset_range_count(known) + gone);
 	uint64_t list = ranges && in_ranges < all ? in_ranges : all;
+	uint64_t k = samples(known, left);
 
-	/* Numbers are sent and answered, and it takes a round trip more. */
-	return 3 * uid * samples(known, left) + 1000 < list ? VANISHED_SAMPLE : VANISHED_LIST;
+	/* Numbers are sent and answered; and it takes a round trip more. */
+	return uid * (2 * k + gone * left / k) + 1000 < list ? VANISHED_SAMPLE : VANISHED_LIST;
 }
 
 void vanished_sample(const struct uidset *known, uint32_t left, struct uidset *numbers)
 {
-	uint64_t n = samples(known, left) + 1;
+	uint64_t n = samples(known, left);
 
 	if (n > left)
 		n = left;

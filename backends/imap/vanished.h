@@ -26,7 +26,10 @@ enum vanished_way {
  */
 enum vanished_way vanished_choose(const struct uidset *known, uint32_t left, bool ranges);
 
-/* The message numbers to ask about, of 1 to `left`; 0 < left < the number of known ones. */
+/*
+ * The message numbers to ask about, of 1 to `left`; 0 < left < the number of known ones. As many as
+ * fit in two flights of commands at most.
+ */
 void vanished_sample(const struct uidset *known, uint32_t left, struct uidset *numbers);
 
 /*

@@ -1,11 +1,11 @@
 #include "core/base/when.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
+#include "core/base/bytes.h"
 #include "core/base/log.h"
 
 #define COUNT_MAX 999999
@@ -277,4 +277,23 @@ int when_parse(const char *text, int64_t now, struct when *out, struct err *err)
 		safe);
 	free(safe);
 	return -1;
+}
+
+bool duration_parse(const char *text, int64_t *seconds)
+{
+	static const struct {
+		char letter;
+		int64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 } };
+	size_t n = strspn(text, "0123456789");
+	uint64_t count;
+
+	if (!bytes_to_u64(bytes_from(text, n), &count) || count > 1000000 || !text[n] || text[n + 1])
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (units[i].letter == text[n]) {
+			*seconds = (int64_t)count * units[i].seconds;
+			return true;
+		}
+	return false;
 }

@@ -1,6 +1,7 @@
 #ifndef CORE_BASE_WHEN_H
 #define CORE_BASE_WHEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
@@ -29,5 +30,8 @@ struct when {
 
 /* `now` is the time it is. 0, or -1 with *err (ERR_CONFIG), which says what is understood. */
 int when_parse(const char *text, int64_t now, struct when *out, struct err *err);
+
+/* How long: a number and s, m, h, d or w (seconds, minutes, hours, days, weeks), up to 1,000,000 w. */
+bool duration_parse(const char *text, int64_t *seconds);
 
 #endif

@@ -235,7 +235,7 @@ int imap_search(struct imap_session *s, const char *criteria, const struct uidse
 	call->left = (unsigned)split.n;
 	split_command_submit(&split, s, &(struct imap_request){
 		.what = "UID SEARCH",
-		.flags = IMAP_REQUEST_DATA | IMAP_REQUEST_IN_MAILBOX,
+		.flags = IMAP_REQUEST_IN_MAILBOX,
 		.wants = IMAP_WANT_SEARCH,
 		.handler = { .on_response = on_found, .on_done = on_search_done, .ctx = call } });
 	return 0;

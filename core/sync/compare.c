@@ -6,13 +6,22 @@
 #include "core/sync/job_internal.h"
 #include "core/sync/scope.h"
 
+/* Without mod-sequences, flags count as they were until it is time to look at them again. */
+static bool flags_as_then(const struct job *job, const struct token *now, const struct token *then)
+{
+	return !job->flags_due && !job_reads_store(job) && now->highestmodseq == 0 &&
+	       then->highestmodseq == 0;
+}
+
 /* Whether the source proves that nothing in the mailbox changed since the last agreement. */
-static bool source_unchanged(const struct mailbox_info *from, const struct mailbox_info *to)
+static bool source_unchanged(const struct job *job, const struct mailbox_info *from,
+			     const struct mailbox_info *to)
 {
 	const struct token *now = &from->token, *then = &to->token;
 
 	/* Without a mod-sequence, flags may have changed unseen; without UIDNEXT, messages. */
-	return now->known && then->known && now->highestmodseq != 0 && now->uidnext != 0 &&
+	return now->known && then->known && now->uidnext != 0 &&
+	       (now->highestmodseq != 0 || flags_as_then(job, now, then)) &&
 	       now->highestmodseq == then->highestmodseq &&
 	       now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
 	       now->messages == to->known;
@@ -54,7 +63,7 @@ static void choose_lane(struct job *job, struct mailbox_info *from)
 		.from = from,
 		.to = mailbox_list_find(&job->to, &from->name),
 	};
-	lane->source_unchanged = lane->to && source_unchanged(from, lane->to);
+	lane->source_unchanged = lane->to && source_unchanged(job, from, lane->to);
 	if (!needs_work(job, lane)) {
 		job->report->mailboxes_unchanged++;
 		return;
@@ -292,6 +301,7 @@ static int compare_sources(struct job *job, struct err *err)
 			.everything_new = !holds_uids(lane),
 			.since = lane->base.token.known ? &lane->base.token : NULL,
 			.known = &lane->base.known,
+			.flags_as_then = flags_as_then(job, &lane->from->token, &lane->base.token),
 			.out = &lane->source_changes,
 		};
 	}

@@ -316,6 +316,15 @@ static int run_lanes(struct job *job, struct err *err)
 	return job_finish(job, err);
 }
 
+/* Whether flags of every mailbox in scope are what the source said in this run. */
+static bool flags_were_compared(const struct job *job)
+{
+	for (size_t i = 0; i < job->report->n; i++)
+		if (job->report->v[i].skipped && !job->report->v[i].gone)
+			return false;
+	return job->flags_due && job->set->n_only == 0;
+}
+
 /* Remember this run. `failed`: it did not come to its end. */
 static int write_record(struct job *job, int64_t started, bool failed, struct err *err)
 {
@@ -340,6 +349,8 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 		free(job->record.scope);
 		job->record.scope = scope_text(job->set);
 	}
+	if (!failed && flags_were_compared(job))
+		job->record.flags_checked = started;
 	if (!failed) {
 		free(job->record.hint);
 		job->record.hint = job->from.hint ? xstrdup(job->from.hint) : NULL;
@@ -387,6 +398,13 @@ static void release_lanes(struct job *job)
 	free(job->lanes);
 }
 
+static bool are_flags_due(const struct job *job, int64_t now)
+{
+	int64_t then = job->record.flags_checked;
+
+	return then == 0 || now < then || now - then >= job->set->flag_check;
+}
+
 int job_run(const struct job_settings *set, struct job_report *report, struct err *err)
 {
 	struct job job = {
@@ -410,6 +428,7 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	    remember_store(&job, err) < 0)
 		goto out;
 	opened = true;
+	job.flags_due = are_flags_due(&job, started);
 	ret = run_lanes(&job, err);
 out:
 	add_totals(report, job.target_config.adopt);

@@ -44,6 +44,11 @@ struct job_settings {
 	size_t n_only;
 	enum job_deletions deletions;
 	struct guard_limits max_delete;
+	/*
+	 * Seconds after which flags are compared again where the source has no mod-sequence to tell
+	 * that some changed. 0: in every run.
+	 */
+	int64_t flag_check;
 	const char *const *guard_exempt; /* patterns as above; NULL: \Trash \Junk */
 	size_t n_guard_exempt;
 	bool dry_run;                  /* plan, change nothing on either side, not even the state */

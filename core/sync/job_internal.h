@@ -47,6 +47,7 @@ struct job {
 	struct lane *lanes;
 	size_t n;
 	char *account_then; /* whose mail the store held before it was opened; NULL: nobody's */
+	bool flags_due;     /* flags are compared also where no mod-sequence tells of changes */
 	bool no_deletions;  /* the store came back from elsewhere: first look, delete next time */
 	bool target_failed; /* the target itself is in trouble: nothing more is asked of it */
 	/* Additions since the last commit. */

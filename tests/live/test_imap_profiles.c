@@ -123,7 +123,7 @@ static void backs_up(const struct dovecot *server, const char *capability)
 	backup_init(&b, &(struct backup_config){ .port = relay_port(relay),
 						 .account = offers(capability, "COMPRESS=DEFLATE") ?
 							"compress = no\n" : "compress = yes\n",
-						 .job = "max_delete = 100\n" });
+						 .job = "max_delete = 100\nflag_check = 0s\n" });
 	fill(o);
 	backup_ends_with(&b, 0, "");
 	archive_equals(b.root, o);

@@ -283,6 +283,43 @@ static void test_without_modseq_or_uidnext_it_is_compared_every_time(void **stat
 	assert_true(memory_equal(&rig->source, &rig->target));
 }
 
+/* Without mod-sequences, who looks for new mail every minute does not read all flags every minute. */
+static void test_flags_that_cannot_be_seen_to_change_are_compared_when_due(void **state)
+{
+	struct job_rig *rig = *state;
+
+	rig->set.flag_check = 3600;
+	job_rig_fill(rig, "INBOX", 1, 5);
+	memory_mailbox_get(&rig->source, "INBOX")->no_modseq = true;
+	assert_int_equal(job_rig_go(rig), 0);
+	memory_set_flags(&rig->source, "INBOX", 2, "\\Flagged");
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.n, 0);
+	assert_int_equal(rig->report.mailboxes_unchanged, 1);
+	rig->set.flag_check = 0;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+/* A run that could not look at one of the mailboxes did not compare all flags. */
+static void test_flags_stay_due_until_every_mailbox_was_compared(void **state)
+{
+	struct job_rig *rig = *state;
+
+	rig->set.flag_check = 3600;
+	job_rig_fill(rig, "INBOX", 1, 5);
+	job_rig_fill(rig, "Work", 1, 5);
+	memory_mailbox_get(&rig->source, "INBOX")->no_modseq = true;
+	memory_mailbox_get(&rig->source, "Work")->no_modseq = true;
+	memory_mailbox_get(&rig->source, "Work")->unreadable = true;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(rig->report.incomplete);
+	memory_set_flags(&rig->source, "INBOX", 2, "\\Flagged");
+	memory_mailbox_get(&rig->source, "Work")->unreadable = false;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
 static void test_a_mod_sequence_that_stands_still_hides_no_new_mail(void **state)
 {
 	struct job_rig *rig = *state;
@@ -460,6 +497,8 @@ int main(void)
 		WITH_JOB_RIG(test_an_unknown_store_at_the_place_of_another_is_refused_after_opening_too),
 		WITH_JOB_RIG(test_opening_does_not_make_a_store_another_accounts),
 		WITH_JOB_RIG(test_without_modseq_or_uidnext_it_is_compared_every_time),
+		WITH_JOB_RIG(test_flags_that_cannot_be_seen_to_change_are_compared_when_due),
+		WITH_JOB_RIG(test_flags_stay_due_until_every_mailbox_was_compared),
 		WITH_JOB_RIG(test_a_mod_sequence_that_stands_still_hides_no_new_mail),
 		WITH_JOB_RIG(test_a_name_without_messages_is_no_mailbox),
 		WITH_JOB_RIG(test_quarantined_mail_alone_ties_a_mailbox_to_its_uidvalidity),

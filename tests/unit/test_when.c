@@ -153,6 +153,26 @@ static void test_far_back_is_far_back(void **state)
 	}
 }
 
+static void test_a_duration_is_a_number_and_a_unit(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds; /* -1: none */
+	} v[] = { { "90s", 90 },	{ "10m", 600 },	     { "24h", 86400 }, { "7d", 604800 },
+		  { "2w", 1209600 },	{ "0s", 0 },	     { "", -1 },       { "h", -1 },
+		  { "24", -1 },		{ "24 h", -1 },	     { "24hh", -1 },   { "-1h", -1 },
+		  { "1.5h", -1 },	{ "1000001s", -1 },  { "1M", -1 },
+		  { "99999999999999999999s", -1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		int64_t got = -1;
+
+		assert_int_equal(duration_parse(v[i].text, &got), v[i].seconds >= 0);
+		assert_int_equal(got, v[i].seconds);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_a_day_ago_is_the_same_time_of_day_when_clocks_were_changed),
 		cmocka_unit_test(test_what_means_nothing_is_refused),
 		cmocka_unit_test(test_far_back_is_far_back),
+		cmocka_unit_test(test_a_duration_is_a_number_and_a_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
