@@ -41,8 +41,8 @@ struct cmd {
 	int (*run)(struct app *app, int argc, char **argv);
 };
 
-extern const struct cmd cmd_backup, cmd_plan, cmd_restore, cmd_snapshots, cmd_ls, cmd_show,
-	cmd_check, cmd_compact, cmd_imap, cmd_config_check, cmd_help, cmd_version;
+extern const struct cmd cmd_backup, cmd_plan, cmd_apply, cmd_restore, cmd_snapshots, cmd_ls,
+	cmd_show, cmd_check, cmd_compact, cmd_imap, cmd_config_check, cmd_help, cmd_version;
 
 /* In the order `help` shows them; ends with NULL. */
 extern const struct cmd *const cmd_all[];

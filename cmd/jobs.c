@@ -98,6 +98,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		.allow_deletes = opts->allow_deletes,
 		.adopt = opts->adopt,
 		.rebind = opts->rebind,
+		.apply = opts->apply,
 		.stop = app->stop,
 	};
 	if (job->account)
@@ -120,6 +121,7 @@ static enum exit_status run_one(struct app *app, const struct config_job *job,
 {
 	struct job_report report;
 	struct progress progress;
+	struct plan_file plan = { 0 };
 	struct prepared p;
 	struct err err = { 0 };
 	int64_t started = clock_ms();
@@ -131,12 +133,17 @@ static enum exit_status run_one(struct app *app, const struct config_job *job,
 	progress_begin(&progress, app, job->head.name);
 	p.set.progress = progress_show;
 	p.set.progress_ctx = &progress;
+	if (opts->plan_path)
+		p.set.plan_out = &plan;
 	failed = job_run(&p.set, &report, &err);
+	if (failed == 0 && opts->plan_path)
+		failed = plan_file_write(&plan, opts->plan_path, &err);
 	progress_end(&progress);
 	if (failed == 0)
 		err = (struct err){ 0 }; /* what was tried on the way and did not matter */
 	status = exit_of_job(failed, &err, &report);
 	report_job(app, &p.set, &report, &err, status, clock_ms() - started);
+	plan_file_release(&plan);
 	job_report_release(&report);
 	prepared_release(&p);
 	return status;

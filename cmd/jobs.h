@@ -7,6 +7,7 @@
 
 struct app;
 struct cmd;
+struct plan_file;
 
 /* What a command line adds to what the configuration says of a job. */
 struct job_options {
@@ -16,6 +17,8 @@ struct job_options {
 	uint64_t allow_deletes;
 	const char **only; /* --mailbox */
 	size_t n_only;
+	const char *plan_path; /* with dry_run: the file for the plan of the one job; NULL: none */
+	const struct plan_file *apply; /* for the one job; NULL: everything there is to do */
 };
 
 /*

@@ -134,9 +134,7 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 {
 	if (m->created)
 		buf_add_str(out, "created");
-	if (m->new_messages)
-		buf_addf(out, "%s%s%llu new", out->n ? ", " : "", m->new_is_bound ? "at most " : "",
-			 (ull)m->new_messages);
+	add_count(out, m->new_messages, "new");
 	add_count(out, m->adopted, "taken over");
 	add_count(out, m->flags_changed, "with changed flags");
 	add_count(out, m->removed, "removed");
@@ -189,6 +187,14 @@ static uint64_t count_unchanged(const struct job_report *r)
 	return n;
 }
 
+static void print_estimate(int64_t seconds)
+{
+	if (seconds < 120)
+		printf(", about %lld s", (long long)seconds);
+	else
+		printf(", about %lld min", (long long)(seconds + 59) / 60);
+}
+
 static void print_summary(const struct app *app, const struct job_settings *job,
 			  const struct job_report *r, int64_t took_ms)
 {
@@ -207,8 +213,6 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	for (size_t i = 0; i < r->n; i++)
 		if ((app->verbose || job->dry_run) && something_happened(&r->v[i]))
 			print_mailbox(&r->v[i]);
-	for (size_t i = 0; i < r->n; i++)
-		sum.new_is_bound = sum.new_is_bound || r->v[i].new_is_bound;
 	add_counts(&line, &sum);
 	nothing = line.n == 0;
 	if (nothing)
@@ -222,6 +226,8 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	       mailboxes == 1 ? "" : "es");
 	if (!job->dry_run)
 		printf(" (%.1f s)", (double)took_ms / 1000);
+	else if (r->estimate)
+		print_estimate(r->estimate);
 	putchar('\n');
 	buf_release(&line);
 }
@@ -277,8 +283,6 @@ static json_t *mailbox_event(const struct job_settings *job, const struct job_ma
 		"foreign", (json_int_t)m->foreign, "bytes", (json_int_t)m->bytes);
 	json_t *list = json_array();
 
-	if (m->new_is_bound)
-		json_object_set_new(event, "new_is_upper_bound", json_true());
 	if (m->problem)
 		json_object_set_new(event, "problem", json_string(m->problem));
 	for (uint64_t i = 0; m->quarantine && i < m->quarantined; i++) {

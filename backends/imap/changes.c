@@ -67,6 +67,11 @@ void comparison_wait(struct comparison *k)
 
 /* --- flags --- */
 
+static uint32_t size_of_entry(uint64_t size)
+{
+	return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
 static void on_flags(void *ctx, const struct imap_fetch *f)
 {
 	struct comparison *k = ctx;
@@ -77,6 +82,7 @@ static void on_flags(void *ctx, const struct imap_fetch *f)
 	k->v[k->n] = (struct listed){
 		.uid = f->uid,
 		.flags = flag_table_intern(k->req->out->flags, f->flags),
+		.size = f->present & IMAP_FETCH_SIZE ? size_of_entry(f->size) : 0,
 		.order = k->n,
 	};
 	k->n++;
@@ -244,6 +250,8 @@ static int ask_flags(struct comparison *k, struct err *err)
 	struct imap_fetch_request request = { .uids = &uids, .items = IMAP_FETCH_FLAGS };
 	int ret;
 
+	if (k->req->sizes)
+		request.items |= IMAP_FETCH_SIZE;
 	if (k->look == LOOK_CHANGES)
 		request.changed_since = k->req->since->highestmodseq;
 	request.vanished = request.changed_since &&

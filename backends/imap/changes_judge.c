@@ -58,8 +58,12 @@ static void deliver(struct comparison *k, bool complete)
 {
 	struct changes *out = k->req->out;
 
-	for (size_t i = 0; i < k->n; i++)
-		changes_add(out, k->v[i].uid)->flags = k->v[i].flags;
+	for (size_t i = 0; i < k->n; i++) {
+		struct entry *e = changes_add(out, k->v[i].uid);
+
+		e->flags = k->v[i].flags;
+		e->size = k->v[i].size;
+	}
 	out->delta = k->look != LOOK_ALL;
 	if (out->delta)
 		uidset_swap(&out->vanished, &k->vanished);

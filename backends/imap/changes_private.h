@@ -13,6 +13,7 @@
 struct listed {
 	uint32_t uid;
 	uint32_t flags;
+	uint32_t size; /* as struct entry has it */
 	size_t order; /* the last word on a message counts */
 };
 

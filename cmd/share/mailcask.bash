@@ -47,13 +47,17 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check compact imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
 		;;
 	plan)
-		COMPREPLY=($(compgen -W "--mailbox $global $(_mailcask_names job)" -- "$word"))
+		COMPREPLY=($(compgen -W "--mailbox --output $global $(_mailcask_names job)" -- "$word"))
+		[ "${COMP_WORDS[COMP_CWORD - 1]}" != -o ] || COMPREPLY=($(compgen -f -- "$word"))
+		;;
+	apply)
+		COMPREPLY=($(compgen -W "--dry-run --allow-deletes $global" -- "$word") $(compgen -f -- "$word"))
 		;;
 	restore)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --uid --deleted-since --without-kept --layout --adopt \
@@ -76,7 +80,7 @@ _mailcask() {
 		COMPREPLY=($(compgen -W "--dry-run --mend $global $(_mailcask_names store)" -- "$word"))
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan restore snapshots ls show check compact imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

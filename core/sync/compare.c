@@ -281,6 +281,12 @@ static const char *uidvalidity_text(const struct job *job)
 			 "those stored; left as it is, and so is what is stored";
 }
 
+/* A plan says which messages, not how many at most. */
+static bool tells_exactly(const struct job_settings *set)
+{
+	return set->dry_run || set->apply;
+}
+
 static int compare_sources(struct job *job, struct err *err)
 {
 	struct changes_request *req = xcalloc(job->n, sizeof(*req));
@@ -298,7 +304,8 @@ static int compare_sources(struct job *job, struct err *err)
 			continue;
 		req[n++] = (struct changes_request){
 			.mailbox = lane->source,
-			.everything_new = !holds_uids(lane),
+			.everything_new = !holds_uids(lane) && !tells_exactly(job->set),
+			.sizes = job->set->dry_run,
 			.since = lane->base.token.known ? &lane->base.token : NULL,
 			.known = &lane->base.known,
 			.flags_as_then = flags_as_then(job, &lane->from->token, &lane->base.token),
@@ -367,20 +374,17 @@ static void plan_lane(struct lane *lane)
 	plan_mailbox(&in, &lane->plan);
 	line->created = !lane->to;
 	line->foreign = lane->target_changes.foreign + lane->source_changes.foreign;
+	if (lane->job->set->dry_run)
+		job_tell_lane(lane);
+	if (lane->job->set->apply)
+		job_hold_to_plan(lane);
 	changes_release(&lane->target_changes); /* the plan says it all, and there may be many */
 	if (lane->plan.mismatched) {
 		lane_skip(lane, uidvalidity_text(lane->job));
-		return;
-	}
-	if (lane->plan.doubt) {
+	} else if (lane->plan.doubt) {
 		lane->incomplete = true;
 		lane_problem(lane, doubt_text(lane));
 	}
-	if (!lane->job->set->dry_run)
-		return;
-	line->new_messages = lane->plan.expect;
-	line->new_is_bound = !lane->plan.fetch_exact;
-	line->flags_changed = lane->plan.flags_changed;
 }
 
 int job_compare(struct job *job, struct err *err)

@@ -135,7 +135,7 @@ static int set_base(struct lane *lane, bool waiting, struct err *err)
 	for (size_t i = 0; i < now.n_quarantine; i++)
 		uidset_add(&now.known, now.quarantine[i].uid);
 	now.token = *seen;
-	if (lane->incomplete) /* agrees with nothing: the next run compares in full */
+	if (lane->incomplete || lane->partial) /* agrees with nothing: the next run compares in full */
 		now.token = (struct token){ .known = true, .uidvalidity = seen->uidvalidity };
 	ret = mailbox_set_base(lane->target, &now, err);
 	if (ret == 0)

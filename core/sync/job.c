@@ -322,7 +322,7 @@ static bool flags_were_compared(const struct job *job)
 	for (size_t i = 0; i < job->report->n; i++)
 		if (job->report->v[i].skipped && !job->report->v[i].gone)
 			return false;
-	return job->flags_due && job->set->n_only == 0;
+	return job->flags_due && job->set->n_only == 0 && !job->set->apply;
 }
 
 /* Remember this run. `failed`: it did not come to its end. */
@@ -428,8 +428,14 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	    remember_store(&job, err) < 0)
 		goto out;
 	opened = true;
+	if (job_check_plan(&job, err) < 0)
+		goto out;
 	job.flags_due = are_flags_due(&job, started);
 	ret = run_lanes(&job, err);
+	if (ret == 0 && set->dry_run)
+		job_tell_plan(&job, started);
+	if (ret == 0 && set->apply)
+		job_name_left_out(&job);
 out:
 	add_totals(report, job.target_config.adopt);
 	failed = ret < 0;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/sync/guard.h"
+#include "core/sync/plan_file.h"
 #include "core/sync/store.h"
 
 /*
@@ -52,6 +53,12 @@ struct job_settings {
 	const char *const *guard_exempt; /* patterns as above; NULL: \Trash \Junk */
 	size_t n_guard_exempt;
 	bool dry_run;                  /* plan, change nothing on either side, not even the state */
+	struct plan_file *plan_out;    /* with dry_run: filled with the plan; may be NULL */
+	/*
+	 * Do what this plan says, where things still are as they were, and nothing else; except that
+	 * all new messages are stored when it removes any, as one removed may be among them. May be NULL.
+	 */
+	const struct plan_file *apply;
 	bool allow_deletes_given;
 	uint64_t allow_deletes;        /* let at most so many guarded deletions through */
 	bool adopt, rebind;
@@ -64,12 +71,11 @@ struct job_settings {
 struct job_mailbox {
 	char *name; /* display text, not escaped */
 	bool created;
-	bool new_is_bound;  /* plan only: `new_messages` is an upper bound */
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held;
 	uint64_t waiting;   /* deletions put off to the next run, because an addition failed */
 	uint64_t quarantined; /* not accepted, in all */
 	uint64_t foreign;   /* files we did not write and left alone */
-	uint64_t bytes;
+	uint64_t bytes;     /* plan: of the new messages, as far as the source tells sizes */
 	char *problem;      /* why it was skipped or is incomplete, ready to print; NULL: none */
 	bool skipped;       /* nothing of it was done */
 	bool gone;          /* skipped, because it no longer exists at the source */
@@ -87,6 +93,7 @@ struct job_report {
 	uint64_t deletes_shown; /* the N that --allow-deletes=N must be at least */
 	uint64_t mailboxes_unchanged; /* besides those in `v`, which were looked at */
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held_messages, bytes;
+	int64_t estimate; /* plan only: seconds it would take, by earlier runs; 0: not known */
 };
 
 void job_report_init(struct job_report *r);

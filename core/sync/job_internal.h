@@ -19,6 +19,7 @@ struct lane {
 	bool source_unchanged; /* only the target side needs mending */
 	bool skipped;          /* trouble: left alone altogether */
 	bool incomplete;       /* not everything that exists has been stored or quarantined */
+	bool partial;          /* settings.apply leaves out some of what there is to do */
 	struct changes source_changes, target_changes;
 	struct base base;
 	struct plan plan;
@@ -96,6 +97,16 @@ void job_keep_what_came(struct job *job);
 int job_remove_gone(struct job *job, bool *waiting, struct err *err);
 /* remove.c: what job_remove_gone() would do, for a dry run. */
 int job_preview(struct job *job, struct err *err);
+/* job_plan.c: dry run: the lane's plan into the report, and into settings.plan_out. */
+void job_tell_lane(struct lane *lane);
+/* job_plan.c: with settings.apply: make the lane's plan what that says of it. */
+void job_hold_to_plan(struct lane *lane);
+/* job_plan.c: whether settings.apply is for this account and store. */
+int job_check_plan(const struct job *job, struct err *err);
+/* job_plan.c: after a dry run: what the plan is for, and how long it would take. */
+void job_tell_plan(struct job *job, int64_t now);
+/* job_plan.c: notes on what settings.apply did not name. */
+void job_name_left_out(struct job *job);
 /* finish.c: flags, deletions, new bases, in one commit. */
 int job_finish(struct job *job, struct err *err);
 

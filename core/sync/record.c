@@ -189,6 +189,20 @@ out:
 	return ret;
 }
 
+int64_t record_estimate(const struct record *r, uint64_t bytes)
+{
+	for (size_t i = json_array_size(r->runs); i-- > 0;) {
+		const json_t *run = json_array_get(r->runs, i);
+		json_int_t moved = json_integer_value(json_object_get(run, "bytes"));
+		json_int_t took = json_integer_value(json_object_get(run, "ended")) -
+				  json_integer_value(json_object_get(run, "started"));
+
+		if (moved >= 1000000 && took > 0)
+			return (int64_t)((double)bytes / (double)moved * (double)took) + 1;
+	}
+	return 0;
+}
+
 int record_lock(const char *state_dir, const char *job, int *fd, struct err *err)
 {
 	char *path = state_path(state_dir, job, ".lock");

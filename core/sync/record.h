@@ -36,6 +36,8 @@ int record_load(const char *state_dir, const char *job, struct record *out, stru
 /* Write it, durably; makes the directory. Keeps the last 50 runs. `run` may be NULL. */
 int record_save(const char *state_dir, const char *job, struct record *r,
 		const struct record_run *run, struct err *err);
+/* Seconds that so many bytes take, by the latest run that moved enough of them to say; 0: none did. */
+int64_t record_estimate(const struct record *r, uint64_t bytes);
 /*
  * STATE_DIR/NAME and the suffix; bytes of the name that mean something in a path are
  * percent-encoded. Owned by the caller.

@@ -194,6 +194,7 @@ struct changes_request {
 	const struct uidset *known;
 	/* Without a mod-sequence to tell which flags changed, none did. */
 	bool flags_as_then;
+	bool sizes; /* fill in entry.size where it can be told */
 	struct changes *out; /* initialised by the caller */
 };
 

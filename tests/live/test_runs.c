@@ -122,6 +122,52 @@ static void test_a_dry_run_tells_and_changes_nothing(void **state)
 	oracle_close(o);
 }
 
+static void program_ends_with(int status, const char *command, const char *args, const char *says)
+{
+	struct backup_result res;
+
+	program_run(&job, &res, NULL, command, args);
+	if (res.status != status || !strstr(buf_str(&res.out), says))
+		fail_msg("%s %s ended with %d: %s%s", command, args, res.status, buf_str(&res.out),
+			 buf_str(&res.err));
+	backup_result_release(&res);
+}
+
+static void test_a_plan_is_carried_out_later_whatever_came_since(void **state)
+{
+	struct oracle *o = oracle_open(server->port, "planner");
+	const struct backup_config config = { .port = server->port, .user = "planner" };
+	char *file = path_join(job.dir, "plan.json"), *args = xasprintf("job -o %s", file);
+
+	(void)state;
+	corpus_fill(o, "INBOX", 0, 9, 0, 2000);
+	oracle_create(o, "Work");
+	corpus_fill(o, "Work", 10, 3, 0, 2000);
+	backup_configure(&job, &config);
+	program_ends_with(2, "plan", args + 4, "");
+	program_ends_with(0, "plan", args, "\"new\":12");
+	program_ends_with(0, "apply", file, "\"new\":12");
+	archive_equals(job.root, o);
+	backup_idle(&job);
+
+	corpus_fill(o, "INBOX", 20, 2, 0, 2000);
+	oracle_store(o, "INBOX", "4", "FLAGS", "\\Draft $New");
+	oracle_store(o, "Work", "1", "FLAGS", "$New");
+	program_ends_with(0, "plan", args, "\"flags_changed\":2");
+	corpus_fill(o, "INBOX", 30, 1, 0, 2000);
+	oracle_store(o, "Work", "1", "FLAGS", "$Newer");
+	program_ends_with(3, "apply", file, "UID 1 got other flags");
+	program_ends_with(0, "plan", args, "\"new\":1");
+	oracle_expunge(o, "INBOX", "5");
+	backup_ends_with(&job, 0, "");
+	archive_equals(job.root, o);
+	program_ends_with(0, "apply", file, "\"new\":0");
+	program_ends_with(10, "apply", "/nowhere/plan", "");
+	oracle_close(o);
+	free(args);
+	free(file);
+}
+
 static bool has_files(void *ctx)
 {
 	char *dir = path_join(job.root, ctx);
@@ -268,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		JOB(test_without_a_terminal_a_run_that_goes_well_says_nothing),
 		JOB(test_a_dry_run_tells_and_changes_nothing),
+		JOB(test_a_plan_is_carried_out_later_whatever_came_since),
 		JOB(test_an_interrupted_run_ends_with_130_and_the_next_goes_on),
 		JOB(test_patterns_choose_mailboxes_and_what_leaves_the_scope_stays),
 		JOB(test_the_failure_of_one_job_does_not_stop_the_next),

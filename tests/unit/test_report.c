@@ -168,7 +168,7 @@ static void test_what_is_wrong_is_told_with_what_to_do(void **state)
 static void test_a_plan_is_shown_wherever_it_goes(void **state)
 {
 	struct job_mailbox v[] = {
-		{ .name = inbox, .new_messages = 9, .new_is_bound = true, .created = true },
+		{ .name = inbox, .new_messages = 9, .created = true },
 		{ .name = evil },
 	};
 	struct job_report r = { .v = v, .n = 2, .new_messages = 9, .mailboxes_unchanged = 5 };
