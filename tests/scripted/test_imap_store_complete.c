@@ -207,14 +207,19 @@ static void test_a_comparison_is_complete_only_when_it_adds_up(void **state)
 	}
 }
 
+#define WITH_CONDSTORE                                                                     \
+	"S: * OK [CAPABILITY IMAP4rev1 CONDSTORE SASL-IR AUTH=PLAIN] ready\n"                    \
+	"C: AUTHENTICATE PLAIN *\nS: $TAG OK [CAPABILITY IMAP4rev1 CONDSTORE] in\n"
+#define STATE_OF_4(modseq)                                                                 \
+	"S: * 4 EXISTS\nS: * OK [UIDVALIDITY 7] v\nS: * OK [UIDNEXT 5] n\n"                     \
+	"S: * OK [HIGHESTMODSEQ " modseq "] m\nS: $TAG OK done\n"
+
 static void test_the_token_has_the_last_numbers_and_the_first_modseq(void **state)
 {
 	static const char script[] =
-		LOGIN "C: EXAMINE INBOX\nS: * 4 EXISTS\nS: * OK [UIDVALIDITY 7] v\n"
-		"S: * OK [UIDNEXT 5] n\nS: * OK [HIGHESTMODSEQ 10] m\nS: $TAG OK done\n"
+		WITH_CONDSTORE "C: EXAMINE INBOX (CONDSTORE)\n" STATE_OF_4("10")
 		FLAGS_OF LISTED("1", "1") LISTED("2", "2") LISTED("3", "3") "S: $TAG OK done\n"
-		"C: EXAMINE INBOX\nS: * 4 EXISTS\nS: * OK [UIDVALIDITY 7] v\n"
-		"S: * OK [UIDNEXT 5] n\nS: * OK [HIGHESTMODSEQ 20] m\nS: $TAG OK done\n"
+		"C: EXAMINE INBOX (CONDSTORE)\n" STATE_OF_4("20")
 		"C: UID FETCH 4 (UID FLAGS)\n" LISTED("4", "4") "S: $TAG OK done\n" LOGOUT;
 	struct changes c;
 	struct changes_request req = { .out = &c };
@@ -234,6 +239,29 @@ static void test_the_token_has_the_last_numbers_and_the_first_modseq(void **stat
 	script_end(&t);
 }
 
+/* As the server is told to be taken: LIST would not be asked for it either, and the two must agree. */
+static void test_a_mod_sequence_counts_only_where_condstore_is_offered(void **state)
+{
+	static const char script[] = LOGIN "C: EXAMINE INBOX\n" STATE_OF_4("10")
+		FLAGS_OF LISTED("1", "1") LISTED("2", "2") LISTED("3", "3") "S: $TAG OK done\n"
+		"C: EXAMINE INBOX\n" STATE_OF_4("10")
+		"C: UID FETCH 4 (UID FLAGS)\n" LISTED("4", "4") "S: $TAG OK done\n" LOGOUT;
+	struct changes c;
+	struct changes_request req = { .out = &c };
+	struct script t;
+	struct err err;
+
+	(void)state;
+	changes_init(&c);
+	script_start(&t, script);
+	req.mailbox = script_inbox(&t);
+	assert_int_equal(store_changes(t.probe.store, &req, 1, &err), 0);
+	assert_true(c.complete);
+	assert_int_equal(c.token.highestmodseq, 0);
+	changes_release(&c);
+	script_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_a_large_body_before_its_uid_is_asked_for_by_itself),
 		cmocka_unit_test(test_a_comparison_is_complete_only_when_it_adds_up),
 		cmocka_unit_test(test_the_token_has_the_last_numbers_and_the_first_modseq),
+		cmocka_unit_test(test_a_mod_sequence_counts_only_where_condstore_is_offered),
 	};
 
 	return cmocka_run_group_tests_name("imap store, what it calls complete", tests, NULL, NULL);
