@@ -3,6 +3,7 @@
 # make demo             a tour on a throw-away server
 # make install          PREFIX=/usr/local DESTDIR=
 # make bench            how long things take    make check-powercut  power cuts, all stores (root)
+# make check-model      200 rounds of changes for each kind of server
 # make V=1              show the commands       make coverage     lines reached, by folder
 # make CC=clang B=build/clang lint                warnings as errors, all files
 # make bench-git        parts of the git archive  make ISAL= ...   zlib in place of ISA-L
@@ -159,6 +160,10 @@ check-peers: $B/mailcask-test $(PEERS:%.c=$B/%)
 	@rc=0; for t in $(PEERS:%.c=$B/%); do B=$B TOP="$(CURDIR)" $$t || rc=1; done; exit $$rc
 
 # Ten power cuts in the middle of a backup for each type of store, on a loop device (root).
+# Store and server compared after each of ROUNDS rounds of changes, for each kind of server and store.
+check-model: $B/mailcask-test $B/tests/live/test_model
+	@B=$B TOP="$$PWD" ROUNDS=$(or $(ROUNDS),200) $B/tests/live/test_model
+
 check-powercut: all check-tools
 	@B=$B sh tests/crash/powercut.sh
 
@@ -179,5 +184,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps deps-live check check-peers check-build check-powercut check-tools headers lint fuzz bench bench-git coverage demo install clean
+.PHONY: all deps deps-live check check-peers check-build check-model check-powercut check-tools headers lint fuzz bench bench-git coverage demo install clean
 -include $(shell find $B -name '*.d' -type f -not -path '$B/live/*' 2>/dev/null)

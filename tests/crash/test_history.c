@@ -17,39 +17,31 @@
 #include "core/base/mem.h"
 #include "tests/lib/archive.h"
 #include "tests/lib/backup.h"
-#include "tests/lib/corpus.h"
+#include "tests/lib/busy_account.h"
 #include "tests/lib/dovecot.h"
 #include "tests/lib/git_rig.h"
 #include "tests/lib/imap_oracle.h"
 #include "tests/lib/relay.h"
 
-enum { ROUNDS = 25, MAILBOXES = 4 };
+enum { ROUNDS = 25 };
 
-static const char *const mailboxes[MAILBOXES] = { "INBOX", "Work/&AOQ-", "Trash", "Sent" };
 static const char *type; /* of the store */
 static struct dovecot *server;
 static struct oracle *oracle;
+static struct busy_account busy;
 static struct backup job;
-static uint64_t seed;
-static uint32_t appended;
 
 static uint32_t below(uint32_t n)
 {
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(seed >> 33) % n;
+	return busy_roll(&busy, n);
 }
 
 static int start(void **state)
 {
-	const char *given = getenv("SEED");
-
 	(void)state;
-	seed = given ? strtoull(given, NULL, 10) : 20200229;
-	print_message("SEED=%llu\n", (unsigned long long)seed);
 	server = dovecot_start(NULL);
 	oracle = oracle_open(server->port, "alice");
-	for (int i = 1; i < MAILBOXES; i++)
-		oracle_create(oracle, mailboxes[i]);
+	busy_begin(&busy, oracle);
 	return 0;
 }
 
@@ -60,42 +52,6 @@ static int stop(void **state)
 	dovecot_stop(server);
 	backup_release(&job);
 	return 0;
-}
-
-/* Some UID of the mailbox; 0 when it is empty. */
-static uint32_t some_uid(const char *mailbox)
-{
-	struct oracle_dump d;
-	uint32_t uid;
-
-	oracle_dump(oracle, mailbox, &d);
-	uid = d.n ? d.msg[below((uint32_t)d.n)].uid : 0;
-	oracle_dump_release(&d);
-	return uid;
-}
-
-static void change_account(void)
-{
-	static const char *const flags[] = { "\\Seen", "\\Flagged $A", "$B Later", "\\Answered",
-					     "\\Deleted", "$Forwarded" };
-	static const char *const how[] = { "FLAGS", "+FLAGS", "-FLAGS" };
-	const char *mailbox = mailboxes[below(MAILBOXES)];
-	uint32_t n = 1 + below(6), uid = some_uid(mailbox), what = below(5);
-	char set[16];
-
-	snprintf(set, sizeof(set), "%u", uid);
-	if (what < 2 || uid == 0) {
-		/* Now and then content that was there before. */
-		corpus_fill(oracle, mailbox, below(3) ? appended : 0, n, 0, 4000);
-		appended += n;
-	} else if (what == 2) {
-		oracle_store(oracle, mailbox, set, how[below(3)], flags[below(6)]);
-	} else if (what == 3) {
-		oracle_expunge(oracle, mailbox, set);
-	} else {
-		oracle_command(oracle, "SELECT \"%s\"", mailbox);
-		oracle_command(oracle, "UID MOVE %u:* \"%s\"", uid, mailboxes[below(MAILBOXES)]);
-	}
 }
 
 /* What a repository can do without, and what others do to it. */
@@ -191,14 +147,14 @@ static void test_after_any_history_a_run_in_peace_makes_both_equal(void **state)
 	configure(server->port);
 	for (uint32_t round = 0; round < n; round++) {
 		for (uint32_t i = below(4); i > 0; i--)
-			change_account();
+			busy_change(&busy);
 		for (uint32_t i = below(3); i > 0; i--) {
 			if (below(2))
 				crashed_run();
 			else
 				cut_run();
 			if (below(2))
-				change_account();
+				busy_change(&busy);
 		}
 		backup_ends_with(&job, 0, "");
 		archive_equals(job.root, oracle);
