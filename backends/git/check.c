@@ -96,17 +96,24 @@ int check_go_on(struct checking *c, struct err *err)
 
 /* --- refs --- */
 
-static void check_head(struct checking *c)
+static int check_head(struct checking *c, struct err *err)
 {
+	struct git_repository *git;
 	git_reference *head = NULL;
 	const char *target = NULL;
 
-	if (git_reference_lookup(&head, c->repo->git, "HEAD") == 0)
+	if (c->repo->plain)
+		return 0; /* it was read already */
+	git = repo_git(c->repo, err);
+	if (!git)
+		return -1;
+	if (git_reference_lookup(&head, git, "HEAD") == 0)
 		target = git_reference_symbolic_target(head);
 	if (c->repo->bare && (!target || strcmp(target, REPO_MAIN) != 0))
 		check_tell(c, NULL, 0, NULL, "HEAD does not name refs/heads/main, which is what git shows",
 			   advice_head);
 	git_reference_free(head);
+	return 0;
 }
 
 static void begin_snapshot(struct checking *c, const struct object_id *id)
@@ -195,8 +202,7 @@ static int check_all(struct checking *c, struct err *err)
 	}
 	if (got == 0)
 		return err_set(err, ERR_MISSING, "%s: there is no mailcask archive", c->cfg->path);
-	check_head(c);
-	if (check_snapshots(c, err) < 0)
+	if (check_head(c, err) < 0 || check_snapshots(c, err) < 0)
 		return -1;
 	if (!c->ck->read_data)
 		return 0;

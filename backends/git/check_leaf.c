@@ -28,6 +28,7 @@ static const struct object_id none;
 
 static int told_size(struct checking *c, const struct object_id *id, uint64_t *size)
 {
+	struct git_odb *odb;
 	struct pack_at at;
 	enum git_type type;
 	struct err why;
@@ -40,8 +41,9 @@ static int told_size(struct checking *c, const struct object_id *id, uint64_t *s
 				       type != GIT_BLOB
 			       ? -1
 			       : 0;
+	odb = repo_odb(c->repo, &why);
 	git_oid_fromraw(&oid, id->b);
-	if (git_odb_read_header(&n, &other, c->repo->odb, &oid) < 0 || other != GIT_OBJECT_BLOB)
+	if (!odb || git_odb_read_header(&n, &other, odb, &oid) < 0 || other != GIT_OBJECT_BLOB)
 		return -1;
 	*size = n;
 	return 0;

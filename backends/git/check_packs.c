@@ -103,6 +103,7 @@ int check_pack_ends(struct checking *c, struct err *err)
 
 int check_is_there(struct checking *c, const struct object_id *id, struct err *err)
 {
+	struct git_odb *odb;
 	struct pack_at at;
 	git_oid oid;
 
@@ -113,8 +114,11 @@ int check_is_there(struct checking *c, const struct object_id *id, struct err *e
 		return -1;
 	if (pack_set_find(c->repo->packs, id, &at))
 		return 1;
+	odb = repo_odb(c->repo, err);
+	if (!odb)
+		return -1;
 	git_oid_fromraw(&oid, id->b);
-	return git_odb_exists(c->repo->odb, &oid);
+	return git_odb_exists(odb, &oid);
 }
 
 /* --- every object --- */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <git2.h>
-#include <git2/sys/repository.h>
 
 #include "backends/git/pack_read.h"
 #include "backends/git/pack_write.h"
@@ -21,162 +20,6 @@ int repo_error(struct err *err, const char *path, const char *what)
 
 	return err_set(err, ERR_FATAL, "%s: %s: %s", path, what,
 		       e && e->message ? e->message : "unknown error");
-}
-
-/*
- * Once for the life of the program: to begin anew costs libgit2 ten milliseconds. Its caches are for
- * programs that look at the same objects again.
- */
-static void library_open(void)
-{
-	static bool is_open;
-
-	if (is_open)
-		return;
-	is_open = true;
-	git_libgit2_init();
-	git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
-	git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
-	/* A ref may name what only we can see. */
-	git_libgit2_opts(GIT_OPT_ENABLE_STRICT_OBJECT_CREATION, 0);
-}
-
-void repo_free(struct repo *r)
-{
-	if (!r)
-		return;
-	pack_writer_free(r->writer);
-	pack_set_free(r->packs);
-	git_odb_free(r->odb);
-	git_repository_free(r->git);
-	free(r->path);
-	free(r->dir);
-	free(r);
-}
-
-static int stop_at_first(const git_oid *id, void *ctx)
-{
-	(void)id;
-	(void)ctx;
-	return 1;
-}
-
-static int has_refs(const struct repo *r, bool *out, struct err *err)
-{
-	git_strarray refs = { 0 };
-
-	if (git_reference_list(&refs, r->git) < 0)
-		return repo_error(err, r->path, "list the refs");
-	*out = refs.count > 0;
-	git_strarray_dispose(&refs);
-	return 0;
-}
-
-/* `begun`: repo_init() did not come to its end, so objects alone mean nothing. */
-static int find_kind(const struct repo *r, bool begun, enum repo_kind *kind, struct err *err)
-{
-	bool refs = false;
-
-	if (has_refs(r, &refs, err) < 0)
-		return -1;
-	*kind = refs ? REPO_FULL : REPO_EMPTY;
-	if (!refs && !begun && (pack_set_count(r->packs) > 0 ||
-				git_odb_foreach(r->odb, stop_at_first, NULL) != 0))
-		*kind = REPO_FULL;
-	return 0;
-}
-
-/*
- * libgit2 does not open a repository that belongs to somebody else, for such a one has a
- * configuration of a stranger; but it may call that "not found".
- */
-static bool is_of_another(int code, const char *path)
-{
-	char *below = xasprintf("%s/.git", path);
-	git_repository *git = NULL;
-	bool there;
-
-	there = code == GIT_EOWNER ||
-		(code == GIT_ENOTFOUND && (git_repository_open_bare(&git, path) == 0 ||
-					   git_repository_open_bare(&git, below) == 0));
-	git_repository_free(git);
-	free(below);
-	return there;
-}
-
-static int open_failed(bool of_another, const char *path, struct err *err)
-{
-	if (of_another)
-		return err_set(err, ERR_FATAL,
-			       "%s belongs to another user, and git trusts no such repository. Run "
-			       "mailcask as that user, or, if it is yours: git config --global "
-			       "--add safe.directory %s",
-			       path, path);
-	return repo_error(err, path, "cannot be opened");
-}
-
-static char *without_slash(const char *dir)
-{
-	char *s = xstrdup(dir);
-	size_t n = strlen(s);
-
-	while (n > 1 && s[n - 1] == '/')
-		s[--n] = '\0';
-	return s;
-}
-
-/*
- * libgit2 sees the loose objects only, and through the repository, too: its reader of packs follows
- * what a damaged index says out of the file, and the program with it.
- */
-static int open_objects(struct repo *r, struct err *err)
-{
-	char *dir = xasprintf("%s/objects", r->dir), *packs = xasprintf("%s/pack", dir);
-	git_odb_backend *loose = NULL;
-	int ret = -1;
-
-	if (git_odb_new(&r->odb) < 0 || git_odb_backend_loose(&loose, dir, -1, 0, 0, 0) < 0 ||
-	    git_odb_add_backend(r->odb, loose, 1) < 0 ||
-	    git_repository_set_odb(r->git, r->odb) < 0)
-		repo_error(err, r->path, "cannot be opened");
-	else if ((r->packs = pack_set_open(packs, err)))
-		ret = 0;
-	free(dir);
-	free(packs);
-	return ret;
-}
-
-int repo_open(const char *path, struct repo **out, enum repo_kind *kind, struct err *err)
-{
-	struct repo *r = xcalloc(1, sizeof(*r));
-	bool begun = repo_is_begun(path);
-	bool of_another;
-	int code;
-
-	*out = NULL;
-	*kind = REPO_NONE;
-	library_open();
-	r->path = xstrdup(path);
-	code = git_repository_open_ext(&r->git, path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
-	of_another = code < 0 && is_of_another(code, path);
-	/* What repo_init() has begun is whole only at its end. */
-	if (code < 0 && !of_another && (code == GIT_ENOTFOUND || begun)) {
-		repo_free(r);
-		return 0;
-	}
-	if (code < 0) {
-		open_failed(of_another, path, err);
-		goto fail;
-	}
-	r->dir = without_slash(git_repository_path(r->git));
-	r->bare = git_repository_is_bare(r->git);
-	if (open_objects(r, err) < 0 || find_kind(r, begun, kind, err) < 0)
-		goto fail;
-	*out = r;
-	return 0;
-fail:
-	repo_free(r);
-	return -1;
 }
 
 int repo_refresh(struct repo *r, struct err *err)
@@ -218,12 +61,15 @@ static int missing(const struct repo *r, const struct object_id *id, struct err 
 static int stream_loose(const struct repo *r, const struct object_id *id, enum git_type *type,
 			uint64_t *size, struct sink_call *call)
 {
+	struct git_odb *odb = repo_odb(r, call->err);
 	git_odb_object *object = NULL;
 	git_oid oid;
 	int ret;
 
+	if (!odb)
+		return -1;
 	git_oid_fromraw(&oid, id->b);
-	ret = git_odb_read(&object, r->odb, &oid);
+	ret = git_odb_read(&object, odb, &oid);
 	if (ret == GIT_ENOTFOUND)
 		return missing(r, id, call->err);
 	if (ret < 0)

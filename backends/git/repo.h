@@ -12,6 +12,7 @@
 struct buf;
 struct git_repository;
 struct git_odb;
+struct repo_library;
 struct pack_set;
 struct pack_writer;
 
@@ -26,8 +27,8 @@ struct repo {
 	char *path; /* as given, for messages */
 	char *dir;  /* where HEAD and objects lie: the same, or PATH/.git */
 	bool bare;
-	struct git_repository *git;
-	struct git_odb *odb; /* loose objects only */
+	bool plain; /* as repo_init() made it: nothing that only libgit2 could make out */
+	struct repo_library *library; /* see repo_git() */
 	struct pack_set *packs;
 	struct pack_writer *writer; /* may hold objects that are not published; NULL: none */
 };
@@ -46,6 +47,13 @@ enum repo_kind {
  */
 int repo_open(const char *path, struct repo **out, enum repo_kind *kind, struct err *err);
 void repo_free(struct repo *r); /* NULL is allowed */
+/*
+ * As libgit2 has it, and of its objects the loose ones: borrowed, NULL with *err set. They are opened at their
+ * first use: libgit2 begins by reading the certificates of all authorities, which takes longer than
+ * a run that finds nothing to do.
+ */
+struct git_repository *repo_git(const struct repo *r, struct err *err);
+struct git_odb *repo_odb(const struct repo *r, struct err *err);
 /*
  * Make a bare repository in a directory that is empty, holds an empty repository, or one begun
  * by an earlier call. Durable, and harmless to repeat after a crash. It counts as unfinished until

@@ -28,6 +28,7 @@ static const char config_text[] = "[core]\n"
 				  "[gc]\n"
 				  "\tauto = 0\n";
 static const char attributes_text[] = "*.eml -delta\n";
+static const char head_text[] = "ref: " REPO_MAIN "\n";
 
 bool repo_is_begun(const char *path)
 {
@@ -84,7 +85,30 @@ int repo_init(const char *path, struct err *err)
 		return -1;
 	if (write_below(path, "info/attributes", attributes_text, err) < 0)
 		return -1;
-	return write_below(path, "HEAD", "ref: " REPO_MAIN "\n", err);
+	return write_below(path, "HEAD", head_text, err);
+}
+
+static bool says(const char *path, const char *name, const char *text)
+{
+	char *file = xasprintf("%s/%s", path, name);
+	struct buf got = BUF_INIT(4096);
+	struct err ignored;
+	bool does = file_read(file, &got, &ignored) == 0 && bytes_is(buf_bytes(&got), text);
+
+	buf_release(&got);
+	free(file);
+	return does;
+}
+
+/* Somebody else's may have been made to look so: git trusts none of another user, nor do we. */
+bool repo_is_plain(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_uid == geteuid() && !is_there(path, ".git") &&
+	       !is_there(path, "commondir") && is_there(path, "objects") &&
+	       is_there(path, "refs") && says(path, "config", config_text) &&
+	       says(path, "HEAD", head_text);
 }
 
 int repo_init_done(const struct repo *r, struct err *err)
@@ -104,12 +128,18 @@ int repo_init_done(const struct repo *r, struct err *err)
 /* gc would repack what is fine as it is; a delta of mail costs much and gains little. */
 static int set_config(const struct repo *r, struct err *err)
 {
+	struct git_repository *git;
 	git_config *config = NULL;
 	int64_t threshold = 0;
 	int32_t automatic = -1;
 	int ret = 0;
 
-	if (git_repository_config(&config, r->git) < 0)
+	if (r->plain)
+		return 0;
+	git = repo_git(r, err);
+	if (!git)
+		return -1;
+	if (git_repository_config(&config, git) < 0)
 		return repo_error(err, r->path, "read its configuration");
 	if (git_config_get_int64(&threshold, config, "core.bigfilethreshold") < 0 ||
 	    threshold != (int64_t)1 << 20)

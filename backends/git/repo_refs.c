@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,15 +10,46 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/crash.h"
+#include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
+/* As repo_ref(), but -1: it takes libgit2 to say, for a ref may be packed, name another or be damaged. */
+static int read_loose(const struct repo *r, const char *ref, struct object_id *id)
+{
+	char *path = xasprintf("%s/%s", r->dir, ref), *packed = xasprintf("%s/packed-refs", r->dir);
+	struct buf text = BUF_INIT(64);
+	struct err why = { 0 };
+	int ret = -1;
+
+	if (file_read(path, &text, &why) == 0) {
+		if (text.n == 2 * OBJECT_ID_SIZE + 1 && text.p[text.n - 1] == '\n' &&
+		    object_id_parse(id, bytes_from(text.p, text.n - 1)))
+			ret = 1;
+	} else if (why.sys == ENOENT && access(packed, F_OK) < 0 && errno == ENOENT) {
+		ret = 0; /* packing a ref, git writes packed-refs before it removes the file */
+	}
+	buf_release(&text);
+	free(path);
+	free(packed);
+	return ret;
+}
+
 int repo_ref(const struct repo *r, const char *ref, struct object_id *id, struct err *err)
 {
+	int code = r->plain ? read_loose(r, ref, id) : -1;
+	struct git_repository *git;
 	git_oid oid;
-	int code = git_reference_name_to_id(&oid, r->git, ref);
 
+	if (code > 0)
+		return 1;
 	*id = (struct object_id){ 0 };
+	if (code == 0)
+		return 0;
+	git = repo_git(r, err);
+	if (!git)
+		return -1;
+	code = git_reference_name_to_id(&oid, git, ref);
 	if (code == GIT_ENOTFOUND)
 		return 0;
 	if (code < 0)
@@ -38,15 +70,18 @@ static int moved(const struct repo *r, const char *ref, struct err *err)
 int repo_ref_move(const struct repo *r, const char *ref, const struct object_id *old,
 		  const struct object_id *id, struct err *err)
 {
+	struct git_repository *git = repo_git(r, err);
 	git_reference *made = NULL;
 	bool fresh = object_id_is_zero(old);
 	git_oid from, to;
 	int code;
 
+	if (!git)
+		return -1;
 	git_oid_fromraw(&from, old->b);
 	git_oid_fromraw(&to, id->b);
 	crash_point("git: move a ref");
-	code = git_reference_create_matching(&made, r->git, ref, &to, !fresh,
+	code = git_reference_create_matching(&made, git, ref, &to, !fresh,
 					     fresh ? NULL : &from, "mailcask");
 	git_reference_free(made);
 	if (code == GIT_EMODIFIED || code == GIT_EEXISTS)
@@ -61,10 +96,13 @@ int repo_ref_move(const struct repo *r, const char *ref, const struct object_id 
 
 int repo_ref_remove(const struct repo *r, const char *ref, struct err *err)
 {
+	struct git_repository *git = repo_git(r, err);
 	int code;
 
+	if (!git)
+		return -1;
 	crash_point("git: remove a ref");
-	code = git_reference_remove(r->git, ref);
+	code = git_reference_remove(git, ref);
 	if (code < 0 && code != GIT_ENOTFOUND)
 		return repo_error(err, r->path, "remove a ref");
 	return 0;

@@ -1,4 +1,5 @@
 /* What only a git store promises: what git makes of it, its history, and what others do to it. */
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,10 +10,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <git2.h>
 
 #include "backends/git/git.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
+#include "tests/lib/check_rig.h"
 #include "tests/lib/git_rig.h"
 #include "tests/lib/support.h"
 
@@ -458,6 +461,83 @@ static void test_a_repository_that_git_packed_anew_is_read(void **state)
 	free(dir);
 }
 
+/* --- libgit2, which is slow to begin --- */
+
+static unsigned opened; /* how often it opened a repository */
+
+int git_repository_open_ext(git_repository **out, const char *path, unsigned flags, const char *ceiling)
+{
+	typedef int open_fn(git_repository **, const char *, unsigned, const char *);
+	union {
+		void *symbol;
+		open_fn *fn;
+	} real = { dlsym(RTLD_NEXT, "git_repository_open_ext") };
+
+	opened++;
+	return real.fn(out, path, flags, ceiling);
+}
+
+/* Whether a run that finds nothing to do, and a look at the snapshots, do without it; they see `live` messages. */
+static bool does_without(struct bench *b, size_t live)
+{
+	struct checked got;
+
+	bench_close(b);
+	opened = 0;
+	bench_open(b);
+	assert_int_equal(bench_live(b), live);
+	bench_snapshot(b);
+	bench_close(b);
+	check_now(b, &got, true);
+	check_says(&got, "");
+	assert_int_equal(got.ck.messages, live);
+	checked_release(&got);
+	return opened == 0;
+}
+
+static void test_a_run_with_nothing_to_do_reads_the_refs_itself(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *main = path_join(b->path, "refs/heads/main"), *packed = path_join(b->path, "packed-refs");
+	struct err err = { 0 };
+	struct store *st;
+	char *id, *line;
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "one");
+	bench_snapshot(b);
+	assert_true(does_without(b, 1));
+	bench_open(b);
+	bench_put_text(bench_find(b, "INBOX"), 2, "two");
+	bench_commit(b); /* and now there is a wip */
+	bench_close(b);
+	bench_open_as(b, STORE_READ);
+	assert_int_equal(bench_live(b), 2);
+	bench_close(b);
+	bench_open(b);
+	bench_snapshot(b);
+	assert_true(does_without(b, 2));
+	/* What it does not read itself it leaves to libgit2. */
+	git_do(b->path, "pack-refs", "--all");
+	assert_false(does_without(b, 2));
+	id = git_id(b->path, "main");
+	git_do(b->path, "update-ref", "refs/heads/other", id);
+	write_file(main, bytes_of("ref: refs/heads/other\n"));
+	assert_false(does_without(b, 2));
+	write_file(main, bytes_of("nonsense\n"));
+	assert_int_equal(store_open(&git_store, &st, &b->cfg, STORE_READ, &err), -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	line = xasprintf("%s\n", id);
+	write_file(main, bytes_of(line));
+	assert_int_equal(unlink(packed), 0);
+	assert_true(does_without(b, 2));
+	git_do(b->path, "config", "core.something", "else");
+	assert_false(does_without(b, 2));
+	free(line);
+	free(id);
+	free(packed);
+	free(main);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +549,7 @@ int main(void)
 		WITH_GIT(test_a_token_alone_is_no_commit_and_is_not_forgotten),
 		WITH_GIT(test_an_interrupted_run_is_taken_up),
 		WITH_GIT(test_earlier_moments_can_be_looked_at),
+		WITH_GIT(test_a_run_with_nothing_to_do_reads_the_refs_itself),
 		WITH_GIT(test_what_was_begun_on_an_older_state_is_dropped),
 		WITH_GIT(test_a_branch_that_moved_meanwhile_is_told_and_nothing_is_lost),
 		WITH_GIT(test_stale_locks_of_refs_are_removed),
