@@ -1,6 +1,6 @@
 /*
- * The order of the system calls that make a pack durable, and each of them failing. Calls are
- * caught on their way to libc.
+ * The order of the system calls that make a pack durable, and of those that remove one, and each of them
+ * failing. Calls are caught on their way to libc.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,8 @@ static bool unnamed; /* whether files without a name can be made */
 /* True when this call is the one to fail. "sync .pack" or the like is noted. */
 static bool event(const char *what, const char *path)
 {
-	static const char *const names[] = { "_pack_", "_idx_", "_keep_", ".pack", ".idx", ".keep" };
+	static const char *const names[] = { "_pack_", "_idx_", "_keep_", ".pack", ".idx", ".keep",
+					     ".rev", ".bitmap", "multi-pack-index" };
 	const char *name = strstr(path, " (deleted)") ? "file" : "directory";
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -68,6 +69,15 @@ int linkat(int old_fd, const char *old, int new_fd, const char *new, int flags)
 		return -1;
 	}
 	return (int)syscall(SYS_linkat, old_fd, old, new_fd, new, flags);
+}
+
+int unlink(const char *path)
+{
+	if (event("unlink", path)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
 int access(const char *path, int mode)
@@ -153,6 +163,77 @@ static void test_any_failing_step_leaves_no_file(void **state)
 	buf_release(&events);
 }
 
+/* --- removal --- */
+
+static const char says_it_with_names[] = "sync _keep_\n"
+					 "rename .keep\n"
+					 "sync directory\n";
+static const char says_it_without_names[] = "sync file\n"
+					    "link _keep_\n"
+					    "rename .keep\n"
+					    "sync directory\n";
+/* Of the two without which there is no pack, the index goes first; last what says that it goes. */
+static const char goes[] = "unlink multi-pack-index\n"
+			   "unlink .idx\n"
+			   "unlink .rev\n"
+			   "unlink .bitmap\n"
+			   "unlink .pack\n"
+			   "unlink .keep\n"
+			   "sync directory\n";
+enum { STEPS_SAY_WITH_NAMES = 3, STEPS_SAY_WITHOUT_NAMES = 4, STEPS_GO = 7 };
+
+static void test_a_removal_is_noted_durably_before_anything_goes(void **state)
+{
+	struct pack_rig r;
+	const char *name, *says;
+	char *files;
+
+	rig_open(&r, state);
+	says = unnamed ? says_it_without_names : says_it_with_names;
+	name = pack_rig_publish(&r);
+	buf_clear(&events);
+	assert_int_equal(pack_remove(r.packs, name, &r.err), 0);
+	assert_int_equal(strncmp(buf_str(&events), says, strlen(says)), 0);
+	assert_string_equal(buf_str(&events) + strlen(says), goes);
+	files = dir_text(r.packs);
+	assert_string_equal(files, "");
+	free(files);
+	/* Once more: there is nothing to note. */
+	buf_clear(&events);
+	assert_int_equal(pack_remove(r.packs, name, &r.err), 0);
+	assert_string_equal(buf_str(&events), goes);
+	pack_rig_close(&r);
+}
+
+/* The next run finds the pack whole, or ends its removal. */
+static void test_a_removal_that_fails_leaves_the_pack_or_is_finished(void **state)
+{
+	const int says = *state ? STEPS_SAY_WITHOUT_NAMES : STEPS_SAY_WITH_NAMES;
+
+	for (int step = 1; step <= says + STEPS_GO; step++) {
+		struct pack_rig r;
+		char *before, *after;
+		const char *name;
+
+		rig_open(&r, state);
+		name = pack_rig_publish(&r);
+		before = dir_text(r.packs);
+		fail_at = step;
+		assert_int_equal(pack_remove(r.packs, name, &r.err), -1);
+		assert_int_equal(fail_at, 0);
+		assert_int_equal(r.err.kind, ERR_FATAL);
+		assert_int_equal(r.err.sys, EIO);
+		assert_int_equal(pack_clean(r.packs, &r.err), 0);
+		after = dir_text(r.packs);
+		/* The last of these steps but one puts the note where it is found. */
+		assert_string_equal(after, step < says ? before : "");
+		free(before);
+		free(after);
+		pack_rig_close(&r);
+	}
+	buf_release(&events);
+}
+
 static bool yes = true;
 
 #define EITHER_WAY(test) cmocka_unit_test(test), cmocka_unit_test_prestate(test, &yes)
@@ -162,6 +243,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		EITHER_WAY(test_everything_is_durable_before_the_next_step),
 		EITHER_WAY(test_any_failing_step_leaves_no_file),
+		EITHER_WAY(test_a_removal_is_noted_durably_before_anything_goes),
+		EITHER_WAY(test_a_removal_that_fails_leaves_the_pack_or_is_finished),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

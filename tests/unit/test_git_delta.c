@@ -155,11 +155,35 @@ static void versions_release(struct versions *v)
 	free(v->idx);
 }
 
-static int count_deltas(void *ctx, const struct pack_entry *e, struct err *err)
+/* The types of entries as git numbers them: 6 and 7 are deltas, by place and by id. */
+struct counting {
+	struct buf pack;
+	unsigned of_type[8];
+};
+
+static int count_type(void *ctx, const struct pack_entry *e, struct err *err)
 {
+	struct counting *c = ctx;
+
 	(void)err;
-	*(unsigned *)ctx += e->type == GIT_DELTA;
+	c->of_type[c->pack.p[e->offset] >> 4 & 7]++;
+	assert_int_equal(e->type == GIT_DELTA, (c->pack.p[e->offset] >> 4 & 7) >= 6);
 	return 0;
+}
+
+/* How many entries of that type the only pack has. */
+static unsigned count_entries(struct pack_rig *r, unsigned type)
+{
+	struct counting c = { .pack = BUF_INIT(1 << 20) };
+	struct pack *p = pack_set_pack(r->set, 0);
+	char *path = xasprintf("%s/%s.pack", r->packs, pack_name(p));
+
+	assert_int_equal(pack_set_count(r->set), 1);
+	read_file(path, &c.pack);
+	assert_int_equal(pack_each(r->set, p, count_type, &c, &r->err), 0);
+	buf_release(&c.pack);
+	free(path);
+	return c.of_type[type];
 }
 
 /* By their places in the pack, and (pack.depth) as long chains. */
@@ -168,13 +192,10 @@ static void test_deltas_of_git_are_read(void **state)
 	static const char *const how[] = { "pack.depth=50", "pack.window=50" };
 	struct pack_rig *r = *state;
 	struct versions v;
-	unsigned deltas = 0;
 
 	make(&v, r, how);
 	pack_rig_look(r);
-	assert_int_equal(pack_each(r->set, pack_set_pack(r->set, 0), count_deltas, &deltas, &r->err),
-			 0);
-	assert_true(deltas >= VERSIONS - 2);
+	assert_true(count_entries(r, 6) >= VERSIONS - 2);
 	for (size_t i = 0; i < VERSIONS; i++) {
 		struct pack_at at;
 		enum git_type type;
@@ -195,16 +216,75 @@ static void test_deltas_by_id_are_read(void **state)
 	static const char *const how[] = { "repack.useDeltaBaseOffset=false", "pack.window=50" };
 	struct pack_rig *r = *state;
 	struct versions v;
-	unsigned deltas = 0;
 
 	make(&v, r, how);
 	pack_rig_look(r);
-	assert_int_equal(pack_each(r->set, pack_set_pack(r->set, 0), count_deltas, &deltas, &r->err),
-			 0);
-	assert_true(deltas >= VERSIONS - 2);
+	assert_true(count_entries(r, 7) >= VERSIONS - 2);
 	for (size_t i = 0; i < VERSIONS; i++)
 		pack_rig_holds(r, &v.id[i], GIT_BLOB, v.data[i]);
 	versions_release(&v);
+}
+
+/* Trees that differ little, each named by a tag. */
+static void make_trees(struct pack_rig *r)
+{
+	char *blob = pack_rig_git_text(r, bytes_of("x"), "hash-object", "-w", "--stdin", NULL);
+
+	blob[40] = '\0';
+	for (size_t i = 0; i < VERSIONS; i++) {
+		struct buf lines = BUF_INIT(1 << 20);
+		char *hex, *tag = xasprintf("refs/tags/tree%zu", i);
+
+		for (size_t k = 0; k < 100; k++)
+			buf_addf(&lines, "100644 blob %s\t%03zu%s\n", blob, k, k == 7 * i ? ".eml" : "");
+		hex = pack_rig_git_text(r, buf_bytes(&lines), "mktree", NULL);
+		hex[40] = '\0';
+		pack_rig_git(r, NULL, "update-ref", tag, hex, NULL);
+		buf_release(&lines);
+		free(hex);
+		free(tag);
+	}
+	free(blob);
+}
+
+static void holds_what_git_says(struct pack_rig *r, const char *hex, enum git_type type)
+{
+	struct proc_result res;
+	struct object_id id;
+
+	assert_true(object_id_parse(&id, bytes_from(hex, 40)));
+	pack_rig_git(r, &res, "cat-file", git_type_name(type), hex, NULL);
+	pack_rig_holds(r, &id, type, buf_bytes(&res.out));
+	proc_result_release(&res);
+}
+
+static void test_every_object_of_git_is_read_as_git_reads_it(void **state)
+{
+	static const char *const how[][2] = { { "pack.depth=50", "pack.window=50" },
+					      { "repack.useDeltaBaseOffset=false", "pack.window=50" } };
+	struct pack_rig *r = *state;
+
+	make_trees(r);
+	for (size_t i = 0; i < 2; i++) {
+		size_t trees = 0;
+		char *list;
+
+		pack_rig_git(r, NULL, "-c", how[i][0], "-c", how[i][1], "repack", "-q", "-a", "-d", "-f",
+			     NULL);
+		pack_rig_look(r);
+		assert_true(count_entries(r, i == 0 ? 6 : 7) >= VERSIONS - 2);
+		list = pack_rig_git_text(r, bytes_of(""), "cat-file", "--batch-all-objects",
+					 "--batch-check", NULL);
+		for (char *line = strtok(list, "\n"); line; line = strtok(NULL, "\n")) {
+			bool tree = strncmp(line + 41, "tree ", 5) == 0;
+
+			line[40] = '\0';
+			holds_what_git_says(r, line, tree ? GIT_TREE : GIT_BLOB);
+			trees += tree;
+		}
+		assert_int_equal(trees, VERSIONS);
+		free(list);
+	}
 }
 
 /* Each is read as it was, or not at all. */
@@ -267,6 +347,31 @@ static void test_any_changed_byte_is_an_error_never_other_bytes(void **state)
 	make(&v, r, how);
 	each_byte_changed(&v, r, v.pack, &v.pack_was, step);
 	each_byte_changed(&v, r, v.idx, &v.idx_was, step);
+	versions_release(&v);
+}
+
+/* It applies to that one as well, being as long: only the id of what comes out tells. */
+static void test_a_delta_from_another_base_is_an_error(void **state)
+{
+	static const char *const how[] = { "repack.useDeltaBaseOffset=false", "pack.window=50" };
+	struct pack_rig *r = *state;
+	unsigned changed = 0;
+	struct versions v;
+
+	make(&v, r, how);
+	for (size_t i = 0; i < VERSIONS; i++) {
+		struct buf *b = &v.pack_was;
+		uint8_t *at = memmem(b->p, b->n, v.id[i].b, OBJECT_ID_SIZE);
+
+		if (!at)
+			continue;
+		memcpy(at, v.id[(i + 5) % VERSIONS].b, OBJECT_ID_SIZE);
+		write_file(v.pack, buf_bytes(b));
+		assert_true(right_or_error(&v, r) < VERSIONS);
+		memcpy(at, v.id[i].b, OBJECT_ID_SIZE);
+		changed++;
+	}
+	assert_true(changed > 0);
 	versions_release(&v);
 }
 
@@ -357,8 +462,12 @@ int main(void)
 		cmocka_unit_test(test_deltas_that_lie_are_errors),
 		cmocka_unit_test_setup_teardown(test_deltas_of_git_are_read, open_rig, close_rig),
 		cmocka_unit_test_setup_teardown(test_deltas_by_id_are_read, open_rig, close_rig),
+		cmocka_unit_test_setup_teardown(test_every_object_of_git_is_read_as_git_reads_it,
+						open_rig, close_rig),
 		cmocka_unit_test_setup_teardown(test_any_changed_byte_is_an_error_never_other_bytes,
 						open_rig, close_rig),
+		cmocka_unit_test_setup_teardown(test_a_delta_from_another_base_is_an_error, open_rig,
+						close_rig),
 		cmocka_unit_test_setup_teardown(test_deltas_that_lead_astray_are_errors, open_rig,
 						close_rig),
 	};
