@@ -67,8 +67,9 @@ struct kept_item {
 struct kept_list {
 	bool loaded, dirty;
 	struct buf text;
-	struct kept_item *v; /* ascending by UID */
+	struct kept_item *v; /* ascending by UID, unless `unsorted` */
 	size_t n, cap;
+	bool unsorted; /* until kept_list_load() */
 	uint32_t *by_id; /* indexes into v of those not gone; NULL: not sorted yet */
 	size_t n_by_id;
 };

@@ -43,7 +43,7 @@ static int read_list(struct gitbox *box, const struct object_id *tree, struct er
 	return gitbox_damaged(box, err);
 }
 
-int kept_list_load(struct gitbox *box, struct err *err)
+static int load(struct gitbox *box, struct err *err)
 {
 	const struct tree_slot *slot;
 
@@ -58,6 +58,41 @@ int kept_list_load(struct gitbox *box, struct err *err)
 		return -1;
 	}
 	box->kept.loaded = true;
+	return 0;
+}
+
+static int compare_uids(const void *a, const void *b)
+{
+	const struct kept_item *x = a, *y = b;
+
+	return (x->line.entry.uid > y->line.entry.uid) - (x->line.entry.uid < y->line.entry.uid);
+}
+
+/* Take out what is gone, and put what was added in its place. */
+static void settle(struct kept_list *k)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < k->n; i++) {
+		if (k->v[i].gone)
+			free(k->v[i].own);
+		else
+			k->v[to++] = k->v[i];
+	}
+	k->n = to;
+	if (k->unsorted)
+		qsort(k->v, k->n, sizeof(*k->v), compare_uids);
+	k->unsorted = false;
+	free(k->by_id);
+	k->by_id = NULL;
+}
+
+int kept_list_load(struct gitbox *box, struct err *err)
+{
+	if (load(box, err) < 0)
+		return -1;
+	if (box->kept.unsorted)
+		settle(&box->kept);
 	return 0;
 }
 
@@ -155,20 +190,13 @@ int kept_list_add(struct gitbox *box, const struct item *item, bool held, struct
 {
 	struct kept_list *k = &box->kept;
 	struct kept_item *new;
-	size_t at;
 
-	if (kept_list_load(box, err) < 0)
+	if (load(box, err) < 0)
 		return -1;
-	at = place_of(k, item->line.uid);
-	/* A place of one that is gone, or a new one. */
-	if (at < k->n && k->v[at].line.entry.uid == item->line.uid) {
-		free(k->v[at].own);
-	} else {
-		k->v = xgrow(k->v, k->n, &k->cap, sizeof(*k->v));
-		memmove(&k->v[at + 1], &k->v[at], (k->n - at) * sizeof(*k->v));
-		k->n++;
-	}
-	new = &k->v[at];
+	/* At the end, whatever its UID: a run keeps many before it asks for one. One that is gone may have it, too. */
+	k->unsorted |= k->n > 0 && k->v[k->n - 1].line.entry.uid >= item->line.uid;
+	k->v = xgrow(k->v, k->n, &k->cap, sizeof(*k->v));
+	new = &k->v[k->n++];
 	*new = (struct kept_item){ .line = { .held = held } };
 	new->own = line_own(&new->line.entry, &item->line);
 	new->line.entry.source_uid = 0;
@@ -203,22 +231,6 @@ void kept_list_remove(struct gitbox *box, struct kept_item *item)
 	box->text.kept--;
 	box->text.held -= item->line.held;
 	gitbox_touch(box);
-}
-
-/* Take out what is gone. */
-static void compact(struct kept_list *k)
-{
-	size_t to = 0;
-
-	for (size_t i = 0; i < k->n; i++) {
-		if (k->v[i].gone)
-			free(k->v[i].own);
-		else
-			k->v[to++] = k->v[i];
-	}
-	k->n = to;
-	free(k->by_id);
-	k->by_id = NULL;
 }
 
 static int write_list(struct gitbox *box, struct object_id *id, struct err *err)
@@ -272,7 +284,7 @@ int kept_list_write(struct gitbox *box, struct object_id *tree, struct err *err)
 	int ret = 0;
 
 	*tree = (struct object_id){ 0 };
-	compact(k);
+	settle(k);
 	if (k->n > 0)
 		sort_by_id(k);
 	for (size_t at = 0; at < k->n && ret == 0;) {

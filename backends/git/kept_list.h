@@ -4,6 +4,7 @@
 #include "backends/git/internal.h"
 
 /* The kept messages of a mailbox. All of these load the list first; errors as leaf.h. */
+/* It ascends by UID until something is added. */
 int kept_list_load(struct gitbox *box, struct err *err);
 void kept_list_release(struct kept_list *k);
 /* 1 and *out, which is borrowed until the next change; 0 none; -1. */
