@@ -154,13 +154,45 @@ static void assert_one_list(const char *commands)
 	free(copy);
 }
 
+struct pass {
+	uint64_t bytes;	 /* both ways, after the login and before the goodbye */
+	uint64_t names;	 /* bytes in the names of the mailboxes listed */
+	unsigned flights; /* of commands: each but the first waited for an answer */
+};
+
+/* From the transcript of one connection. */
+static void measure(const char *transcript, struct pass *out)
+{
+	char *copy = xstrdup(transcript), *save = NULL;
+	bool in = false, answered = true;
+
+	*out = (struct pass){ 0 };
+	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		const char *text = strchr(strchr(l, ' ') + 1, ' ') + 4; /* "<ms> <n> C: " */
+		bool ours = text[-3] == 'C';
+
+		if (ours && strstr(text, " LOGOUT"))
+			break;
+		if (in) {
+			out->bytes += strlen(text) + 2;
+			out->flights += ours && answered;
+			answered = !ours;
+			if (strncmp(text, "* LIST ", 7) == 0)
+				out->names += strlen(strrchr(text, ' ') + 1);
+		}
+		in = in || (!ours && strstr(text, "Logged in"));
+	}
+	free(copy);
+}
+
 /* A directory changed a moment ago may change again unseen, so the first look after a backup is closer. */
 static void test_a_pass_over_500_unchanged_mailboxes_sends_one_list(void **state)
 {
 	struct backup_config config = { .port = server->port, .user = "many" };
-	struct buf commands = BUF_INIT(1 << 20);
+	struct buf commands = BUF_INIT(1 << 20), transcript = BUF_INIT(1 << 20);
 	struct relay *relay;
 	struct backup job;
+	struct pass pass;
 
 	(void)state;
 	make_many("many");
@@ -173,9 +205,15 @@ static void test_a_pass_over_500_unchanged_mailboxes_sends_one_list(void **state
 	relay_commands(relay, &commands);
 	assert_one_list(buf_str(&commands));
 	assert_int_equal(relay_stats(relay).connections, 1);
+	relay_transcript(relay, &transcript);
+	measure(buf_str(&transcript), &pass);
+	print_message("%llu bytes, %u round trips\n", (unsigned long long)pass.bytes, pass.flights);
+	assert_int_equal(pass.flights, 1);
+	assert_in_range(pass.bytes, MANY * 60, (MANY + 1) * 110 + 4 * pass.names);
 	relay_stop(relay);
 	backup_release(&job);
 	buf_release(&commands);
+	buf_release(&transcript);
 }
 
 int main(void)
