@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -174,14 +175,18 @@ static int take_piece(void *ctx, struct bytes piece, struct err *err)
 	return store_check_stop(&r->c->m->st, err);
 }
 
-static const char *verdict(struct reading *r, const struct row *row)
+static const char *verdict(struct reading *r, struct box *box, const struct row *row, int fd)
 {
 	uint8_t sum[EVP_MAX_MD_SIZE];
+	struct stat sb;
 
 	EVP_DigestFinal_ex(r->sha, sum, NULL);
 	if (row->sha256.n == 0)
 		r->c->ck->unhashed++;
 	if (row->form == FORM_UNKNOWN)
+		return NULL;
+	/* A length that the directory shows was told by the comparison. */
+	if (r->size != row->size && fstat(fd, &sb) == 0 && !check_length_fits(box, row, &sb))
 		return NULL;
 	if (r->size != row->size)
 		return "it is not as long as it was when stored";
@@ -209,7 +214,7 @@ static int read_file(struct checking *c, struct box *box, const struct row *row,
 		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
 		if (read_wire(fd, row->form, take_piece, &r, err) == 0)
-			wrong = verdict(&r, row);
+			wrong = verdict(&r, box, row, fd);
 		else if (err->kind == ERR_MESSAGE)
 			wrong = why = xasprintf("its file cannot be read: %s", strerror(err->sys));
 		else {

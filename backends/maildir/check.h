@@ -4,6 +4,8 @@
 #include "backends/maildir/box.h"
 #include "core/sync/check.h"
 
+struct stat;
+
 /*
  * The index in itself, then the directories against the index, then (read_data) every file. A run
  * that writes meanwhile moves files and rows, so what looks wrong is looked at again, by the index as
@@ -32,5 +34,7 @@ void check_mailbox(struct check *ck, const struct box *box, enum finding_kind ki
  * Something wrong with the mailbox is told as a finding; -1: with the store.
  */
 int check_files(struct check *ck, struct box *box, struct leftovers *left, struct err *err);
+/* Whether that comparison has nothing to say of a file as long as this one. */
+bool check_length_fits(struct box *box, const struct row *row, const struct stat *sb);
 
 #endif

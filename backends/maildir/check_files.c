@@ -69,6 +69,20 @@ static struct lengths lengths_of(const struct maildir *m, const struct row *row)
 	return l;
 }
 
+static bool fits(uint64_t high, bool half, const struct stat *sb)
+{
+	uint64_t size = (uint64_t)sb->st_size;
+
+	return S_ISREG(sb->st_mode) && size <= high && size >= (half ? high / 2 : high);
+}
+
+bool check_length_fits(struct box *box, const struct row *row, const struct stat *sb)
+{
+	struct lengths l = lengths_of(maildir_of(box), row);
+
+	return fits(l.high, l.low != l.high, sb);
+}
+
 static bool row_makes_sense(const struct row *row)
 {
 	return row->uid > 0 && row->base.n > 0 && row->base.n <= NAME_MAX &&
@@ -131,13 +145,6 @@ static struct expected *find_expected(const struct comparison *c, struct bytes n
 		if (c->v[c->slots[at] - 1].base == base)
 			return &c->v[c->slots[at] - 1];
 	return NULL;
-}
-
-static bool fits(uint64_t high, bool half, const struct stat *sb)
-{
-	uint64_t size = (uint64_t)sb->st_size;
-
-	return S_ISREG(sb->st_mode) && size <= high && size >= (half ? high / 2 : high);
 }
 
 /* 1: time is up. */

@@ -118,6 +118,7 @@ struct outgoing {
 	const struct message_sink *sink;
 	void *handle;
 	uint64_t sent, size;
+	EVP_MD_CTX *sha; /* of what was sent; NULL: there is nothing to compare it with */
 };
 
 static int send_piece(void *ctx, struct bytes piece, struct err *err)
@@ -129,7 +130,24 @@ static int send_piece(void *ctx, struct bytes piece, struct err *err)
 	o->sent += piece.n;
 	if (o->sent > o->size)
 		return err_set(err, ERR_MESSAGE, "its file is longer than it was when stored");
+	if (o->sha)
+		EVP_DigestUpdate(o->sha, piece.p, piece.n);
 	return o->sink->write(o->sink->ctx, o->handle, piece, err);
+}
+
+/* All of it was sent: is it what was stored? What a disk changed must not go on as the message. */
+static int judge_sent(struct outgoing *o, const struct row *row, struct err *err)
+{
+	uint8_t sum[EVP_MAX_MD_SIZE];
+
+	if (o->sent != o->size)
+		return err_set(err, ERR_MESSAGE, "its file is shorter than it was when stored");
+	if (!o->sha)
+		return 0;
+	EVP_DigestFinal_ex(o->sha, sum, NULL);
+	if (memcmp(sum, row->sha256.p, SHA256_SIZE) != 0)
+		return err_set(err, ERR_MESSAGE, "its content is not what was stored");
+	return 0;
 }
 
 /* The row's values as a message has them. */
@@ -186,10 +204,14 @@ static int send_file(struct box *box, const struct row *row, const struct place 
 		ret = -1;
 		goto out;
 	}
+	if (row->sha256.n == SHA256_SIZE && row->form != FORM_UNKNOWN) {
+		o.sha = EVP_MD_CTX_new();
+		EVP_DigestInit_ex(o.sha, EVP_sha256(), NULL);
+	}
 	ret = read_wire(fd, form, send_piece, &o, err);
-	if (ret == 0 && o.sent != o.size)
-		ret = err_set(err, ERR_MESSAGE,
-			      "its file is shorter than it was when stored");
+	if (ret == 0)
+		ret = judge_sent(&o, row, err);
+	EVP_MD_CTX_free(o.sha);
 	if (ret < 0)
 		first = *err;
 	if (sink->end(sink->ctx, o.handle, &msg, ret == 0, err) < 0)

@@ -192,6 +192,9 @@ static void test_a_cut_or_longer_file_is_found_without_reading(void **state)
 		check_says(&got, want);
 		check_advises(&got, "Move the damaged ones");
 		checked_release(&got);
+		check_now(b, &got, true); /* and not told a second time when it is read */
+		check_says(&got, want);
+		checked_release(&got);
 		write_file(file, bytes_from(content.p, content.n - 1));
 		free(want);
 		if (content.n > 1) {

@@ -334,6 +334,44 @@ static void test_restored_messages_never_take_files_of_others(void **state)
 	bench_commit(b);
 }
 
+static size_t given_out_whole(struct bench *b)
+{
+	struct gots got;
+	size_t n = 0;
+
+	bench_fetch_all(bench_find(b, "INBOX"), &got);
+	for (size_t i = 0; i < got.n; i++)
+		n += got.v[i].complete && got.v[i].what == OUTCOME_DONE;
+	gots_release(&got);
+	return n;
+}
+
+/* As long as it was, so that only the checksum tells. */
+static void test_a_changed_message_is_never_given_out_as_the_stored_one(void **state)
+{
+	static const char *const bodies[] = { "Subject: exact\nbare\r\n\r\n", "Subject: lf\r\n\r\n" };
+	struct bench *b = mdir_bench(state);
+
+	for (uint32_t i = 0; i < 2; i++)
+		bench_put_text(bench_mailbox(b, "INBOX"), i + 1, bodies[i]);
+	bench_commit(b);
+	assert_int_equal(given_out_whole(b), 2);
+	for (size_t i = 0; i < 2; i++) {
+		char *file = mdir_file(b, "INBOX/cur", i);
+		struct buf content = BUF_INIT(1 << 20);
+
+		read_file(file, &content);
+		content.p[0] ^= 1;
+		write_file(file, buf_bytes(&content));
+		assert_int_equal(given_out_whole(b), 1);
+		content.p[0] ^= 1;
+		write_file(file, buf_bytes(&content));
+		assert_int_equal(given_out_whole(b), 2);
+		buf_release(&content);
+		free(file);
+	}
+}
+
 #define ALL_TESTS(sut)                                                                     \
 	FOR(sut, test_contents_tell_each_message_once),                                    \
 	FOR(sut, test_contents_end_when_the_listener_has_enough),                          \
@@ -351,6 +389,7 @@ int main(void)
 		FOR(&stores[0], test_a_strange_maildir_has_contents_without_becoming_ours),
 		FOR(&stores[0], test_the_layout_of_a_strange_maildir_is_seen),
 		FOR(&stores[0], test_restored_messages_never_take_files_of_others),
+		FOR(&stores[0], test_a_changed_message_is_never_given_out_as_the_stored_one),
 	};
 
 	return cmocka_run_group_tests_name("restoring", tests, NULL, NULL);
