@@ -202,7 +202,7 @@ static int check_all(struct checking *c, struct err *err)
 	}
 	if (got == 0)
 		return err_set(err, ERR_MISSING, "%s: there is no mailcask archive", c->cfg->path);
-	if (check_head(c, err) < 0 || check_snapshots(c, err) < 0)
+	if (check_refuse_newer(c, err) < 0 || check_head(c, err) < 0 || check_snapshots(c, err) < 0)
 		return -1;
 	if (!c->ck->read_data)
 		return 0;
@@ -244,6 +244,8 @@ int gitstore_check(const struct store_config *cfg, struct check *ck, struct err 
 	ret = check_all(&c, err);
 	if (ret == 0)
 		tell_unneeded(&c);
+	if (ck->findings[FINDING_DAMAGE])
+		check_tell_lost_indexes(&c);
 	find_holder(&c);
 	for (size_t i = 0; i < c.n_faults; i++)
 		free(c.fault[i].why);

@@ -84,9 +84,13 @@ int check_pack_ends(struct checking *c, struct err *err);
 int check_pack_data(struct checking *c, struct err *err);
 /* Whether the object is there: 1, 0, -1. */
 int check_is_there(struct checking *c, const struct object_id *id, struct err *err);
+/* Packs whose index is missing, which may be all that is wrong. For when there is damage. */
+void check_tell_lost_indexes(struct checking *c);
 
 /* --- check_tree.c --- */
 
+/* -1 for an archive of a newer mailcask: what this one would say of it is not true. */
+int check_refuse_newer(struct checking *c, struct err *err);
 /* A commit, with all that it holds and a newer one that was looked at did not. *parent: zeros, none. */
 int check_commit(struct checking *c, const struct object_id *id, struct object_id *parent,
 		 struct err *err);

@@ -1,4 +1,5 @@
 /* Packs from outside, and every object in them. */
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -13,6 +14,10 @@
 static const char advice_index[] =
 	"An index is made anew from its pack: remove the damaged .idx, then run git index-pack with "
 	"the .pack.";
+
+static const char advice_lost_index[] =
+	"Do this first: run git index-pack with each .pack that lacks its index, which makes that anew, "
+	"and check again. It may be all there is to do.";
 
 static bool is_gone(const struct pack *p)
 {
@@ -99,6 +104,38 @@ int check_pack_ends(struct checking *c, struct err *err)
 	while (ret == 0 && c->vanished)
 		ret = look_again(c, err);
 	return ret;
+}
+
+/*
+ * A pack is published before its index, so this alone is no damage: a run may be at work, or have
+ * been stopped between the two.
+ */
+void check_tell_lost_indexes(struct checking *c)
+{
+	DIR *d = opendir(c->repo->packs->dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)) != NULL) {
+		size_t n = strlen(e->d_name);
+		char *idx, *file;
+
+		if (n < 5 || strncmp(e->d_name, "pack-", 5) != 0 ||
+		    strcmp(e->d_name + n - 5, ".pack") != 0)
+			continue;
+		idx = xasprintf("%.*s.idx", (int)(n - 5), e->d_name);
+		file = xasprintf("objects/pack/%s", e->d_name);
+		if (faccessat(dirfd(d), idx, F_OK, 0) < 0)
+			check_found(c->ck, &(struct finding){
+				.kind = FINDING_DAMAGE,
+				.file = file,
+				.what = "the index of this pack is missing",
+				.advice = advice_lost_index,
+			});
+		free(idx);
+		free(file);
+	}
+	if (d)
+		closedir(d);
 }
 
 int check_is_there(struct checking *c, const struct object_id *id, struct err *err)

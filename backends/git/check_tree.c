@@ -4,6 +4,7 @@
 
 #include "backends/git/check.h"
 #include "backends/git/format_text.h"
+#include "backends/git/identify.h"
 #include "backends/git/layout.h"
 #include "backends/git/tree.h"
 #include "core/base/buf.h"
@@ -34,15 +35,43 @@ static void judge_format(struct checking *c, struct bytes text)
 {
 	struct format_text format;
 	struct err why = { 0 };
-	char *what;
+	char *what = NULL;
 
 	format_text_init(&format);
-	if (format_text_read(text, &format, &why) != FORMAT_OURS) {
-		what = xasprintf("the file FORMAT is not this version's: %s", why.text);
+	switch (format_text_read(text, &format, &why)) {
+	case FORMAT_OURS:
+		break;
+	case FORMAT_FOREIGN:
+		what = xasprintf("the file FORMAT does not say that this is an archive of mailcask");
+		break;
+	case FORMAT_NEWER:
+		what = xasprintf("the file FORMAT is version %u, this mailcask knows %u",
+				 format.version, FORMAT_VERSION);
+		break;
+	case FORMAT_DAMAGED:
+		what = xasprintf("the file FORMAT: %s", why.text);
+		break;
+	}
+	if (what)
 		check_tell(c, NULL, 0, NULL, what, check_advice_texts);
-		free(what);
+	free(what);
+	format_text_release(&format);
+}
+
+int check_refuse_newer(struct checking *c, struct err *err)
+{
+	struct format_text format;
+	struct err why;
+	int ret = 0;
+
+	format_text_init(&format);
+	if (identify_format(c->repo, &c->tips.root, &format, &why) < 0 &&
+	    format.version > FORMAT_VERSION) {
+		*err = why;
+		ret = -1;
 	}
 	format_text_release(&format);
+	return ret;
 }
 
 /* One file for all snapshots. */

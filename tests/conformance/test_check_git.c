@@ -505,6 +505,49 @@ static void test_texts_that_do_not_agree_are_found(void **state)
 	}
 }
 
+/* Its owner is not told to go back to an older snapshot of what only a newer mailcask understands. */
+static void test_an_archive_of_a_newer_mailcask_is_left_to_it(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *text;
+	struct checked got;
+
+	fill(b);
+	text = text_with(b, "FORMAT", "version 1", "version 2");
+	commit_text(b, "FORMAT", text);
+	assert_int_equal(check_try(b, &got, true), -1);
+	check_says(&got, "");
+	checked_release(&got);
+	free(text);
+}
+
+static void test_a_lost_index_is_named_with_what_makes_it_anew(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct name_list files = { 0 };
+	struct checked got;
+
+	fill(b);
+	pack_files(b, &files);
+	for (size_t i = 0; i < files.n; i++) {
+		char *pack = files.name[i], *kept;
+		size_t n = strlen(pack);
+
+		if (!ends_in(pack, ".pack"))
+			continue;
+		kept = xasprintf("%.*sidx", (int)(n - 4), pack);
+		assert_int_equal(unlink(kept), 0);
+		check_now(b, &got, true);
+		assert_non_null(strstr(got.text, "the index of this pack is missing"));
+		assert_non_null(strstr(got.advice, "git index-pack"));
+		checked_release(&got);
+		git_do(b->path, "index-pack", pack);
+		assert_false(check_finds(b));
+		free(kept);
+	}
+	name_list_release(&files);
+}
+
 static void test_a_content_that_is_nowhere_is_named(void **state)
 {
 	static const char nowhere[] = "0123456789012345678901234567890123456789";
@@ -620,6 +663,8 @@ int main(void)
 		DAMAGED(test_damage_that_nobody_needs_is_told_so),
 		cmocka_unit_test(test_texts_that_do_not_agree_are_found),
 		DAMAGED(test_a_content_that_is_nowhere_is_named),
+		WITH_GIT(test_an_archive_of_a_newer_mailcask_is_left_to_it),
+		WITH_GIT(test_a_lost_index_is_named_with_what_makes_it_anew),
 		DAMAGED(test_limited_runs_come_to_read_everything),
 		WITH_GIT(test_a_run_at_work_gives_no_false_alarm),
 	};
