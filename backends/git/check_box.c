@@ -7,24 +7,47 @@
 #include "backends/git/layout.h"
 #include "backends/git/mailbox_text.h"
 #include "backends/git/quarantine_text.h"
+#include "backends/git/text_line.h"
 #include "backends/git/tree.h"
 #include "core/base/buf.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/msgset/uidset.h"
 
+/* What a mailbox is called whose directory is this: as `ls` shows it, where that can be made out. */
+static char *name_of_dir(const char *dir)
+{
+	struct mailbox_name name = MAILBOX_NAME_INIT;
+	struct buf display = BUF_INIT(LAYOUT_DIR_SIZE);
+	char own[LAYOUT_DIR_SIZE] = "", *shown = NULL;
+	struct err err;
+
+	if (text_unescape(bytes_of(dir), &display) &&
+	    mailbox_name_from_display(&name, buf_bytes(&display), &err) == 0) {
+		layout_dir(&name, own);
+		shown = mailbox_name_text(&name);
+	}
+	if (strcmp(own, dir) != 0) {
+		free(shown);
+		shown = xstrdup(dir);
+	}
+	mailbox_name_release(&name);
+	buf_release(&display);
+	return shown;
+}
+
 /* A mailbox being looked at. */
 struct box_check {
 	struct checking *c;
 	const char *dir;
-	char *name; /* for findings: as shown, or the directory while that is not known */
+	char *name; /* for findings */
 	struct object_id mailbox, messages, flags, kept, quarantine; /* zeros: not there */
 	struct mailbox_text text;
 	bool readable; /* `text` is good */
 	struct sums sums;
 	struct uidset_builder sources;
 	struct uidset quarantined;
-	uint64_t kept_n, held, pending;
+	uint64_t kept_n, kept_bytes, held, pending;
 };
 
 static void tell(struct box_check *b, const char *what)
@@ -143,6 +166,7 @@ static int read_kept_list(struct box_check *b, const struct object_id *id, struc
 		memcpy(content.b, k.id, OBJECT_ID_SIZE);
 		add_id(out, &content);
 		b->kept_n++;
+		b->kept_bytes += k.entry.size;
 		b->held += k.held;
 		if (b->c->is_base && !b->c->naming)
 			b->c->ck->compared++;
@@ -256,7 +280,7 @@ static void compare_all(struct box_check *b)
 		return;
 	if (b->c->is_base && !b->c->naming) {
 		b->c->ck->messages += t->live + t->kept;
-		b->c->ck->bytes += t->bytes;
+		b->c->ck->bytes += t->bytes + b->kept_bytes;
 	}
 	if (b->sums.gap)
 		return;
@@ -305,7 +329,7 @@ static int check_parts(struct box_check *b, struct err *err)
 
 int check_box(struct checking *c, const char *dir, const struct object_id *tree, struct err *err)
 {
-	struct box_check b = { .c = c, .dir = dir, .name = xstrdup(dir) };
+	struct box_check b = { .c = c, .dir = dir, .name = name_of_dir(dir) };
 	struct buf data = BUF_INIT(TREE_MAX);
 	int ret = 0;
 

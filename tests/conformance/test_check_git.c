@@ -56,7 +56,7 @@ static void set_quarantine(struct mailbox *mb)
 
 /*
  * Two snapshots. INBOX: 1 to 3, 101, 10001 and, from the second on, 4 without 2 and with 3 flagged.
- * Work: 1 kept, 2 equal to INBOX's 1, one in quarantine. empty.
+ * Work: 1 kept, 2 equal to INBOX's 1, one in quarantine. empty, A/B.
  */
 static void fill(struct bench *b)
 {
@@ -73,6 +73,7 @@ static void fill(struct bench *b)
 	bench_put_text(work, 1, "to be kept\r\n");
 	bench_put_text(work, 2, "Subject: one\r\n\r\nin two mailboxes\r\n");
 	bench_mailbox(b, "empty");
+	bench_mailbox(b, "A/B");
 	set_quarantine(work);
 	bench_snapshot(b);
 	must(mailbox_keep(work, &first, true, &err), &err);
@@ -88,6 +89,19 @@ static void fill(struct bench *b)
 	uidset_release(&third);
 }
 
+/* As git counts the messages of main. */
+static uint64_t bytes_of_all(const struct bench *b)
+{
+	char *list = git_out(b->path, "ls-tree", "-r", "-l", "main", NULL), *save = NULL;
+	uint64_t sum = 0;
+
+	for (char *line = strtok_r(list, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strstr(line, ".eml"))
+			sum += strtoull(line + strlen("100644 blob ") + 40, NULL, 10);
+	free(list);
+	return sum;
+}
+
 static void test_a_sound_archive_has_no_findings(void **state)
 {
 	struct bench *b = git_bench(state);
@@ -96,9 +110,10 @@ static void test_a_sound_archive_has_no_findings(void **state)
 	fill(b);
 	check_now(b, &got, false);
 	check_says(&got, "");
-	assert_int_equal(got.ck.mailboxes, 3);
+	assert_int_equal(got.ck.mailboxes, 4);
 	assert_int_equal(got.ck.messages, 7);
 	assert_int_equal(got.ck.compared, 7);
+	assert_int_equal(got.ck.bytes, bytes_of_all(b)); /* kept ones, too */
 	assert_int_equal(got.ck.snapshots, 1);
 	assert_int_equal(got.ck.read, 0);
 	checked_release(&got);
@@ -315,6 +330,8 @@ static void test_damage_is_named_with_who_needs_it(void **state)
 		  "damage Work 0 the list of kept messages cannot be read\n", "from a clone" },
 		{ "main:mailboxes/Work/quarantine",
 		  "damage Work 0 the list of quarantined messages cannot be read\n",
+		  "from a clone" },
+		{ "main:mailboxes/A%2FB", "damage A/B 0 a directory of the archive cannot be read\n",
 		  "from a clone" },
 		{ "main:mailboxes", "damage - 0 a directory of the archive cannot be read\n",
 		  "from a clone" },
