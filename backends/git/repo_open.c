@@ -76,13 +76,17 @@ static bool is_of_another(int code, const char *path)
 
 static int open_failed(bool of_another, const char *path, struct err *err)
 {
-	if (of_another)
-		return err_set(err, ERR_FATAL,
-			       "%s belongs to another user, and git trusts no such repository. Run "
-			       "mailcask as that user, or, if it is yours: git config --global "
-			       "--add safe.directory %s",
-			       path, path);
-	return repo_error(err, path, "cannot be opened");
+	char *whole;
+
+	if (!of_another)
+		return repo_error(err, path, "cannot be opened");
+	whole = realpath(path, NULL); /* git compares no other */
+	err_set(err, ERR_FATAL,
+		"%s belongs to another user, and git trusts no such repository. Run mailcask as that "
+		"user, or, if it is yours: git config --global --add safe.directory '%s'",
+		path, whole ? whole : path);
+	free(whole);
+	return -1;
 }
 
 static char *without_slash(const char *dir)

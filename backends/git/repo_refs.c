@@ -123,6 +123,28 @@ static int wip_unreadable(const struct repo *r, struct err *err)
 			  r->path, r->dir);
 }
 
+/*
+ * Of a commit that another program made and which therefore says none: one for each such commit more than
+ * the newest of ours. Else the archive would seem to be an older state of itself.
+ */
+static uint64_t generation_behind(const struct repo *r, struct commit_text c)
+{
+	struct buf text = BUF_INIT(COMMIT_TEXT_MAX);
+	uint64_t foreign = 0;
+	struct err err;
+
+	while (c.generation == 0 && c.parents > 0) {
+		struct object_id parent = c.parent;
+
+		foreign++;
+		buf_clear(&text);
+		if (repo_read_commit(r, &parent, &text, &c, &err) < 0)
+			break;
+	}
+	buf_release(&text);
+	return c.generation + foreign;
+}
+
 int repo_find_tips(const struct repo *r, struct repo_tips *out, struct err *err)
 {
 	struct buf text = BUF_INIT(COMMIT_TEXT_MAX);
@@ -143,7 +165,7 @@ int repo_find_tips(const struct repo *r, struct repo_tips *out, struct err *err)
 			goto out;
 		out->tip = out->main;
 		out->root = out->main_root = c.tree;
-		out->generation = c.generation;
+		out->generation = generation_behind(r, c);
 	}
 	if (out->has_wip) {
 		if ((ret = repo_read_commit(r, &out->wip, &text, &c, err)) < 0) {

@@ -168,6 +168,7 @@ static void test_a_path_that_cannot_be_an_archive_is_told(void **state)
 static void test_a_repository_of_another_user_is_told_how_to_trust(void **state)
 {
 	struct bench *b = git_bench(state);
+	char *whole;
 
 	bench_put_text(bench_mailbox(b, "INBOX"), 1, "x");
 	bench_snapshot(b);
@@ -175,9 +176,54 @@ static void test_a_repository_of_another_user_is_told_how_to_trust(void **state)
 	if (geteuid() != 0) /* then nothing can be given away; the open above is all there is to see */
 		return;
 	assert_int_equal(chown(b->path, 12345, 12345), 0);
-	refuses(b, STORE_READ, ERR_FATAL, "safe.directory");
-	refuses(b, STORE_WRITE, ERR_FATAL, "safe.directory");
+	whole = xasprintf("safe.directory '%s'", b->path);
+	assert_int_equal(b->path[0], '/');
+	refuses(b, STORE_READ, ERR_FATAL, whole);
+	refuses(b, STORE_WRITE, ERR_FATAL, whole);
+	assert_int_equal(chdir(b->path), 0);
+	b->cfg.path = "."; /* which means nothing to git elsewhere */
+	refuses(b, STORE_READ, ERR_FATAL, whole);
+	b->cfg.path = b->path;
+	assert_int_equal(chdir("/"), 0);
+	free(whole);
 	assert_int_equal(chown(b->path, 0, 0), 0);
+}
+
+static uint64_t generation(const struct bench *b)
+{
+	struct store_identity id;
+	struct err err = { 0 };
+
+	must(git_store.identify(&b->cfg, &id, &err), &err);
+	store_identity_release(&id);
+	return id.generation;
+}
+
+/* Which says no generation: the archive must not seem to be an older state of itself. */
+static void test_a_commit_of_another_program_is_no_step_back(void **state)
+{
+	struct bench *b = git_bench(state);
+	uint64_t before, with;
+	char *id;
+
+	for (uint32_t uid = 1; uid < 4; uid++) {
+		bench_put_text(bench_mailbox(b, "INBOX"), uid, "x");
+		bench_snapshot(b);
+	}
+	bench_close(b);
+	before = generation(b);
+	for (int i = 0; i < 2; i++) {
+		id = git_out(b->path, "commit-tree", "-p", "main", "-m", "mine", "main^{tree}", NULL);
+		git_do(b->path, "update-ref", "refs/heads/main", id);
+		free(id);
+	}
+	with = generation(b);
+	assert_true(with > before);
+	bench_reopen(b);
+	bench_put_text(bench_find(b, "INBOX"), 4, "x");
+	bench_snapshot(b);
+	bench_close(b);
+	assert_true(generation(b) > with);
 }
 
 /* --- damage --- */
@@ -611,6 +657,7 @@ int main(void)
 		WITH_GIT(test_a_newer_or_damaged_format_is_not_guessed_at),
 		WITH_GIT(test_a_path_that_cannot_be_an_archive_is_told),
 		WITH_GIT(test_a_repository_of_another_user_is_told_how_to_trust),
+		WITH_GIT(test_a_commit_of_another_program_is_no_step_back),
 		WITH_GIT(test_a_damaged_message_is_told_and_the_others_come),
 		WITH_GIT(test_a_missing_pack_is_told_with_its_object),
 		WITH_GIT(test_a_missing_unfinished_run_can_be_given_up),
