@@ -112,13 +112,30 @@ const char *report_kind(enum err_kind kind)
 	return words[kind];
 }
 
+/* A store that is named by its path begins what is said of it. */
+static bool begins_with(const char *text, const char *label)
+{
+	size_t n = strlen(label);
+
+	return strncmp(text, label, n) == 0 && (text[n] == ':' || text[n] == ' ');
+}
+
+static bool ends_a_sentence(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && strchr(".?!", text[n - 1]);
+}
+
 void report_failure(const struct app *app, const char *label, const struct err *err)
 {
-	size_t length = strlen(err->text);
+	const char *what_to_do = advice(err->kind);
 
-	if (advice(err->kind))
-		report_line(app, label, "%s%s %s", err->text,
-			    length && err->text[length - 1] == '.' ? "" : ".", advice(err->kind));
+	if (begins_with(err->text, label))
+		label = NULL;
+	if (what_to_do)
+		report_line(app, label, "%s%s %s", err->text, ends_a_sentence(err->text) ? "" : ".",
+			    what_to_do);
 	else
 		report_line(app, label, "%s", err->text);
 }

@@ -1,5 +1,6 @@
 #include "cmd/store_arg.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -177,8 +178,12 @@ static int not_found(struct app *app, const struct config *cfg, const char *text
 	char *safe = shown(text), *word = bytes_dup(bytes_from(text, strcspn(text, "/@")));
 	const char *near = cfg ? config_nearest(cfg, CONFIG_STORE, word) : NULL;
 	bool no_config = app->config_is_missing && !app->config_path;
+	struct stat sb;
 
-	if (near)
+	/* It may be there, for all that can be seen. */
+	if (strchr(text, '/') && stat(text, &sb) < 0 && errno != ENOENT && errno != ENOTDIR)
+		err_sys(err, ERR_FATAL, "look at %s", safe);
+	else if (near)
 		err_set(err, ERR_MISSING, "there is no store and no directory '%s'; did you mean '%s'?",
 			safe, near);
 	else if (cfg || only_a_path(text))

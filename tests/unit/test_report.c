@@ -163,6 +163,10 @@ static void test_what_is_wrong_is_told_with_what_to_do(void **state)
 		      "mailcask: nightly: line lost. This often passes: run it again "
 		      "later. What was "
 		      "stored is kept.\n");
+	lost = (struct err){ .kind = ERR_MISSING, .text = "nightly is empty: is a disk missing?" };
+	assert_report(&app, &r, &lost, EXIT_MISSING, false, "",
+		      "mailcask: nightly is empty: is a disk missing? Check the names in the command and "
+		      "the configuration.\n");
 }
 
 static void test_a_plan_is_shown_wherever_it_goes(void **state)

@@ -174,6 +174,21 @@ static void test_what_is_no_store_is_told_with_what_to_say_instead(void **state)
 	}
 }
 
+/* A directory of another user, for one; this is how it goes for root, too. */
+static void test_what_cannot_be_looked_at_is_not_called_missing(void **state)
+{
+	struct store_arg arg;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(symlink("loop", "loop"), 0);
+	find(NULL, "loop/store", &arg, &err);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_string_equal(err.text, "look at loop/store: Too many levels of symbolic links");
+	find(NULL, "loop/store@latest", &arg, &err);
+	assert_int_equal(err.kind, ERR_FATAL);
+}
+
 static void test_a_damaged_store_is_not_called_foreign(void **state)
 {
 	struct store_arg arg;
@@ -210,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_store_is_found_by_its_name_or_its_path),
 		cmocka_unit_test(test_what_is_no_store_is_told_with_what_to_say_instead),
+		cmocka_unit_test(test_what_cannot_be_looked_at_is_not_called_missing),
 		cmocka_unit_test(test_a_damaged_store_is_not_called_foreign),
 		cmocka_unit_test(test_the_store_is_opened_with_the_layout_it_has),
 	};
