@@ -1,7 +1,7 @@
 /*
  * A git archive of one mailbox of 100,000 small messages: what one more message costs, how long it takes
- * to load what is known of all, and a year of daily runs, after which every snapshot is listed and read.
- * Prints; judges nothing but that what comes out is what went in.
+ * to load what is known of all, and a year of daily runs, after which every snapshot is listed and read
+ * and one of each month is restored whole. Prints; judges nothing but that what comes out is what went in.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -12,13 +12,16 @@
 #include <time.h>
 
 #include "backends/git/git.h"
+#include "backends/maildir/maildir.h"
 #include "core/base/buf.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
 #include "core/msgset/uidset.h"
+#include "core/sync/restore.h"
 
-enum { MESSAGES = 100000, DAYS = 365, NEW = 30, FLAGS = 60, RECENT = 48, GONE = 10, SAMPLE = 20 };
+enum { MESSAGES = 100000, DAYS = 365, NEW = 30, FLAGS = 60, RECENT = 48, GONE = 10, SAMPLE = 20,
+       RESTORED = 30 /* every so many snapshots */ };
 
 static char root[] = "bench-git.XXXXXX";
 static char *path;
@@ -69,7 +72,7 @@ static uint32_t next_random(void)
 
 static struct uidset live = UIDSET_INIT;
 static uint32_t uidnext = 1;
-static size_t live_on[DAYS + 2]; /* messages in each snapshot, oldest first */
+static struct uidset live_on[DAYS + 2]; /* in each snapshot, oldest first */
 static size_t snapshots;
 
 static uint32_t some_uid(uint32_t from)
@@ -146,7 +149,7 @@ static void end_run(void)
 	base_release(&base);
 	must(store_snapshot(st, &err), &err);
 	store_close(st);
-	live_on[snapshots++] = (size_t)uidset_count(&live);
+	uidset_copy(&live_on[snapshots++], &live);
 }
 
 static void change_flags(void)
@@ -255,7 +258,7 @@ static void read_some(struct store *at, struct mailbox *box, const struct change
 }
 
 /* What is known of all messages, at one commit (NULL: the newest). The processor's seconds for it. */
-static double load(const char *snapshot, size_t expect, bool read)
+static double load(const char *snapshot, const struct uidset *expect, bool read)
 {
 	const struct store_config cfg = { .name = "bench", .path = path, .snapshot = snapshot };
 	struct cost start = cost_since((struct cost){ 0 });
@@ -270,7 +273,7 @@ static double load(const char *snapshot, size_t expect, bool read)
 	changes_init(&c);
 	must(store_changes(at, &req, 1, &err), &err);
 	took = cost_since(start).processor;
-	if (!c.complete || c.n != expect)
+	if (!c.complete || c.n != uidset_count(expect))
 		wrong("a snapshot does not hold what the account held then");
 	if (read)
 		read_some(at, req.mailbox, &c);
@@ -279,25 +282,129 @@ static double load(const char *snapshot, size_t expect, bool read)
 	return took;
 }
 
+/* --- restoring --- */
+
+static size_t without_returns(char *text, size_t n)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (text[i] != '\r')
+			text[to++] = text[i];
+	return to;
+}
+
+/* The message that a file of the Maildir holds, every byte of it, lines ended as files have them. */
+static uint32_t uid_of_file(const char *dir, const char *name)
+{
+	char *file = xasprintf("%s/%s", dir, name), got[256], want[256];
+	FILE *in = fopen(file, "r");
+	size_t n = in ? without_returns(got, fread(got, 1, sizeof(got) - 1, in)) : 0;
+	unsigned uid = 0;
+
+	got[n] = '\0';
+	if (!in || sscanf(got, "Message-ID: <%u@", &uid) != 1 ||
+	    without_returns(want, message(uid, want)) != n || memcmp(got, want, n) != 0)
+		wrong("a message was restored changed");
+	fclose(in);
+	free(file);
+	return uid;
+}
+
+static struct uidset there = UIDSET_INIT; /* what the Maildir holds that is restored into */
+
+static void check_restored(const char *target)
+{
+	struct uidset found = UIDSET_INIT;
+	char *cur = xasprintf("%s/INBOX/cur", target);
+	DIR *d = opendir(cur);
+	struct dirent *e;
+	size_t n = 0;
+
+	while (d && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		uidset_add(&found, uid_of_file(cur, e->d_name));
+		n++;
+	}
+	if (!d || n != uidset_count(&there) || !uidset_equal(&found, &there))
+		wrong("not exactly the messages of a snapshot were restored");
+	closedir(d);
+	uidset_release(&found);
+	free(cur);
+}
+
+static void remove_directory(const char *dir)
+{
+	char *command = xasprintf("rm -rf '%s'", dir);
+
+	if (system(command) != 0)
+		wrong("could not remove what was made");
+	free(command);
+}
+
+/*
+ * As `mailcask restore ARCHIVE@SNAPSHOT DIRECTORY`: into a new directory, or, which is quicker, on top of
+ * an older snapshot. A message that is not the one restored before would then be there twice.
+ */
+static void restore(const char *snapshot, const struct uidset *expect, bool anew)
+{
+	char *target = xasprintf("%s/restored", root);
+	const struct restore_settings set = {
+		.source = &git_store,
+		.target = &maildir_store,
+		.source_config = { .name = "bench", .path = path, .snapshot = snapshot },
+		.target_config = { .name = target, .path = target },
+	};
+	struct cost start = cost_since((struct cost){ 0 });
+	struct restore_report report = { 0 };
+	struct err err;
+
+	if (anew) {
+		remove_directory(target);
+		uidset_clear(&there);
+	}
+	must(restore_run(&set, &report, &err), &err);
+	uidset_union(&there, &there, expect);
+	if (report.incomplete || report.added + report.present != uidset_count(expect))
+		wrong("a snapshot was not restored whole");
+	if (anew)
+		printf("%9.3f s              snapshot with %llu messages restored into a new Maildir\n",
+		       cost_since(start).clock, (unsigned long long)report.added);
+	restore_report_release(&report);
+	check_restored(target);
+	free(target);
+}
+
 static void read_every_snapshot(void)
 {
 	char *command = xasprintf("git --git-dir='%s' rev-list --first-parent --reverse main", path);
-	struct cost start = cost_since((struct cost){ 0 });
 	FILE *list = popen(command, "r");
+	size_t n = 0, restored = 0;
+	double reading = 0;
 	char id[64];
-	size_t n = 0;
 
 	while (list && fgets(id, sizeof(id), list)) {
+		struct cost start = cost_since((struct cost){ 0 });
+
 		id[strcspn(id, "\n")] = '\0';
 		if (n == snapshots)
 			wrong("there are snapshots that nobody made");
-		load(id, live_on[n++], true);
+		load(id, &live_on[n], true);
+		reading += cost_since(start).processor;
+		if (n % RESTORED == 0 || n + 1 == snapshots) {
+			restore(id, &live_on[n], n == 0 || n + 1 == snapshots);
+			restored++;
+		}
+		n++;
 	}
 	if (!list || pclose(list) != 0 || n != snapshots)
 		wrong("snapshots are missing");
 	printf("%9zu      snapshots, each listed in full and %d messages of it read: %.1f s of the "
 	       "processor\n",
-	       n, SAMPLE, cost_since(start).processor);
+	       n, SAMPLE, reading);
+	printf("%9zu      of them restored, every message compared\n", restored);
+	uidset_release(&there);
 	free(command);
 }
 
@@ -357,7 +464,6 @@ int main(void)
 {
 	double best = 1e9;
 	struct err err;
-	char *clean;
 
 	if (!mkdtemp(root))
 		wrong("no directory to work in");
@@ -366,19 +472,18 @@ int main(void)
 	first_run();
 	one_more();
 	for (int i = 0; i < 5; i++) {
-		double took = load(NULL, live_on[snapshots - 1], false);
+		double took = load(NULL, &live_on[snapshots - 1], false);
 
 		best = took < best ? took : best;
 	}
 	printf("%9s    %8.1f ms  what is known of all messages, loaded; best of 5\n", "", best * 1e3);
 	a_year();
 	read_every_snapshot();
-	clean = xasprintf("rm -rf '%s'", root);
-	if (system(clean) != 0)
-		wrong("could not remove what was made");
-	free(clean);
+	remove_directory(root);
 	free(path);
 	mailbox_name_release(&info.name);
+	for (size_t i = 0; i < snapshots; i++)
+		uidset_release(&live_on[i]);
 	uidset_release(&live);
 	return 0;
 }
