@@ -34,15 +34,20 @@ static void print_event(const struct snapshot *s, const struct snapshot_stats *s
 	struct buf time = BUF_INIT(100);
 	struct maildate date = { 0 };
 	char *summary = escape_text(bytes_of(s->summary), 1000);
+	json_t *event;
 
 	maildate_set(&date, s->time, 0);
 	maildate_format_rfc3339(&date, &time);
-	report_event(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "event",
-			       "snapshot", "id", s->id, "time", buf_str(&time), "summary", summary,
-			       "mailboxes", (json_int_t)stats->mailboxes, "messages",
-			       (json_int_t)stats->messages, "bytes", (json_int_t)stats->bytes, "new",
-			       (json_int_t)stats->added, "removed", (json_int_t)stats->removed,
-			       "flags_changed", (json_int_t)stats->flags));
+	event = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "event", "snapshot", "id", s->id,
+			  "time", buf_str(&time), "summary", summary, "mailboxes",
+			  (json_int_t)stats->mailboxes, "messages", (json_int_t)stats->messages,
+			  "bytes", (json_int_t)stats->bytes);
+	if (!stats->alone)
+		json_object_update_new(event, json_pack("{s:I, s:I, s:I}", "new",
+							(json_int_t)stats->added, "removed",
+							(json_int_t)stats->removed, "flags_changed",
+							(json_int_t)stats->flags));
+	report_event(event);
 	free(summary);
 	maildate_release(&date);
 	buf_release(&time);
@@ -59,9 +64,13 @@ static void print_row(const struct listing *l, const struct snapshot *s,
 	localtime_r(&when, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
 	report_bytes(&size, stats->bytes);
-	printf("%.*s  %s  %9llu  %9llu  %9s  %8llu  %8llu  %8llu\n", l->digits, s->id, text,
-	       (ull)stats->mailboxes, (ull)stats->messages, buf_str(&size), (ull)stats->added,
-	       (ull)stats->removed, (ull)stats->flags);
+	printf("%.*s  %s  %9llu  %9llu  %9s", l->digits, s->id, text, (ull)stats->mailboxes,
+	       (ull)stats->messages, buf_str(&size));
+	if (stats->alone)
+		printf("  %8s  %8s  %8s\n", "?", "?", "?");
+	else
+		printf("  %8llu  %8llu  %8llu\n", (ull)stats->added, (ull)stats->removed,
+		       (ull)stats->flags);
 	buf_release(&size);
 }
 
@@ -91,14 +100,17 @@ static int list(struct app *app, const struct store_arg *arg, size_t most, struc
 		return -1;
 	l.digits = history_id_digits(h);
 	if (history_count(h) == 0) {
-		err_set(err, ERR_MISSING, "it has no snapshots yet: its first run has not ended");
-		ret = -1;
+		ret = err_set(err, ERR_MISSING,
+			      "%s has no snapshots yet: its first run has not ended", arg->name);
 	} else {
 		if (!app->json && !app->quiet)
 			printf("%-*s  %-19s  %9s  %9s  %9s  %8s  %8s  %8s\n", l.digits, "ID", "TIME",
 			       "MAILBOXES", "MESSAGES", "SIZE", "NEW", "REMOVED", "FLAGS");
 		ret = history_each(h, most, on_snapshot, &l, err);
 	}
+	if (ret == 0 && history_cut(h) && most >= history_count(h))
+		ret = err_set(err, ERR_FATAL, "the snapshots before that cannot be read: %s",
+			      history_cut(h)->text);
 	history_close(h);
 	return ret;
 }

@@ -39,7 +39,9 @@ static int read_list(struct history *h, struct err *err)
 
 	while (more > 0) {
 		if (repo_read_commit(h->repo, &id, &text, &c, err) < 0) {
-			more = -1;
+			more = h->n > 0 ? 0 : -1;
+			if (h->n > 0)
+				h->cut = *err;
 			break;
 		}
 		add_snapshot(h, &id, &c);
@@ -73,6 +75,11 @@ void history_close(struct history *h)
 	free(h->roots);
 	repo_free(h->repo);
 	free(h);
+}
+
+const struct err *history_cut(const struct history *h)
+{
+	return h->cut.kind != ERR_NONE ? &h->cut : NULL;
 }
 
 size_t history_count(const struct history *h)
@@ -121,17 +128,19 @@ static void describe(const struct history *h, size_t i, struct buf *out)
 static int none(const struct history *h, const char *what, const char *text, struct err *err)
 {
 	char *safe = escape_text(bytes_of(text), 100);
-	struct buf there = BUF_INIT(1024);
+	struct buf there = BUF_INIT(4096);
 
 	if (h->n == 0) {
-		err_set(err, ERR_MISSING, "it has no snapshots yet: its first run has not ended");
+		err_set(err, ERR_MISSING, "there are no snapshots yet: the first run has not ended");
 	} else {
 		buf_add_str(&there, "the oldest is ");
 		describe(h, h->n - 1, &there);
 		buf_add_str(&there, ", the newest ");
 		describe(h, 0, &there);
-		err_set(err, ERR_MISSING, "there is no snapshot %s%s; %s", what, safe,
-			buf_str(&there));
+		if (history_cut(h))
+			buf_addf(&there, "; older ones cannot be read: %s", h->cut.text);
+		err_set(err, history_cut(h) ? ERR_FATAL : ERR_MISSING, "there is no snapshot %s%s; %s",
+			what, safe, buf_str(&there));
 	}
 	free(safe);
 	buf_release(&there);

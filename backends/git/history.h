@@ -25,14 +25,16 @@ struct snapshot {
 };
 
 /*
- * Reads the list of snapshots. An archive whose first run has not ended has none. *out is the
- * caller's.
+ * Reads the list of snapshots. An archive whose first run has not ended has none. The list ends where
+ * a snapshot cannot be read, since only that one names the one before it. *out is the caller's.
  */
 int history_open(const char *path, struct history **out, struct err *err);
 void history_close(struct history *h); /* NULL is allowed */
 size_t history_count(const struct history *h);
 /* Number 0 is the newest. Borrowed. */
 const struct snapshot *history_snapshot(const struct history *h, size_t i);
+/* Why older snapshots than those of the list cannot be reached; NULL when it is whole. Borrowed. */
+const struct err *history_cut(const struct history *h);
 /* How many digits tell all snapshots apart: at least 8. */
 int history_id_digits(const struct history *h);
 
@@ -44,7 +46,8 @@ int history_id_digits(const struct history *h);
  *	a time (when.h)    the last one made by then: "2024-02-29" by the end of that day
  *	...~N              the N-th before the one that stands in front of it
  *
- * ERR_MISSING: there is none, and which there are; ERR_CONFIG: several, or the text means nothing.
+ * ERR_MISSING: there is none, and which there are; ERR_FATAL: it may be one of those that cannot be
+ * reached; ERR_CONFIG: several, or the text means nothing.
  */
 int history_resolve(const struct history *h, const char *text, int64_t now, size_t *i,
 		    struct err *err);
@@ -53,6 +56,7 @@ int history_resolve(const struct history *h, const char *text, int64_t now, size
 struct snapshot_stats {
 	uint64_t mailboxes, messages, bytes; /* live messages, bytes as on the wire */
 	uint64_t added, removed, flags;      /* messages; `flags`: with other flags than before */
+	bool alone; /* the one before cannot be reached: what changed is not known */
 };
 
 typedef int snapshot_fn(void *ctx, const struct snapshot *s, const struct snapshot_stats *stats,
@@ -79,7 +83,7 @@ typedef int deleted_fn(void *ctx, const struct deleted *d, struct err *err);
  * (the oldest, when all are later), and is missing from that mailbox in the newest. Equal
  * messages are counted: of two, of which one is left, one is missing. By mailbox, then
  * UID; the same content at most as often as it is missing. A mailbox that was renamed keeps its
- * messages. -1 of `fn` ends it.
+ * messages. -1 of `fn` ends it; ERR_FATAL, too, where snapshots since then cannot be reached.
  */
 int history_deleted_since(struct history *h, int64_t since, deleted_fn *fn, void *ctx,
 			  struct err *err);

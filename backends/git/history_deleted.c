@@ -223,7 +223,11 @@ int history_deleted_since(struct history *h, int64_t since, deleted_fn *fn, void
 
 	while (first + 1 < h->n && h->v[first].time > since)
 		first++;
-	if (h->n > 0)
+	if (history_cut(h) && h->v[first].time > since)
+		ret = err_set(err, h->cut.kind,
+			      "not all snapshots since then can be read, so what was deleted is not "
+			      "known: %s", h->cut.text);
+	else if (h->n > 0)
 		ret = gather(&g, first, err);
 	if (ret == 0) {
 		each_content(&g, by_box_blob_and_step, true, mark_missing);

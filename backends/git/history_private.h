@@ -17,6 +17,7 @@ struct history {
 	struct snapshot *v; /* newest first */
 	struct object_id *roots; /* the tree of each */
 	size_t n, cap, cap_roots;
+	struct err cut; /* why the list ends before the first snapshot; ERR_NONE: it does not */
 };
 
 /* --- comparing two snapshots (history_diff.c) --- */

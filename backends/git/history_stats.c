@@ -142,6 +142,9 @@ int history_each(struct history *h, size_t most, snapshot_fn *fn, void *ctx, str
 		if (i + 1 < h->n) {
 			if (tally(h, &h->roots[i + 1], &h->roots[i], &t, err) < 0)
 				return -1;
+		} else if (history_cut(h)) {
+			t = (struct tally){ 0 };
+			s.alone = true;
 		} else { /* the first: all of it is new */
 			t = (struct tally){ .added = s.messages, .added_bytes = s.bytes };
 		}

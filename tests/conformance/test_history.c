@@ -323,8 +323,42 @@ static void test_an_archive_whose_first_run_has_not_ended_has_no_snapshots(void 
 	assert_int_equal(history_count(h), 0);
 	assert_int_equal(history_resolve(h, "latest", 0, &got, &err), -1);
 	assert_int_equal(err.kind, ERR_MISSING);
-	assert_non_null(strstr(err.text, "no snapshots yet"));
+	assert_string_equal(err.text, "there are no snapshots yet: the first run has not ended");
 	history_close(h);
+}
+
+static snapshot_fn on_stats;
+static deleted_fn on_deleted;
+
+/* A disk lost a commit, or the archive is a clone of depth 3. The newer snapshots are as good as before. */
+static void test_snapshots_newer_than_one_that_is_lost_are_reached(void **state)
+{
+	struct bench *b = *state;
+	char *shallow = xasprintf("%s-shallow", b->path), *url = xasprintf("file://%s", b->path);
+	struct buf got = BUF_INIT(1 << 16);
+	struct history *h;
+	struct err err = { 0 };
+	size_t i;
+
+	make_history(b);
+	free(git(b, NULL, "clone", "-q", "--bare", "--depth=3", url, shallow, NULL));
+	must(history_open(shallow, &h, &err), &err);
+	assert_int_equal(history_count(h), 3);
+	assert_non_null(history_cut(h));
+	must(history_resolve(h, "latest~2", 0, &i, &err), &err);
+	assert_int_equal(i, 2);
+	assert_int_equal(history_resolve(h, "latest~3", 0, &i, &err), -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_non_null(strstr(err.text, "older ones cannot be read"));
+	must(history_each(h, SIZE_MAX, on_stats, &got, &err), &err);
+	assert_string_equal(buf_str(&got), "2 3: +0 -2 ~0\n2 5: +1 -1 ~0\n2 5: ?\n");
+	must(history_deleted_since(h, history_snapshot(h, 1)->time, on_deleted, &got, &err), &err);
+	assert_int_equal(history_deleted_since(h, 0, on_deleted, &got, &err), -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	history_close(h);
+	buf_release(&got);
+	free(shallow);
+	free(url);
 }
 
 /* --- what changed --- */
@@ -334,6 +368,11 @@ static int on_stats(void *ctx, const struct snapshot *s, const struct snapshot_s
 {
 	(void)s;
 	(void)err;
+	if (t->alone) {
+		buf_addf(ctx, "%llu %llu: ?\n", (unsigned long long)t->mailboxes,
+			 (unsigned long long)t->messages);
+		return 0;
+	}
 	buf_addf(ctx, "%llu %llu: +%llu -%llu ~%llu\n", (unsigned long long)t->mailboxes,
 		 (unsigned long long)t->messages, (unsigned long long)t->added,
 		 (unsigned long long)t->removed, (unsigned long long)t->flags);
@@ -362,8 +401,6 @@ static void test_each_snapshot_tells_what_it_holds_and_what_changed(void **state
 	history_close(h);
 	buf_release(&got);
 }
-
-static deleted_fn on_deleted;
 
 static void expect_same(const struct bench *b, const char *path)
 {
@@ -638,6 +675,7 @@ int main(void)
 		TEST(test_a_name_that_no_snapshot_has_says_which_there_are),
 		TEST(test_an_id_that_several_begin_with_lists_them),
 		TEST(test_an_archive_whose_first_run_has_not_ended_has_no_snapshots),
+		TEST(test_snapshots_newer_than_one_that_is_lost_are_reached),
 		TEST(test_each_snapshot_tells_what_it_holds_and_what_changed),
 		TEST(test_a_clone_has_the_same_history),
 		TEST(test_sizes_are_those_of_the_store_at_that_moment),
