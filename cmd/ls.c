@@ -34,6 +34,19 @@ static void add_up(const struct changes *c, struct totals *sum)
 	}
 }
 
+static void print_kept(const struct mailbox_info *info)
+{
+	if (info->kept == 0)
+		return;
+	if (info->held == 0)
+		printf("  (and %llu kept: gone at the account)", (ull)info->kept);
+	else if (info->held == info->kept)
+		printf("  (and %llu kept: held back by the guard)", (ull)info->kept);
+	else
+		printf("  (and %llu kept, %llu of them held back by the guard)", (ull)info->kept,
+		       (ull)info->held);
+}
+
 static void show_mailbox(const struct app *app, const struct mailbox_info *info,
 			 const struct totals *t)
 {
@@ -41,19 +54,19 @@ static void show_mailbox(const struct app *app, const struct mailbox_info *info,
 	struct buf size = BUF_INIT(64);
 
 	if (app->json) {
-		report_event(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "event", "mailbox",
+		report_event(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "event", "mailbox",
 				       "mailbox", name, "messages", (json_int_t)t->messages,
 				       "unseen", (json_int_t)t->unseen, "bytes",
 				       (json_int_t)t->bytes, "pending", (json_int_t)info->pending,
-				       "held", (json_int_t)info->held));
+				       "kept", (json_int_t)info->kept, "held",
+				       (json_int_t)info->held));
 		free(name);
 		return;
 	}
 	report_bytes(&size, t->bytes);
 	safe = escape_text(bytes_of(name), 1000);
 	printf("%8llu  %8llu  %9s  %s", (ull)t->messages, (ull)t->unseen, buf_str(&size), safe);
-	if (info->held)
-		printf("  (and %llu kept: held back by the guard)", (ull)info->held);
+	print_kept(info);
 	if (info->pending)
 		printf("  (and %llu in quarantine)", (ull)info->pending);
 	putchar('\n');
@@ -79,16 +92,29 @@ static int count_mailbox(struct look *lk, const struct mailbox_info *info, struc
 	return ret;
 }
 
-static int list_mailboxes(struct look *lk, struct err *err)
+static void tell_unreadable(const struct look *lk, const struct mailbox_info *info,
+			    const struct err *why)
+{
+	char *name = mailbox_name_text(&info->name), *safe = escape_text(bytes_of(name), 400);
+
+	report_line(lk->app, NULL, "%s cannot be read: %s", safe, why->text);
+	free(safe);
+	free(name);
+}
+
+static int list_mailboxes(struct look *lk, bool *failed, struct err *err)
 {
 	if (!lk->app->json && !lk->app->quiet)
 		printf("%8s  %8s  %9s  %s\n", "MESSAGES", "UNSEEN", "SIZE", "MAILBOX");
 	for (size_t i = 0; i < lk->list.n; i++) {
 		struct totals sum = { 0 };
 
-		if (count_mailbox(lk, &lk->list.v[i], &sum, err) < 0)
-			return -1;
-		if (!lk->app->quiet)
+		if (count_mailbox(lk, &lk->list.v[i], &sum, err) < 0) {
+			if (err->kind == ERR_STOPPED)
+				return -1;
+			*failed = true;
+			tell_unreadable(lk, &lk->list.v[i], err);
+		} else if (!lk->app->quiet)
 			show_mailbox(lk->app, &lk->list.v[i], &sum);
 	}
 	return 0;
@@ -363,7 +389,7 @@ static int ls_run(struct app *app, int argc, char **argv)
 		return cmd_usage_error(&cmd_ls, "a STORE is needed, and then perhaps a MAILBOX");
 	ret = look_open(&lk, app, argv[optind], &err);
 	if (ret == 0 && argc - optind == 1)
-		ret = list_mailboxes(&lk, &err);
+		ret = list_mailboxes(&lk, &failed, &err);
 	else if (ret == 0)
 		ret = list_messages(&lk, argv[optind + 1], &failed, &err);
 	look_close(&lk);
@@ -378,6 +404,8 @@ const struct cmd cmd_ls = {
 	.summary = "List the mailboxes of a store, or the messages of one.",
 	.details =
 		"FLAGS has a letter each: Seen, Answered, Flagged, Deleted, drafT; + for keywords.\n"
-		"DATE is when the message arrived, in local time. 'show' has the whole of one.",
+		"DATE is when the message arrived, in local time. 'show' has the whole of one.\n"
+		"Kept messages (gone at the account) are counted beside their mailbox and not\n"
+		"listed; 'restore' brings them back.",
 	.run = ls_run,
 };

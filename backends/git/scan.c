@@ -26,6 +26,7 @@ int gitstore_list(struct store *st, const char *hint, struct mailbox_list *out, 
 		info->known = text->known;
 		info->stored = text->stored;
 		info->pending = text->pending;
+		info->kept = text->kept;
 		info->held = text->held;
 	}
 	mailbox_list_sort(out);

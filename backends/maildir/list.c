@@ -40,6 +40,7 @@ int maildir_list(struct store *st, const char *hint, struct mailbox_list *out, s
 		info->known = box->known;
 		info->stored = box->stored;
 		info->pending = box->pending;
+		info->kept = box->kept;
 		info->held = box->held;
 		info->touched = is_touched(box);
 	}

@@ -114,7 +114,8 @@ struct mailbox_info {
 	uint64_t known;   /* how many source messages the base knows */
 	uint64_t stored;  /* live messages bound to a source UID, known to the base or not yet */
 	uint64_t pending; /* quarantined and not accepted: to be tried again */
-	uint64_t held;    /* kept because the guard held their deletion back */
+	uint64_t kept;    /* gone at the source, and kept */
+	uint64_t held;    /* of these, because the guard held their deletion back */
 	bool touched;     /* its files changed since we last looked: compare with changes() */
 };
 

@@ -14,6 +14,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "tests/lib/conformance.h"
+#include "tests/lib/git_rig.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/support.h"
 
@@ -131,11 +132,58 @@ static void test_ls_lists_mailboxes_with_their_counts(void **state)
 	RUN(&res, "ls", "--json", b->path);
 	expect(&res, 0,
 	       "{\"event\":\"mailbox\",\"mailbox\":\"INBOX\",\"messages\":3,\"unseen\":2,"
-	       "\"bytes\":591,\"pending\":0,\"held\":0}\n"
+	       "\"bytes\":591,\"pending\":0,\"kept\":0,\"held\":0}\n"
 	       "{\"event\":\"mailbox\",\"mailbox\":\"Work/Reports\",\"messages\":0,\"unseen\":0,"
-	       "\"bytes\":0,\"pending\":0,\"held\":0}\n");
+	       "\"bytes\":0,\"pending\":0,\"kept\":0,\"held\":0}\n");
 	RUN(&res, "ls", "--quiet", b->path);
 	expect(&res, 0, "");
+}
+
+static void keep(struct bench *b, const char *uids, bool held)
+{
+	struct uidset set = set_of(uids);
+	struct err err = { 0 };
+
+	must(mailbox_keep(bench_find(b, "INBOX"), &set, held, &err), &err);
+	bench_commit(b);
+	uidset_release(&set);
+}
+
+static void test_ls_counts_kept_messages_beside_their_mailbox(void **state)
+{
+	static const char *const want[] = {
+		"       2         2      550 B  INBOX  (and 1 kept: gone at the account)\n",
+		"       1         1        0 B  INBOX  (and 2 kept, 1 of them held back by the guard)\n",
+	};
+	struct bench *b = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct proc_result res;
+
+		bench_reopen(b);
+		keep(b, i ? "2" : "1", i);
+		bench_close(b);
+		RUN(&res, "ls", b->path);
+		if (!strstr(buf_str(&res.out), want[i]))
+			test_die("ls says\n%s", buf_str(&res.out));
+		proc_result_release(&res);
+		RUN(&res, "ls", "--json", b->path);
+		assert_non_null(strstr(buf_str(&res.out), i ? "\"kept\":2,\"held\":1" : "\"kept\":1,\"held\":0"));
+		proc_result_release(&res);
+	}
+}
+
+static void test_ls_lists_the_mailboxes_beside_a_damaged_one(void **state)
+{
+	struct bench *b = *state;
+	struct proc_result res;
+
+	git_damage(b->path, "refs/mailcask/wip:mailboxes/INBOX/messages");
+	RUN(&res, "ls", b->path);
+	assert_non_null(strstr(buf_str(&res.err), "INBOX cannot be read: "));
+	expect(&res, 3,
+	       "MESSAGES    UNSEEN       SIZE  MAILBOX\n"
+	       "       0         0        0 B  Work/Reports\n");
 }
 
 static void test_ls_lists_messages_decoded_and_escaped(void **state)
@@ -391,6 +439,7 @@ static int teardown(void **state)
 #define FOR(i, test) { #test, test, setup, teardown, (void *)(uintptr_t)&stores[i] }
 #define ALL(i)                                                           \
 	FOR(i, test_ls_lists_mailboxes_with_their_counts),               \
+	FOR(i, test_ls_counts_kept_messages_beside_their_mailbox),       \
 	FOR(i, test_ls_lists_messages_decoded_and_escaped),              \
 	FOR(i, test_ls_tells_programs_all_there_is),                     \
 	FOR(i, test_show_shows_text_and_lists_the_rest),                 \
@@ -406,7 +455,8 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { ALL(0), ALL(1), ALL(2) };
+	const struct CMUnitTest tests[] = { ALL(0), ALL(1), ALL(2),
+		FOR(2, test_ls_lists_the_mailboxes_beside_a_damaged_one) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
