@@ -230,12 +230,14 @@ static bool decide(struct job *job, struct guard_mailbox *v)
 
 static void put_off(struct job *job, const char *why)
 {
+	uint64_t n = count_removals(job);
+
 	for (size_t i = 0; i < job->n; i++)
 		if (!job->lanes[i].skipped)
 			lane_line(&job->lanes[i])->waiting =
 				uidset_count(&job->lanes[i].plan.gone);
-	job_note(job, "%llu deletions wait for the next run: %s",
-		 (unsigned long long)count_removals(job), why);
+	job_note(job, "%llu deletion%s for the next run: %s", (unsigned long long)n,
+		 n == 1 ? " waits" : "s wait", why);
 }
 
 int job_remove_gone(struct job *job, bool *waiting, struct err *err)

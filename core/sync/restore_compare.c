@@ -166,7 +166,7 @@ static int list_source(struct restore_lane *lane, struct err *err)
 {
 	struct changes *have = &lane->have;
 	struct changes_request req = { .out = have };
-	char text[128];
+	char text[256];
 
 	if (mailbox_open(lane->run->source, lane->from, STORE_READ, &lane->source, err) < 0)
 		return -1;
@@ -182,10 +182,13 @@ static int list_source(struct restore_lane *lane, struct err *err)
 		return 0;
 	}
 	if (!uidset_is_empty(&have->missing)) {
+		uint64_t n = uidset_count(&have->missing);
+
 		snprintf(text, sizeof(text),
-			 "%llu of its messages are lost: the store knows them, but their files were "
-			 "removed",
-			 (unsigned long long)uidset_count(&have->missing));
+			 "%llu of its messages %s missing: the store knows %s, but %s removed. The next "
+			 "backup fetches again what the account still has",
+			 (unsigned long long)n, n == 1 ? "is" : "are", n == 1 ? "it" : "them",
+			 n == 1 ? "its file was" : "their files were");
 		restore_problem(lane, text);
 	}
 	return lane->run->set->uids ? check_uids(lane->run->set->uids, have, err) : 0;

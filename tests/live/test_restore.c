@@ -487,7 +487,7 @@ static void test_files_that_the_store_lost_are_told(void **state)
 	restore(&res, 3, "%s %s", copy, target);
 	assert_int_equal(number(&res, "added"), MESSAGES - 2);
 	assert_non_null(strstr(buf_str(&res.err),
-			       "INBOX: 1 of its messages are lost: the store knows them"));
+			       "INBOX: 1 of its messages is missing: the store knows it"));
 	assert_non_null(strstr(buf_str(&res.err), "INBOX: message with UID 6 could not be restored: "
 						  "its file is shorter than it was when stored\n"));
 	restored_release(&res);

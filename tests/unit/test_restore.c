@@ -410,7 +410,7 @@ static void test_messages_that_the_store_lost_are_told(void **state)
 	succeed(rig);
 	assert_true(rig->report.incomplete);
 	assert_int_equal(rig->report.added, 3);
-	assert_non_null(strstr(line(rig, "INBOX")->problem, "2 of its messages are lost"));
+	assert_non_null(strstr(line(rig, "INBOX")->problem, "2 of its messages are missing: the store knows them"));
 }
 
 static void test_a_full_disk_keeps_what_was_committed(void **state)
