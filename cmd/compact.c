@@ -66,6 +66,16 @@ static void print_summary(const char *name, const struct compaction *c, int64_t 
 	buf_release(&line);
 }
 
+static enum exit_status tell_failure(const struct app *app, const struct err *err)
+{
+	enum exit_status status = report_error(app, err);
+
+	if (err->kind == ERR_FATAL)
+		report_line(app, NULL, "what the archive holds is as it was; if it is damaged, 'mailcask "
+				       "check --read-data' says what mends it");
+	return status;
+}
+
 static enum exit_status compact_store(struct app *app, const char *text, struct compaction *c)
 {
 	int64_t started = clock_ms();
@@ -85,7 +95,7 @@ static enum exit_status compact_store(struct app *app, const char *text, struct 
 	name = ret == 0 ? escape_text(bytes_of(arg.name), 400) : NULL;
 	store_arg_release(&arg);
 	if (ret < 0)
-		return report_error(app, &err);
+		return tell_failure(app, &err);
 	if (app->json)
 		print_event(name, c, clock_ms() - started);
 	else if (!app->quiet && (c->dry_run || app->verbose || isatty(STDOUT_FILENO)))

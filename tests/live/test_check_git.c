@@ -126,6 +126,19 @@ static void drop_damaged_copies(void)
 	proc_result_release(&res);
 }
 
+/* Without a sound copy there is nothing to mend with; where to read what is. */
+static void compact_cannot_mend(void)
+{
+	const char *env[] = { job.env[0], job.env[1], NULL };
+	struct proc_opts opts = { .env = env };
+	struct proc_result res;
+
+	proc_runl(&res, &opts, program_path(), "compact", "--mend", "near", NULL);
+	assert_int_equal(res.status, 1);
+	assert_non_null(strstr(buf_str(&res.err), "'mailcask check --read-data' says what mends it"));
+	proc_result_release(&res);
+}
+
 static void is_mended(void)
 {
 	checks(0, NULL);
@@ -148,6 +161,7 @@ static void test_copies_of_clones_mend(void **state)
 
 		run(command);
 		git_damage(job.root, objects[i / 2]);
+		compact_cannot_mend();
 		checks(1, "near: INBOX", "objects/pack", i < 2 ? "Contents come back" : "from a clone", NULL);
 		copy_packs(clone);
 		is_mended();
