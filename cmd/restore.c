@@ -290,6 +290,7 @@ static enum exit_status run(struct app *app, const struct wishes *w, const char 
 		ret = check_deleted(w, &store, &err);
 	if (ret == 0)
 		ret = snapshot_arg_resolve(&store, &err);
+	told.moment = store.moment;
 	if (ret == 0)
 		ret = restore(app, w, &store, target, &report, &err);
 	told.status = ret < 0 ? exit_of_err(err.kind)

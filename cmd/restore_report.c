@@ -70,8 +70,9 @@ static void print_summary(const struct app *app, const struct restore_told *told
 		if ((app->verbose || told->dry_run) && something_happened(&r->v[i]))
 			print_mailbox(told, &r->v[i]);
 	add_counts(&line, told, r->added, r->bytes, r->present);
-	printf("%s to %s: %s in %zu mailbox%s", told->store, told->target, buf_str(&line), r->n,
-	       r->n == 1 ? "" : "es");
+	printf("%s%s%s%s to %s: %s in %zu mailbox%s", told->store, told->moment ? " (" : "",
+	       told->moment ? told->moment : "", told->moment ? ")" : "", told->target,
+	       buf_str(&line), r->n, r->n == 1 ? "" : "es");
 	if (!told->dry_run)
 		printf(" (%.1f s)", (double)told->took_ms / 1000);
 	putchar('\n');

@@ -13,6 +13,7 @@ struct restore_report;
 /* What a person or a program reads of a run of `restore`. */
 struct restore_told {
 	const char *store, *target; /* as they were named; fit for a terminal */
+	const char *moment; /* which snapshot was read; NULL: the store as it is */
 	bool dry_run;
 	enum exit_status status;
 	int64_t took_ms;

@@ -1,6 +1,7 @@
 #include "cmd/snapshot_arg.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "backends/git/history.h"
 #include "core/base/clock.h"
@@ -23,6 +24,18 @@ int snapshot_arg_open(const struct store_arg *arg, struct history **out, struct 
 	return -1;
 }
 
+static char *moment_of(const struct history *h, size_t i)
+{
+	const struct snapshot *s = history_snapshot(h, i);
+	time_t when = (time_t)s->time;
+	struct tm tm = { 0 };
+	char text[64];
+
+	localtime_r(&when, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	return xasprintf("%.*s of %s", history_id_digits(h), s->id, text);
+}
+
 int snapshot_arg_resolve(struct store_arg *arg, struct err *err)
 {
 	struct history *h;
@@ -38,6 +51,7 @@ int snapshot_arg_resolve(struct store_arg *arg, struct err *err)
 		free(arg->snapshot);
 		arg->snapshot = xstrdup(history_snapshot(h, i)->id);
 		arg->config.snapshot = arg->snapshot;
+		arg->moment = moment_of(h, i);
 	}
 	history_close(h);
 	return ret;

@@ -8,7 +8,7 @@ struct store_arg;
 
 /*
  * The @SNAPSHOT of a store that was found: arg->config.snapshot becomes the commit it names
- * (history_resolve()), or NULL when none was given. ERR_CONFIG for a store without history.
+ * (history_resolve()), and arg->moment says which, or both are NULL when none was given. ERR_CONFIG for a store without history.
  */
 int snapshot_arg_resolve(struct store_arg *arg, struct err *err);
 /* The history of the store, the caller's. ERR_CONFIG for a store without. */

@@ -261,5 +261,6 @@ void store_arg_release(struct store_arg *arg)
 	free(arg->name);
 	free(arg->path);
 	free(arg->snapshot);
+	free(arg->moment);
 	*arg = (struct store_arg){ 0 };
 }

@@ -26,6 +26,7 @@ struct store_arg {
 	char *name;     /* the section's, with the account if one was said or meant; or the path */
 	char *path;
 	char *snapshot; /* what stood after the last @; NULL: nothing */
+	char *moment;   /* what snapshot_arg_resolve() found: "9edfa3bb of 2024-02-29 13:05:00"; or NULL */
 };
 
 /*
