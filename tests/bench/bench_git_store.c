@@ -345,11 +345,13 @@ static void remove_directory(const char *dir)
 
 /*
  * As `mailcask restore ARCHIVE@SNAPSHOT DIRECTORY`: into a new directory, or, which is quicker, on top of
- * an older snapshot. A message that is not the one restored before would then be there twice.
+ * an older snapshot. A message that is not the one restored before would then be there twice. The
+ * directory before stays: see README.md on inodes that were just freed.
  */
 static void restore(const char *snapshot, const struct uidset *expect, bool anew)
 {
-	char *target = xasprintf("%s/restored", root);
+	static unsigned directories;
+	char *target = xasprintf("%s/restored-%u", root, directories += anew);
 	const struct restore_settings set = {
 		.source = &git_store,
 		.target = &maildir_store,
@@ -360,10 +362,8 @@ static void restore(const char *snapshot, const struct uidset *expect, bool anew
 	struct restore_report report = { 0 };
 	struct err err;
 
-	if (anew) {
-		remove_directory(target);
+	if (anew)
 		uidset_clear(&there);
-	}
 	must(restore_run(&set, &report, &err), &err);
 	uidset_union(&there, &there, expect);
 	if (report.incomplete || report.added + report.present != uidset_count(expect))
