@@ -131,7 +131,7 @@ static int bring(struct look *lk, const struct request *r, struct arrival *a, st
 	else if (a->what == OUTCOME_DONE)
 		ret = 0;
 	else if (a->why.kind != ERR_NONE)
-		*err = a->why;
+		err_set(err, a->why.kind, "message %u cannot be read: %s", r->uid, a->why.text);
 	else
 		err_set(err, ERR_MESSAGE, "message %u cannot be read", r->uid);
 out:

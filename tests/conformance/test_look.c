@@ -15,6 +15,7 @@
 #include "core/base/mem.h"
 #include "tests/lib/conformance.h"
 #include "tests/lib/git_rig.h"
+#include "tests/lib/maildir_rig.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/support.h"
 
@@ -247,6 +248,26 @@ static void test_show_shows_text_and_lists_the_rest(void **state)
 	       "  2               4 B  image/png                   a\\x1B.png\n");
 }
 
+static void test_show_names_the_message_that_is_damaged(void **state)
+{
+	struct bench *b = *state;
+	struct proc_result res;
+
+	for (size_t i = 0; i < mdir_count(b, "INBOX/cur"); i++) {
+		char *file = mdir_file(b, "INBOX/cur", i);
+		struct buf content = BUF_INIT(1 << 20);
+
+		read_file(file, &content);
+		if (content.n > 0)
+			content.p[0] ^= 1;
+		write_file(file, buf_bytes(&content));
+		buf_release(&content);
+		free(file);
+	}
+	RUN(&res, "show", b->path, "INBOX", "2");
+	complains(&res, 1, "message 2 cannot be read: its content is not what was stored");
+}
+
 static void test_show_headers_shows_every_field(void **state)
 {
 	struct bench *b = *state;
@@ -436,27 +457,28 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define FOR(i, test) { #test, test, setup, teardown, (void *)(uintptr_t)&stores[i] }
+#define ON(i, test) { #test, test, setup, teardown, (void *)(uintptr_t)&stores[i] }
 #define ALL(i)                                                           \
-	FOR(i, test_ls_lists_mailboxes_with_their_counts),               \
-	FOR(i, test_ls_counts_kept_messages_beside_their_mailbox),       \
-	FOR(i, test_ls_lists_messages_decoded_and_escaped),              \
-	FOR(i, test_ls_tells_programs_all_there_is),                     \
-	FOR(i, test_show_shows_text_and_lists_the_rest),                 \
-	FOR(i, test_show_headers_shows_every_field),                     \
-	FOR(i, test_show_raw_writes_every_byte),                         \
-	FOR(i, test_show_part_writes_an_attachment_as_a_file),           \
-	FOR(i, test_show_tells_programs_all_there_is),                   \
-	FOR(i, test_what_is_not_there_ends_with_10),                     \
-	FOR(i, test_a_command_line_that_means_nothing_ends_with_2),      \
-	FOR(i, test_a_store_without_history_has_no_snapshots),           \
-	FOR(i, test_looking_changes_nothing_and_waits_for_no_lock),      \
-	FOR(i, test_a_thousand_large_messages_are_listed_at_once)
+	ON(i, test_ls_lists_mailboxes_with_their_counts), \
+	ON(i, test_ls_counts_kept_messages_beside_their_mailbox), \
+	ON(i, test_ls_lists_messages_decoded_and_escaped), \
+	ON(i, test_ls_tells_programs_all_there_is), \
+	ON(i, test_show_shows_text_and_lists_the_rest), \
+	ON(i, test_show_headers_shows_every_field), \
+	ON(i, test_show_raw_writes_every_byte), \
+	ON(i, test_show_part_writes_an_attachment_as_a_file), \
+	ON(i, test_show_tells_programs_all_there_is), \
+	ON(i, test_what_is_not_there_ends_with_10), \
+	ON(i, test_a_command_line_that_means_nothing_ends_with_2), \
+	ON(i, test_a_store_without_history_has_no_snapshots), \
+	ON(i, test_looking_changes_nothing_and_waits_for_no_lock), \
+	ON(i, test_a_thousand_large_messages_are_listed_at_once)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { ALL(0), ALL(1), ALL(2),
-		FOR(2, test_ls_lists_the_mailboxes_beside_a_damaged_one) };
+		ON(0, test_show_names_the_message_that_is_damaged),
+		ON(2, test_ls_lists_the_mailboxes_beside_a_damaged_one) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
