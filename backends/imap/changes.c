@@ -207,11 +207,27 @@ static void settle_searches(struct comparison *k, const struct imap_result *r)
 		comparison_wait(k);
 	else if (r->outcome == IMAP_DONE_LOST)
 		line_lost(k, r);
+	else if (k->look == LOOK_COUNTS)
+		comparison_judge_counts(k, !k->doubtful, r->mailbox && r->mailbox->removed > 0);
 	else
 		comparison_judge_search(k, &found, !k->doubtful,
 					r->mailbox && r->mailbox->removed > 0);
 	k->turned_away = false;
 	uidset_release(&found);
+}
+
+/* One search is answered; `good`: as it should be. */
+static void search_done(struct comparison *k, bool good, const struct imap_result *r)
+{
+	if (r->outcome == IMAP_DONE_NO || r->outcome == IMAP_DONE_BAD)
+		k->turned_away |= throttle_note(&k->all->st->throttle, r);
+	k->doubtful |= !good;
+	if (--k->searches)
+		return;
+	k->conn->load--;
+	if (k->stage == STAGE_ASKED) /* else EXAMINE was refused */
+		settle_searches(k, r);
+	uidset_builder_release(&k->found);
 }
 
 static void on_searched(void *ctx, const struct uidset *found, const struct imap_result *r)
@@ -221,15 +237,16 @@ static void on_searched(void *ctx, const struct uidset *found, const struct imap
 	for (size_t i = 0; found && i < uidset_range_count(found); i++)
 		uidset_builder_add(&k->found, uidset_range(found, i).lo,
 				   uidset_range(found, i).hi);
-	if (r->outcome == IMAP_DONE_NO || r->outcome == IMAP_DONE_BAD)
-		k->turned_away |= throttle_note(&k->all->st->throttle, r);
-	k->doubtful |= !found || r->damaged;
-	if (--k->searches)
-		return;
-	k->conn->load--;
-	if (k->stage == STAGE_ASKED) /* else EXAMINE was refused */
-		settle_searches(k, r);
-	uidset_builder_release(&k->found);
+	search_done(k, found && !r->damaged, r);
+}
+
+/* Answers come in the order of the questions. */
+static void on_counted(void *ctx, bool counted, uint64_t count, const struct imap_result *r)
+{
+	struct comparison *k = ctx;
+
+	k->counts[FLAG_BITS - k->searches] = count;
+	search_done(k, counted, r);
 }
 
 /* --- asking --- */
@@ -295,8 +312,25 @@ static int ask_numbers(struct comparison *k, struct err *err)
 	return ret;
 }
 
+/* In the order of enum flag_bit. */
+static int ask_counts(struct comparison *k, struct err *err)
+{
+	static const char *const criteria[FLAG_BITS] = { "SEEN", "ANSWERED", "FLAGGED", "DELETED",
+							 "DRAFT" };
+	int ret = 0;
+
+	for (unsigned bit = 0; ret == 0 && bit < FLAG_BITS; bit++) {
+		k->searches++;
+		ret = imap_count(k->conn->session, criteria[bit], on_counted, k, err);
+		k->searches -= ret < 0;
+	}
+	return ret;
+}
+
 static int ask_look(struct comparison *k, struct err *err)
 {
+	if (k->look == LOOK_COUNTS)
+		return ask_counts(k, err);
 	if (k->look == LOOK_SAMPLE)
 		return ask_numbers(k, err);
 	if (k->look == LOOK_LEFT)

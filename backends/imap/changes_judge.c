@@ -162,6 +162,35 @@ static bool agreement_is_void(const struct comparison *k)
 	       (k->now.no_modseq || k->now.highest_modseq < since->highestmodseq);
 }
 
+/* The changes add up: tell them, or have the flags counted first. */
+static void deliver_changes(struct comparison *k)
+{
+	if (k->req->flagged && k->now.exists > 0 &&
+	    imap_session_has(k->conn->session, IMAP_CAP_ESEARCH)) {
+		k->look = LOOK_COUNTS;
+		comparison_wait(k);
+	} else {
+		deliver(k, true);
+	}
+}
+
+/* How many have this flag now, by what the changes say. */
+static uint64_t expected_count(const struct comparison *k, unsigned bit)
+{
+	const struct uidset *then = &k->req->flagged[bit];
+	uint64_t n = uidset_count(then);
+	struct uidset gone = UIDSET_INIT;
+
+	uidset_intersect(&gone, then, &k->vanished);
+	n -= uidset_count(&gone);
+	uidset_release(&gone);
+	for (size_t i = 0; i < k->n; i++) {
+		n -= uidset_has(then, k->v[i].uid);
+		n += (flag_table_get(k->req->out->flags, k->v[i].flags)->bits >> bit) & 1;
+	}
+	return n;
+}
+
 /* All that changed was asked for: does it add up? */
 static void judge_changes(struct comparison *k, bool damaged, bool expunged)
 {
@@ -190,7 +219,7 @@ static void judge_changes(struct comparison *k, bool damaged, bool expunged)
 	}
 	k->left = k->now.exists - k->came;
 	if (known - uidset_count(&k->vanished) == k->left)
-		deliver(k, true);
+		deliver_changes(k);
 	else if (k->left < known)
 		look_for_vanished(k);
 	else
@@ -215,7 +244,7 @@ static void judge_sample(struct comparison *k, const struct uidset *found)
 	}
 	k->look = LOOK_LEFT;
 	if (uidset_is_empty(&k->unclear))
-		deliver(k, true);
+		deliver_changes(k);
 	else
 		comparison_wait(k);
 }
@@ -231,6 +260,26 @@ static void judge_left(struct comparison *k, const struct uidset *found)
 	uidset_union(&k->vanished, &k->vanished, &gone);
 	uidset_release(&gone);
 	if (uidset_count(known) - uidset_count(&k->vanished) == k->left)
+		deliver_changes(k);
+	else
+		ask_for_all(k);
+}
+
+static bool has_stirred(const struct comparison *k, bool expunged)
+{
+	return expunged || k->now.exists != k->came + k->left || k->now.uid_next > k->asked_below;
+}
+
+/* A flag that changed while they were counted makes them wrong, and costs a full answer: no harm. */
+void comparison_judge_counts(struct comparison *k, bool good, bool expunged)
+{
+	if (good && has_stirred(k, expunged)) {
+		start_over(k);
+		return;
+	}
+	for (unsigned bit = 0; good && bit < FLAG_BITS; bit++)
+		good = k->counts[bit] == expected_count(k, bit);
+	if (good)
 		deliver(k, true);
 	else
 		ask_for_all(k);
@@ -239,8 +288,7 @@ static void judge_left(struct comparison *k, const struct uidset *found)
 void comparison_judge_search(struct comparison *k, const struct uidset *found, bool good,
 			     bool expunged)
 {
-	bool stirred = expunged || k->now.exists != k->came + k->left ||
-		       k->now.uid_next > k->asked_below;
+	bool stirred = has_stirred(k, expunged);
 
 	if (!good)
 		ask_for_all(k);

@@ -24,6 +24,7 @@ enum look {
 	LOOK_CHANGES, /* what came or changed since the last agreement */
 	LOOK_SAMPLE,  /* then perhaps: the UIDs of some message numbers */
 	LOOK_LEFT,    /* and which of the known UIDs are left */
+	LOOK_COUNTS,  /* and how many have each flag, when that is wanted */
 	LOOK_ALL,     /* everything */
 };
 
@@ -55,6 +56,7 @@ struct comparison {
 	struct uidset_builder found;    /* by the searches of this look */
 	unsigned searches;              /* of them, under way */
 	bool doubtful;                  /* one of them failed, or something stirred meanwhile */
+	uint64_t counts[FLAG_BITS];     /* told in this look */
 };
 
 struct comparing {
@@ -68,7 +70,7 @@ struct comparing {
 
 static inline bool comparison_searches(const struct comparison *k)
 {
-	return k->look == LOOK_SAMPLE || k->look == LOOK_LEFT;
+	return k->look == LOOK_SAMPLE || k->look == LOOK_LEFT || k->look == LOOK_COUNTS;
 }
 
 /* --- changes.c --- */
@@ -87,6 +89,8 @@ void comparison_judge(struct comparison *k, bool damaged, bool expunged);
 /* The searches of this look found these; false: one of them failed. The same. */
 void comparison_judge_search(struct comparison *k, const struct uidset *found, bool good,
 			     bool expunged);
+/* The counts of this look are in k->counts, if `good`. The same. */
+void comparison_judge_counts(struct comparison *k, bool good, bool expunged);
 /* The token of the last EXAMINE into the answer. */
 void comparison_tell_token(struct comparison *k);
 

@@ -240,3 +240,55 @@ int imap_search(struct imap_session *s, const char *criteria, const struct uidse
 		.handler = { .on_response = on_found, .on_done = on_search_done, .ctx = call } });
 	return 0;
 }
+
+struct count_call {
+	uint64_t count;
+	bool counted;
+	imap_count_fn *done;
+	void *ctx;
+};
+
+static void on_counted(void *ctx, const struct imap_response *r)
+{
+	struct count_call *call = ctx;
+
+	if (r->u.search.present & IMAP_SEARCH_COUNT) {
+		call->count = r->u.search.count;
+		call->counted = true;
+	}
+}
+
+static void on_count_done(void *ctx, const struct imap_result *r)
+{
+	struct count_call *call = ctx;
+
+	call->done(call->ctx, call->counted && r->outcome == IMAP_DONE_OK && !r->damaged,
+		   call->count, r);
+	free(call);
+}
+
+int imap_count(struct imap_session *s, const char *criteria, imap_count_fn *done, void *ctx,
+	       struct err *err)
+{
+	struct count_call *call;
+	struct imap_encoder e;
+
+	if (command_needs_mailbox(s, "SEARCH", err) < 0 ||
+	    command_needs(s, IMAP_CAP_ESEARCH, "SEARCH with COUNT", err) < 0)
+		return -1;
+	imap_session_encoder(s, &e);
+	imap_encode_word(&e, "UID SEARCH RETURN (COUNT)");
+	imap_encode_word(&e, criteria);
+	call = xcalloc(1, sizeof(*call));
+	call->done = done;
+	call->ctx = ctx;
+	if (command_submit(s, &e, &(struct imap_request){
+		.what = "UID SEARCH",
+		.flags = IMAP_REQUEST_IN_MAILBOX,
+		.wants = IMAP_WANT_SEARCH,
+		.handler = { .on_response = on_counted, .on_done = on_count_done, .ctx = call } },
+		err) == 0)
+		return 0;
+	free(call);
+	return -1;
+}

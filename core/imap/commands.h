@@ -171,6 +171,15 @@ typedef void imap_search_fn(void *ctx, const struct uidset *found,
 int imap_search(struct imap_session *s, const char *criteria, const struct uidset *within,
 		imap_search_fn *done, void *ctx, struct err *err);
 
+/*
+ * UID SEARCH RETURN (COUNT): how many messages of the mailbox opened by the last imap_select() match.
+ * `criteria` as above, without message numbers. Needs ESEARCH (ERR_CONFIG). `counted`: result is OK
+ * and the server told a count.
+ */
+typedef void imap_count_fn(void *ctx, bool counted, uint64_t count, const struct imap_result *result);
+int imap_count(struct imap_session *s, const char *criteria, imap_count_fn *done, void *ctx,
+	       struct err *err);
+
 /* --- messages --- */
 
 /* What the numbers of a message set are. */

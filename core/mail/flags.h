@@ -19,6 +19,7 @@ enum flag_bit {
 };
 
 #define FLAG_ALL_BITS 0x1fu
+#define FLAG_BITS 5 /* how many there are */
 
 /*
  * The flags of one message: a value that owns its keywords. Keywords are compared without

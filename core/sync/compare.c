@@ -13,6 +13,12 @@ static bool flags_as_then(const struct job *job, const struct token *now, const 
 	       then->highestmodseq == 0;
 }
 
+/* It is time not to believe mod-sequences. A store that is read has no reason to be wrong. */
+static bool verifies_flags(const struct job *job)
+{
+	return job->flags_due && job->record.flags_checked != 0 && !job_reads_store(job);
+}
+
 /* Whether the source proves that nothing in the mailbox changed since the last agreement. */
 static bool source_unchanged(const struct job *job, const struct mailbox_info *from,
 			     const struct mailbox_info *to)
@@ -20,7 +26,7 @@ static bool source_unchanged(const struct job *job, const struct mailbox_info *f
 	const struct token *now = &from->token, *then = &to->token;
 
 	/* Without a mod-sequence, flags may have changed unseen; without UIDNEXT, messages. */
-	return now->known && then->known && now->uidnext != 0 &&
+	return now->known && then->known && now->uidnext != 0 && !verifies_flags(job) &&
 	       (now->highestmodseq != 0 || flags_as_then(job, now, then)) &&
 	       now->highestmodseq == then->highestmodseq &&
 	       now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
@@ -334,6 +340,78 @@ static int compare_targets(struct job *job, struct err *err)
 	return ret;
 }
 
+/* Which messages have each flag by the base; nothing where some of the known are not stored. */
+static void gather_flagged(struct lane *lane)
+{
+	const struct changes *c = &lane->target_changes;
+	struct uidset_builder b[FLAG_BITS];
+	uint64_t bound = 0;
+
+	for (unsigned bit = 0; bit < FLAG_BITS; bit++)
+		uidset_builder_init(&b[bit]);
+	for (size_t i = 0; i < c->n; i++) {
+		unsigned flags = flag_table_get(c->flags, c->v[i].base_flags)->bits;
+
+		bound += uidset_has(&lane->base.known, c->v[i].source_uid);
+		for (unsigned bit = 0; c->v[i].source_uid && bit < FLAG_BITS; bit++)
+			if (flags >> bit & 1)
+				uidset_builder_add(&b[bit], c->v[i].source_uid,
+						   c->v[i].source_uid);
+	}
+	if (bound > 0 && bound == uidset_count(&lane->base.known))
+		lane->flagged = xcalloc(FLAG_BITS, sizeof(*lane->flagged));
+	for (unsigned bit = 0; bit < FLAG_BITS; bit++) {
+		if (lane->flagged)
+			uidset_builder_finish(&b[bit], &lane->flagged[bit]);
+		uidset_builder_release(&b[bit]);
+	}
+}
+
+static void free_flagged(struct lane *lane)
+{
+	for (unsigned bit = 0; lane->flagged && bit < FLAG_BITS; bit++)
+		uidset_release(&lane->flagged[bit]);
+	free(lane->flagged);
+	lane->flagged = NULL;
+}
+
+/*
+ * Ask again where only changes were told, with what the base has each flag on: the source counts, and
+ * tells everything when it was wrong to tell so little.
+ */
+static int verify_flags(struct job *job, struct err *err)
+{
+	struct changes_request *req = xcalloc(job->n, sizeof(*req));
+	size_t n = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < job->n && verifies_flags(job); i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (lane->skipped || !lane->source_changes.delta || !lane->target_changes.complete)
+			continue;
+		gather_flagged(lane);
+		if (!lane->flagged)
+			continue;
+		changes_release(&lane->source_changes);
+		changes_init(&lane->source_changes);
+		req[n++] = (struct changes_request){
+			.mailbox = lane->source,
+			.since = &lane->base.token,
+			.known = &lane->base.known,
+			.flagged = lane->flagged,
+			.sizes = job->set->dry_run,
+			.out = &lane->source_changes,
+		};
+	}
+	if (n)
+		ret = store_changes(job->source, req, n, err);
+	for (size_t i = 0; i < job->n; i++)
+		free_flagged(&job->lanes[i]);
+	free(req);
+	return ret;
+}
+
 /* Whatever the comparison of either side ran into. */
 static void note_trouble(struct lane *lane)
 {
@@ -395,7 +473,7 @@ int job_compare(struct job *job, struct err *err)
 		name_left_out(job);
 	name_held(job);
 	if (open_lanes(job, err) < 0 || compare_sources(job, err) < 0 ||
-	    compare_targets(job, err) < 0)
+	    compare_targets(job, err) < 0 || verify_flags(job, err) < 0)
 		return -1;
 	for (size_t i = 0; i < job->n; i++) {
 		note_trouble(&job->lanes[i]);

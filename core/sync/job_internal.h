@@ -21,6 +21,7 @@ struct lane {
 	bool incomplete;       /* not everything that exists has been stored or quarantined */
 	bool partial;          /* settings.apply leaves out some of what there is to do */
 	struct changes source_changes, target_changes;
+	struct uidset *flagged; /* what the base says, as in changes_request; only while they are verified */
 	struct base base;
 	struct plan plan;
 	struct message_sink sink;  /* the target's */
@@ -48,7 +49,7 @@ struct job {
 	struct lane *lanes;
 	size_t n;
 	char *account_then; /* whose mail the store held before it was opened; NULL: nobody's */
-	bool flags_due;     /* flags are compared also where no mod-sequence tells of changes */
+	bool flags_due;     /* flags are compared, or counted, whatever mod-sequences say */
 	bool no_deletions;  /* the store came back from elsewhere: first look, delete next time */
 	bool target_failed; /* the target itself is in trouble: nothing more is asked of it */
 	/* Additions since the last commit. */

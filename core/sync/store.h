@@ -196,6 +196,12 @@ struct changes_request {
 	/* Without a mod-sequence to tell which flags changed, none did. */
 	bool flags_as_then;
 	bool sizes; /* fill in entry.size where it can be told */
+	/*
+	 * Which of the known had each of the FLAG_BITS system flags at `since`, in the order of enum
+	 * flag_bit: a store that can count them at the source does so, and tells everything when one
+	 * count does not agree with the changes it would tell. NULL: that is not wanted.
+	 */
+	const struct uidset *flagged;
 	struct changes *out; /* initialised by the caller */
 };
 

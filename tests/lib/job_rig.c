@@ -28,6 +28,7 @@ int job_rig_setup(void **state)
 		.target_config = { .name = "target", .path = "TARGET", .settings = &rig->target },
 		.state_dir = rig->state,
 		.max_delete = GUARD_LIMITS_DEFAULT,
+		.flag_check = 24 * 3600,
 	};
 	job_report_init(&rig->report);
 	*state = rig;

@@ -415,6 +415,11 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 			uidset_add_range(&out->fresh, 1, m->uidnext - 1);
 			continue;
 		}
+		if (m->says_nothing_changed && req[i].since && req[i].since->highestmodseq) {
+			out->delta = !req[i].flagged; /* counting, it would notice */
+			if (out->delta)
+				continue;
+		}
 		for (size_t k = 0; k < (m->partial ? m->n / 2 : m->n); k++) {
 			struct entry *e;
 

@@ -37,6 +37,7 @@ struct memory_mailbox {
 	bool touched;        /* target: files changed since changes() last looked */
 	bool no_status;      /* source: LIST says nothing of its state */
 	bool no_modseq, no_uidnext; /* source: never told */
+	bool says_nothing_changed;  /* source: since the last agreement, until flags are counted */
 	bool unopenable;     /* open_mailbox() fails with ERR_MAILBOX */
 	bool partial;        /* target: changes() sees only the first half of it */
 	struct uidset lost;  /* target: what changes() says is missing */

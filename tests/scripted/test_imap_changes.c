@@ -51,6 +51,7 @@ struct expected {
 	/* the request */
 	uint64_t modseq;
 	bool flags_as_then;
+	const char *seen; /* of those known: \\Seen, and nothing else; NULL: not to be verified */
 };
 
 static void assert_set(const struct uidset *set, const char *want)
@@ -67,7 +68,7 @@ static void play(const struct expected *x)
 	char *text = xasprintf("%s%s", x->script, LOGOUT);
 	struct token since = { .known = true, .uidvalidity = 7, .uidnext = 6, .messages = 5,
 			       .highestmodseq = x->modseq };
-	struct uidset known = UIDSET_INIT, told = UIDSET_INIT;
+	struct uidset known = UIDSET_INIT, told = UIDSET_INIT, flagged[FLAG_BITS] = { 0 };
 	struct changes c;
 	struct changes_request req = { .since = &since, .known = &known, .out = &c,
 				       .flags_as_then = x->flags_as_then };
@@ -75,6 +76,10 @@ static void play(const struct expected *x)
 	struct err err;
 
 	uidset_add_range(&known, 1, 5);
+	if (x->seen) {
+		uidset_parse(&flagged[0], bytes_of(x->seen), UIDSET_STRICT, NULL, NULL);
+		req.flagged = flagged;
+	}
 	changes_init(&c);
 	script_start(&t, text);
 	probe_list(&t.probe, NULL);
@@ -90,6 +95,7 @@ static void play(const struct expected *x)
 	assert_set(&c.vanished, x->vanished);
 	changes_release(&c);
 	uidset_release(&known);
+	uidset_release(&flagged[0]);
 	uidset_release(&told);
 	script_end(&t);
 	free(text);
@@ -101,25 +107,25 @@ static void test_each_server_is_asked_in_its_own_way(void **state)
 		/* QRESYNC says itself what is gone */
 		{ QRESYNC ASK_MODSEQ("4", "6", "50", SINCE_VANISHED)
 		  "S: * VANISHED (EARLIER) 2,9\n" FLAGS("2", "3") DONE,
-		  true, true, "3", "2", 40, false },
+		  true, true, "3", "2", 40, false, NULL },
 		/* CONDSTORE: fewer than there were, so which? */
 		{ CONDSTORE ASK_MODSEQ("4", "6", "50", SINCE) FLAGS("2", "3") DONE
 		  ASK_MODSEQ("4", "6", "50", "UID SEARCH UID 1:5 ALL") "S: * SEARCH 1 3 4 5\n" DONE,
-		  true, true, "3", "2", 40, false },
-		{ CONDSTORE ASK_MODSEQ("5", "6", "50", SINCE) DONE, true, true, "", "", 40, false },
+		  true, true, "3", "2", 40, false, NULL },
+		{ CONDSTORE ASK_MODSEQ("5", "6", "50", SINCE) DONE, true, true, "", "", 40, false, NULL },
 		/* neither, and flags are not wanted: only what is above the old UIDNEXT */
 		{ BARE "C(open): EXAMINE INBOX\n" STATE("5", "7", "")
 		  ASK("5", "7", "UID FETCH 6 (UID FLAGS)") FLAGS("5", "6") DONE
 		  ASK("5", "7", "UID SEARCH UID 1:5 ALL") "S: * SEARCH 5 4 3 2\n" DONE,
-		  true, true, "6", "1", 0, true },
+		  true, true, "6", "1", 0, true, NULL },
 		{ ESEARCH "C(open): EXAMINE INBOX\n" STATE("3", "6", "")
 		  ASK("3", "6", "UID SEARCH RETURN (ALL) UID 1:5 ALL")
 		  "S: * ESEARCH (TAG \"$TAG\") UID ALL 2:4\n" DONE,
-		  true, true, "", "1,5", 0, true },
+		  true, true, "", "1,5", 0, true, NULL },
 		/* wanted: all of them */
-		{ BARE ASK("5", "6", ALL) ALL_FIVE DONE, false, true, "1:5", "", 0, false },
+		{ BARE ASK("5", "6", ALL) ALL_FIVE DONE, false, true, "1:5", "", 0, false, NULL },
 		/* nothing is left: no question which */
-		{ CONDSTORE ASK_MODSEQ("0", "6", "50", SINCE) DONE, true, true, "", "1:5", 40, false },
+		{ CONDSTORE ASK_MODSEQ("0", "6", "50", SINCE) DONE, true, true, "", "1:5", 40, false, NULL },
 	};
 
 	(void)state;
@@ -134,43 +140,43 @@ static void test_what_does_not_add_up_is_asked_in_full(void **state)
 	static const struct expected cases[] = {
 		/* VANISHED names one that is there */
 		{ QRESYNC ASK_MODSEQ("5", "6", "50", SINCE_VANISHED) "S: * VANISHED (EARLIER) 2\n" DONE
-		  ASK_MODSEQ("5", "6", "50", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false },
+		  ASK_MODSEQ("5", "6", "50", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false, NULL },
 		/* and even tells its flags */
 		{ QRESYNC ASK_MODSEQ("4", "6", "50", SINCE_VANISHED) "S: * VANISHED (EARLIER) 2\n"
 		  FLAGS("2", "2") DONE ASK_MODSEQ("5", "6", "50", ALL) ALL_FIVE DONE,
-		  false, true, "1:5", "", 40, false },
+		  false, true, "1:5", "", 40, false, NULL },
 		/* VANISHED leaves one out: the server is asked what is left */
 		{ QRESYNC ASK_MODSEQ("3", "6", "50", SINCE_VANISHED) "S: * VANISHED (EARLIER) 2\n" DONE
 		  ASK_MODSEQ("3", "6", "50", "UID SEARCH UID 1:5 ALL") "S: * SEARCH 1 3 4\n" DONE,
-		  true, true, "", "2,5", 40, false },
+		  true, true, "", "2,5", 40, false, NULL },
 		/* more than were known, and none of them told */
 		{ CONDSTORE ASK_MODSEQ("6", "6", "50", SINCE) DONE
-		  ASK_MODSEQ("5", "6", "50", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false },
+		  ASK_MODSEQ("5", "6", "50", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false, NULL },
 		/* mod-sequences went back: they mean nothing */
 		{ CONDSTORE ASK_MODSEQ("5", "6", "39", SINCE) DONE
-		  ASK_MODSEQ("5", "6", "39", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false },
+		  ASK_MODSEQ("5", "6", "39", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false, NULL },
 		/* the search finds another number than are left */
 		{ CONDSTORE ASK_MODSEQ("4", "6", "50", SINCE) DONE
 		  ASK_MODSEQ("4", "6", "50", "UID SEARCH UID 1:5 ALL") "S: * SEARCH 1 3 4\n" DONE
 		  ASK_MODSEQ("4", "6", "50", ALL)
 		  FLAGS("1", "1") FLAGS("2", "3") FLAGS("3", "4") FLAGS("4", "5") DONE,
-		  false, true, "1,3:5", "", 40, false },
+		  false, true, "1,3:5", "", 40, false, NULL },
 		/* an empty search in a mailbox that is not empty */
 		{ CONDSTORE ASK_MODSEQ("4", "6", "50", SINCE) DONE
 		  ASK_MODSEQ("4", "6", "50", "UID SEARCH UID 1:5 ALL") "S: * SEARCH\n" DONE
 		  ASK_MODSEQ("4", "6", "50", ALL)
 		  FLAGS("1", "1") FLAGS("2", "2") FLAGS("3", "4") FLAGS("4", "5") DONE,
-		  false, true, "1:2,4:5", "", 40, false },
+		  false, true, "1:2,4:5", "", 40, false, NULL },
 		/* a search that is refused */
 		{ CONDSTORE ASK_MODSEQ("4", "6", "50", SINCE) DONE
 		  ASK_MODSEQ("4", "6", "50", "UID SEARCH UID 1:5 ALL") "S: $TAG NO not today\n"
 		  ASK_MODSEQ("4", "6", "50", ALL)
 		  FLAGS("1", "1") FLAGS("2", "2") FLAGS("3", "4") FLAGS("4", "5") DONE,
-		  false, true, "1:2,4:5", "", 40, false },
+		  false, true, "1:2,4:5", "", 40, false, NULL },
 		/* the full answer does not add up either, twice: it proves nothing */
 		{ CONDSTORE ASK_MODSEQ("6", "6", "50", SINCE) DONE
 		  ASK_MODSEQ("6", "6", "50", ALL) ALL_FIVE DONE
-		  ASK_MODSEQ("6", "6", "50", ALL) ALL_FIVE DONE, false, false, "1:5", "", 40, false },
+		  ASK_MODSEQ("6", "6", "50", ALL) ALL_FIVE DONE, false, false, "1:5", "", 40, false, NULL },
 	};
 
 	(void)state;
@@ -188,18 +194,48 @@ static void test_what_stirs_meanwhile_is_asked_again(void **state)
 		{ CONDSTORE ASK_MODSEQ("5", "6", "50", SINCE) "S: * 5 EXPUNGE\n" DONE
 		  ASK_MODSEQ("4", "6", "51", SINCE) DONE
 		  ASK_MODSEQ("4", "6", "51", "UID SEARCH UID 1:5 ALL") "S: * SEARCH 1 2 3 4\n" DONE,
-		  true, true, "", "5", 40, false },
+		  true, true, "", "5", 40, false, NULL },
 		/* between the changes and the search another one went */
 		{ CONDSTORE ASK_MODSEQ("4", "6", "50", SINCE) DONE
 		  ASK_MODSEQ("3", "6", "51", "UID SEARCH UID 1:5 ALL") "S: * SEARCH 1 2 3\n" DONE
 		  ASK_MODSEQ("3", "6", "51", SINCE) FLAGS("1", "1") DONE
 		  ASK_MODSEQ("3", "6", "51", "UID SEARCH UID 1:5 ALL") "S: * SEARCH 1 2 3\n" DONE,
-		  true, true, "1", "4:5", 40, false },
+		  true, true, "1", "4:5", 40, false, NULL },
 		/* one came: the range above is asked, too */
 		{ CONDSTORE ASK_MODSEQ("6", "7", "50", SINCE) FLAGS("1", "1") DONE
 		  ASK_MODSEQ("6", "7", "50", "UID FETCH 6 (UID FLAGS) (CHANGEDSINCE 40)")
 		  FLAGS("6", "6") DONE,
-		  true, true, "1,6", "", 40, false },
+		  true, true, "1,6", "", 40, false, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("           %zu\n", i);
+		play(&cases[i]);
+	}
+}
+
+#define COUNTED(n) "C: UID SEARCH RETURN (COUNT) *\nS: * ESEARCH (TAG \"$TAG\") UID COUNT " n "\n" DONE
+/* The mailbox is opened again, and five flags are counted. */
+#define COUNTS(seen, flagged)                                                              \
+	"C(open): EXAMINE INBOX (CONDSTORE)\n" STATE("5", "6", MODSEQ("50"))                  \
+	COUNTED(seen) COUNTED("0") COUNTED(flagged) COUNTED("0") COUNTED("0")
+#define CONDSTORE_ESEARCH SERVER(" CONDSTORE ESEARCH") LISTS
+
+static void test_flags_that_do_not_count_up_are_asked_in_full(void **state)
+{
+	static const struct expected cases[] = {
+		/* two were \Seen and one became so: three */
+		{ CONDSTORE_ESEARCH ASK_MODSEQ("5", "6", "50", SINCE) FLAGS("4", "4") DONE
+		  COUNTS("3", "0"), true, true, "4", "", 40, false, "1:2" },
+		/* one that had it already counts once */
+		{ CONDSTORE_ESEARCH ASK_MODSEQ("5", "6", "50", SINCE) FLAGS("2", "2") DONE
+		  COUNTS("2", "0"), true, true, "2", "", 40, false, "1:2" },
+		/* a flag was set, and the mod-sequences kept silent about it */
+		{ CONDSTORE_ESEARCH ASK_MODSEQ("5", "6", "50", SINCE) DONE COUNTS("2", "1")
+		  ASK_MODSEQ("5", "6", "50", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false, "1:2" },
+		/* a server that cannot count is believed */
+		{ CONDSTORE ASK_MODSEQ("5", "6", "50", SINCE) DONE, true, true, "", "", 40, false, "1:2" },
 	};
 
 	(void)state;
@@ -217,7 +253,7 @@ static void test_another_uidvalidity_ends_it_without_a_list(void **state)
 		"S: $open OK done\n" DONE;
 
 	(void)state;
-	play(&(struct expected){ script, false, false, "", "", 40, false });
+	play(&(struct expected){ script, false, false, "", "", 40, false, NULL });
 }
 
 int main(void)
@@ -226,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_each_server_is_asked_in_its_own_way),
 		cmocka_unit_test(test_what_does_not_add_up_is_asked_in_full),
 		cmocka_unit_test(test_what_stirs_meanwhile_is_asked_again),
+		cmocka_unit_test(test_flags_that_do_not_count_up_are_asked_in_full),
 		cmocka_unit_test(test_another_uidvalidity_ends_it_without_a_list),
 	};
 

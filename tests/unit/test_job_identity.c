@@ -272,6 +272,7 @@ static void test_without_modseq_or_uidnext_it_is_compared_every_time(void **stat
 {
 	struct job_rig *rig = *state;
 
+	rig->set.flag_check = 0;
 	job_rig_fill(rig, "INBOX", 1, 5);
 	job_rig_fill(rig, "Old", 1, 5);
 	memory_mailbox_get(&rig->source, "INBOX")->no_modseq = true;
@@ -298,6 +299,24 @@ static void test_flags_that_cannot_be_seen_to_change_are_compared_when_due(void 
 	assert_int_equal(rig->report.mailboxes_unchanged, 1);
 	rig->set.flag_check = 0;
 	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_mod_sequences_are_not_trusted_for_ever(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "INBOX", 1, 5);
+	assert_int_equal(job_rig_go(rig), 0);
+	memory_mailbox_get(&rig->source, "INBOX")->says_nothing_changed = true;
+	memory_set_flags(&rig->source, "INBOX", 2, "\\Flagged");
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.flags_changed, 0);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.n, 0); /* and now it is no longer even looked at */
+	rig->set.flag_check = 0;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.flags_changed, 1);
 	assert_true(memory_equal(&rig->source, &rig->target));
 }
 
@@ -498,6 +517,7 @@ int main(void)
 		WITH_JOB_RIG(test_opening_does_not_make_a_store_another_accounts),
 		WITH_JOB_RIG(test_without_modseq_or_uidnext_it_is_compared_every_time),
 		WITH_JOB_RIG(test_flags_that_cannot_be_seen_to_change_are_compared_when_due),
+		WITH_JOB_RIG(test_mod_sequences_are_not_trusted_for_ever),
 		WITH_JOB_RIG(test_flags_stay_due_until_every_mailbox_was_compared),
 		WITH_JOB_RIG(test_a_mod_sequence_that_stands_still_hides_no_new_mail),
 		WITH_JOB_RIG(test_a_name_without_messages_is_no_mailbox),
