@@ -62,26 +62,28 @@ bool plan_file_removes(const struct plan_file *f)
 
 /* --- writing --- */
 
+static json_t *text_json(struct buf *text)
+{
+	json_t *json = json_string(buf_str(text));
+
+	buf_release(text);
+	return json;
+}
+
 static json_t *set_json(const struct uidset *set)
 {
 	struct buf text = BUF_INIT(FILE_MAX);
-	json_t *json;
 
 	uidset_format(set, &text);
-	json = json_string(buf_str(&text));
-	buf_release(&text);
-	return json;
+	return text_json(&text);
 }
 
 static json_t *flags_json(const struct flags *flags)
 {
 	struct buf text = BUF_INIT(FILE_MAX);
-	json_t *json;
 
 	flags_format(flags, &text);
-	json = json_string(buf_str(&text));
-	buf_release(&text);
-	return json;
+	return text_json(&text);
 }
 
 static json_t *mailbox_json(const struct planned_mailbox *m)
