@@ -93,6 +93,7 @@ void changes_init(struct changes *c)
 void changes_release(struct changes *c)
 {
 	free(c->v);
+	free(c->dates);
 	flag_table_free(c->flags);
 	uidset_release(&c->fresh);
 	uidset_release(&c->vanished);
@@ -106,6 +107,10 @@ struct entry *changes_add(struct changes *c, uint32_t uid)
 
 	assert(c->n == 0 || c->v[c->n - 1].uid < uid);
 	c->v = xgrow(c->v, c->n, &c->cap, sizeof(*c->v));
+	if (c->described) {
+		c->dates = xgrow(c->dates, c->n, &c->cap_dates, sizeof(*c->dates));
+		c->dates[c->n] = CHANGES_NO_DATE;
+	}
 	e = &c->v[c->n++];
 	*e = (struct entry){ .uid = uid };
 	return e;
@@ -174,6 +179,8 @@ int store_changes(struct store *st, struct changes_request *req, size_t n, struc
 		return 0;
 	if (store_check_stop(st, err) < 0)
 		return -1;
+	for (size_t i = 0; i < n; i++)
+		req[i].out->described = req[i].describe;
 	return st->ops->changes(st, req, n, err);
 }
 

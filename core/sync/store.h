@@ -151,10 +151,16 @@ struct entry {
 	uint32_t size;       /* bytes as on the wire, UINT32_MAX for that or more; 0: not told */
 };
 
+#define CHANGES_NO_DATE INT64_MIN
+
 /* What a mailbox holds. */
 struct changes {
 	struct entry *v; /* ascending by uid */
 	size_t n, cap;
+	/* With `described`, of each of v: its date in Unix time, or CHANGES_NO_DATE. Else NULL. */
+	int64_t *dates;
+	size_t cap_dates;
+	bool described; /* as in the request */
 	struct flag_table *flags; /* owned, made by changes_init() */
 	/*
 	 * Messages that may exist, without attributes: an upper bound (1:UIDNEXT-1) given instead
@@ -202,6 +208,11 @@ struct changes_request {
 	 * count does not agree with the changes it would tell. NULL: that is not wanted.
 	 */
 	const struct uidset *flagged;
+	/*
+	 * Tell size and date of every message, too, though it costs more: what shows which message is
+	 * which when UIDs do not mean what they did.
+	 */
+	bool describe;
 	struct changes *out; /* initialised by the caller */
 };
 
