@@ -11,6 +11,7 @@
 #include "backends/git/kept_list.h"
 #include "backends/git/leaf.h"
 #include "backends/git/pack_write.h"
+#include "backends/git/unbound.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
@@ -157,15 +158,12 @@ static int find_stored(struct gitbox *box, uint32_t source_uid, uint32_t *uid, s
 	return s.uid != 0;
 }
 
-/*
- * The kept message of equal content, if there is one, becomes live again: for a message of the source,
- * and not for one that is put here by itself.
- */
+/* The kept message of equal content, if there is one, becomes live again. */
 static int take_kept(struct gitbox *box, struct entry_line *line, const struct object_id *id,
 		     struct err *err)
 {
 	struct kept_item *kept;
-	int got = line->source_uid ? kept_list_by_content(box, id, line->size, &kept, err) : 0;
+	int got = kept_list_by_content(box, id, line->size, &kept, err);
 
 	if (got <= 0)
 		return got;
@@ -174,8 +172,22 @@ static int take_kept(struct gitbox *box, struct entry_line *line, const struct o
 	if (leaf_insert(box, line, id, err) < 0)
 		return -1;
 	kept_list_remove(box, kept);
-	box->tally.adopted++;
 	return 1;
+}
+
+/*
+ * A message of equal content that is live but bound to nothing, or kept: for one of the source, and
+ * not for one that is put here by itself.
+ */
+static int adopt(struct gitbox *box, struct entry_line *line, const struct object_id *id,
+		 struct err *err)
+{
+	int got = line->source_uid ? unbound_take(box, line, id, err) : 0;
+
+	if (got == 0 && line->source_uid)
+		got = take_kept(box, line, id, err);
+	box->tally.adopted += got > 0;
+	return got;
 }
 
 static int insert_new(struct gitbox *box, struct entry_line *line, const struct object_id *id,
@@ -203,7 +215,7 @@ static int store_line(struct delivery *d, const struct message *msg, const struc
 	entry_date_write(msg->date ? msg->date : &nil, &date);
 	line.flags = buf_bytes(&flags);
 	line.date = buf_bytes(&date);
-	got = take_kept(box, &line, id, err);
+	got = adopt(box, &line, id, err);
 	*what = got > 0 ? OUTCOME_ADOPTED : OUTCOME_DONE;
 	if (got == 0)
 		got = insert_new(box, &line, id, err);

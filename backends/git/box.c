@@ -6,6 +6,7 @@
 #include "backends/git/kept_list.h"
 #include "backends/git/leaf.h"
 #include "backends/git/quarantine_text.h"
+#include "backends/git/unbound.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 
@@ -36,6 +37,7 @@ void gitbox_free(struct gitbox *box)
 	if (!box)
 		return;
 	leaf_forget(box);
+	unbound_forget(box);
 	kept_list_release(&box->kept);
 	drop_stash(box);
 	tree_release(&box->slots);
@@ -98,10 +100,24 @@ struct base_scan {
 	size_t next_kept;
 };
 
+static int64_t date_of(const struct entry_line *line)
+{
+	struct maildate date;
+	int64_t when;
+
+	maildate_init(&date);
+	entry_date_read(line->date, &date);
+	when = date.known ? date.unix_time : CHANGES_NO_DATE;
+	maildate_release(&date);
+	return when;
+}
+
 static int scan_one(struct base_scan *s, const struct entry_line *line, struct err *err)
 {
 	struct entry *e = changes_add(s->out, line->uid);
 
+	if (s->out->described)
+		s->out->dates[s->out->n - 1] = date_of(line);
 	e->source_uid = line->source_uid;
 	e->size = line->size < UINT32_MAX ? (uint32_t)line->size : UINT32_MAX;
 	if (flag_memo_id(&s->memo, line, &e->flags, err) < 0)

@@ -1,12 +1,15 @@
 #include "backends/git/edit.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/git/box.h"
+#include "backends/git/commit.h"
 #include "backends/git/kept_list.h"
 #include "backends/git/leaf.h"
 #include "backends/git/quarantine_text.h"
+#include "backends/git/unbound.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
@@ -134,6 +137,7 @@ static int insert_copy(struct gitbox *to, const struct item *copy, struct err *e
 	struct entry_line line = copy->line;
 
 	line.source_uid = 0;
+	unbound_forget(to);
 	if (gitbox_choose_uid(to, 0, &line.uid, err) < 0 ||
 	    leaf_insert(to, &line, &copy->id, err) < 0)
 		return -1;
@@ -218,7 +222,10 @@ int gitstore_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *
 		qsort(p.v, n, sizeof(*p.v), compare_pairs);
 	uidset_add_range(&all, 1, UINT32_MAX);
 	uidset_builder_init(&sources);
+	unbound_forget(box);
 	if (gitbox_load_base(box, err) == 0) {
+		uint64_t bound = box->text.stored;
+
 		gitbox_touch(box);
 		for (size_t i = 0; i < n; i++)
 			if (uidset_has(&box->sources, from[i]) && to[i])
@@ -226,6 +233,9 @@ int gitstore_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *
 		ret = leaf_each_in(box, &all, false, bind_anew, &p, err);
 		uidset_clear(&box->sources);
 		uidset_builder_finish(&sources, &box->sources);
+		message_note(gitstore_of(box), box,
+			     "its messages have new UIDs at the source; %" PRIu64 " of %" PRIu64
+			     " recognised", box->text.stored, bound);
 	}
 	uidset_builder_release(&sources);
 	uidset_release(&all);

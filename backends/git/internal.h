@@ -101,6 +101,9 @@ struct gitbox {
 	struct quarantined *quarantine;
 	size_t n_quarantine;
 	struct changes *stash; /* made by the way, for changes(); NULL: none */
+	struct unbound *unbound; /* by content; see unbound.h */
+	size_t n_unbound;
+	bool unbound_known;
 	uint32_t max_uid;      /* no message, live or kept, has a higher one; valid with max_known */
 	bool max_known;
 	struct tally tally;

@@ -125,7 +125,7 @@ static int changes_of(struct gitbox *box, struct changes *out, struct err *err)
 {
 	if (gitbox_load(box, err) < 0)
 		return -1;
-	if (box->stash) { /* base() has just read all of it */
+	if (box->stash && !out->described) { /* base() has just read all of it */
 		changes_release(out);
 		*out = *box->stash;
 		free(box->stash);

@@ -32,7 +32,9 @@
 static void release(struct comparison *k)
 {
 	free(k->v);
+	free(k->dates);
 	k->v = NULL;
+	k->dates = NULL;
 	uidset_release(&k->vanished);
 	uidset_release(&k->numbers);
 	uidset_release(&k->unclear);
@@ -72,6 +74,20 @@ static uint32_t size_of_entry(uint64_t size)
 	return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
 }
 
+static int64_t date_of(const struct imap_fetch *f)
+{
+	int64_t when = CHANGES_NO_DATE;
+	struct maildate date;
+
+	if (f->date)
+		return f->date->known ? f->date->unix_time : CHANGES_NO_DATE;
+	maildate_init(&date);
+	if (f->date_text.p && maildate_parse(&date, f->date_text))
+		when = date.unix_time;
+	maildate_release(&date);
+	return when;
+}
+
 static void on_flags(void *ctx, const struct imap_fetch *f)
 {
 	struct comparison *k = ctx;
@@ -85,6 +101,10 @@ static void on_flags(void *ctx, const struct imap_fetch *f)
 		.size = f->present & IMAP_FETCH_SIZE ? size_of_entry(f->size) : 0,
 		.order = k->n,
 	};
+	if (k->req->describe) {
+		k->dates = xgrow(k->dates, k->n, &k->cap_dates, sizeof(*k->dates));
+		k->dates[k->n] = date_of(f);
+	}
 	k->n++;
 }
 
@@ -179,6 +199,9 @@ static void on_examined(void *ctx, const struct imap_result *r)
 			fail(k, r->err);
 		return;
 	}
+	if (r->mailbox->uid_not_sticky) /* another session's would not be these UIDs */
+		k->all->st->most = 1;
+	k->uids_moved |= k->n > 0 && k->now.uid_validity != r->mailbox->uid_validity;
 	k->now = *r->mailbox;
 	k->examined = true;
 	if (!k->modseq)
@@ -267,8 +290,10 @@ static int ask_flags(struct comparison *k, struct err *err)
 	struct imap_fetch_request request = { .uids = &uids, .items = IMAP_FETCH_FLAGS };
 	int ret;
 
-	if (k->req->sizes)
+	if (k->req->sizes || k->req->describe)
 		request.items |= IMAP_FETCH_SIZE;
+	if (k->req->describe)
+		request.items |= IMAP_FETCH_INTERNALDATE;
 	if (k->look == LOOK_CHANGES)
 		request.changed_since = k->req->since->highestmodseq;
 	request.vanished = request.changed_since &&

@@ -18,6 +18,16 @@ static int compare_listed(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* A later word on the same message, which may be on its flags alone. */
+static void say_again(struct comparison *k, const struct listed *first, struct listed *last)
+{
+	if (last->size != 0)
+		return;
+	last->size = first->size;
+	if (k->dates)
+		k->dates[last->order] = k->dates[first->order];
+}
+
 /* Sort by UID, each once with what was said last. Returns how many there are. */
 static size_t settle(struct comparison *k)
 {
@@ -25,9 +35,12 @@ static size_t settle(struct comparison *k)
 
 	if (k->n)
 		qsort(k->v, k->n, sizeof(*k->v), compare_listed);
-	for (size_t i = 0; i < k->n; i++)
+	for (size_t i = 0; i < k->n; i++) {
 		if (i + 1 == k->n || k->v[i + 1].uid != k->v[i].uid)
 			k->v[kept++] = k->v[i];
+		else
+			say_again(k, &k->v[i], &k->v[i + 1]);
+	}
 	k->n = kept;
 	return kept;
 }
@@ -63,6 +76,8 @@ static void deliver(struct comparison *k, bool complete)
 
 		e->flags = k->v[i].flags;
 		e->size = k->v[i].size;
+		if (k->dates)
+			out->dates[i] = k->dates[k->v[i].order];
 	}
 	out->delta = k->look != LOOK_ALL;
 	if (out->delta)
@@ -81,6 +96,7 @@ void comparison_begin(struct comparison *k, enum look look)
 	k->modseq = 0;
 	k->looks = 0;
 	k->asked_below = 1;
+	k->uids_moved = false;
 	uidset_clear(&k->vanished);
 	if (look == LOOK_CHANGES && !k->req->since->highestmodseq)
 		k->asked_below = k->req->since->uidnext;
@@ -228,6 +244,7 @@ static void judge_changes(struct comparison *k, bool damaged, bool expunged)
 
 void comparison_judge(struct comparison *k, bool damaged, bool expunged)
 {
+	damaged |= k->uids_moved; /* then not all of it is of this UIDVALIDITY */
 	if (k->look == LOOK_ALL)
 		judge_all(k, damaged, expunged);
 	else

@@ -40,6 +40,7 @@ struct comparison {
 	bool from_scratch_once;
 	unsigned changes_tries;
 	bool turned_away; /* EXAMINE was refused for asking too much */
+	bool uids_moved;  /* UIDVALIDITY is not what it was when `v` began */
 	unsigned looks;
 	unsigned losses; /* of the line, while this was the next to be answered */
 	uint32_t asked_below; /* UIDs below this one were asked for, or need not be */
@@ -48,6 +49,8 @@ struct comparison {
 	struct imap_mailbox now; /* numbers of the last EXAMINE; nothing in it is owned */
 	struct listed *v;
 	size_t n, cap;
+	int64_t *dates; /* by listed.order, when asked to describe; else NULL */
+	size_t cap_dates;
 	/* LOOK_CHANGES and what follows. */
 	struct uidset vanished;         /* of those known */
 	uint32_t came;                  /* how many of `v` were not known */

@@ -7,6 +7,9 @@
 /* A body whose UID comes after it is kept up to here; a larger one is asked for by itself. */
 #define HELD_MAX ((size_t)1 << 20)
 
+/* For want.header. */
+#define HEADER_SECTION "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
+
 static void forget_apart(struct chunk *k)
 {
 	flags_release(&k->apart.flags);
@@ -152,6 +155,14 @@ static bool is_wanted(const struct chunk *k, uint32_t uid)
 	       !uidset_has(&k->box->settled, uid);
 }
 
+/* What was asked for, and not another part of the message. */
+static bool is_section(const struct chunk *k, const struct imap_body *body)
+{
+	if (!k->box->want->header)
+		return body->whole;
+	return !body->partial && bytes_starts_nocase(body->section, "HEADER.FIELDS");
+}
+
 /* --- from the session --- */
 
 static void on_body_begin(void *ctx, const struct imap_fetch *f)
@@ -160,7 +171,7 @@ static void on_body_begin(void *ctx, const struct imap_fetch *f)
 
 	end_waiting(k);
 	forget_passage(k);
-	if (k->box->over || k->box->fetch->failed || f->body.nil || !f->body.whole)
+	if (k->box->over || k->box->fetch->failed || f->body.nil || !is_section(k, &f->body))
 		return;
 	if (f->present & IMAP_FETCH_UID)
 		k->uid = f->uid;
@@ -265,7 +276,7 @@ static int submit_bodies(struct chunk *k, struct err *err)
 	const struct imap_fetch_request request = {
 		.uids = &k->asked,
 		.items = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE,
-		.section = "",
+		.section = k->box->want->header ? HEADER_SECTION : "",
 	};
 
 	return imap_fetch(k->conn->session, &request, &sink, err);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/maildir/index.h"
@@ -12,8 +13,10 @@
 #include "backends/maildir/read.h"
 #include "backends/maildir/rows.h"
 #include "core/base/err.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
+#include "core/mail/maildate.h"
 
 /* A file that is not ours. */
 struct candidate {
@@ -224,6 +227,21 @@ static int take_foreign(struct box *box, const struct incoming *in, uint32_t *ui
 	return ret;
 }
 
+/* The date may be another than when it was stored; readers of the Maildir see that of the file. */
+static void set_file_date(const struct place *at, struct bytes text)
+{
+	struct timespec times[2];
+	struct maildate date;
+
+	maildate_init(&date);
+	if (maildate_parse(&date, text)) {
+		times[0] = times[1] = (struct timespec){ .tv_sec = (time_t)date.unix_time };
+		if (utimensat(at->dir, at->name, times, AT_SYMLINK_NOFOLLOW) < 0)
+			log_debug("the date of %s could not be set", at->name);
+	}
+	maildate_release(&date);
+}
+
 static int take_row(struct box *box, const struct row *row, const struct incoming *in,
 		    struct err *err)
 {
@@ -248,7 +266,7 @@ static int take_row(struct box *box, const struct row *row, const struct incomin
 	box_touch(box);
 	box_unexpect(box, row->base, row->letters);
 	box_expect(box, row->base, bytes_of(letters));
-	box->kept--;
+	box->kept -= row->state == ROW_KEPT;
 	box->held -= row->held;
 	box->stored += in->source_uid != 0;
 	if (in->source_uid > box->max_source)
@@ -256,15 +274,16 @@ static int take_row(struct box *box, const struct row *row, const struct incomin
 	return 1;
 }
 
-static int take_kept(struct box *box, const struct incoming *in, uint32_t *uid,
-		     struct err *err)
+/* The row that ST_MESSAGE_..._BY_CONTENT `which` finds. */
+static int take_equal(struct box *box, enum statement which, const struct incoming *in,
+		      uint32_t *uid, struct err *err)
 {
 	struct maildir *m = maildir_of(box);
 	struct row_copy c = { .bytes = BUF_INIT(SIZE_MAX / 4) };
 	int got = 0;
 
-	while (box->kept > 0) {
-		sqlite3_stmt *st = index_stmt(m, ST_MESSAGE_KEPT_BY_CONTENT);
+	while (got == 0) {
+		sqlite3_stmt *st = index_stmt(m, which);
 		struct place at;
 		struct row row;
 
@@ -278,10 +297,12 @@ static int take_kept(struct box *box, const struct incoming *in, uint32_t *uid,
 		got = box_find_file(box, c.row.uid, c.row.base, c.row.letters, &at, err);
 		if (got > 0 && (got = still_holds(box, &at, in, err)) > 0) {
 			*uid = c.row.uid;
+			if (!bytes_equal(c.row.date, in->date))
+				set_file_date(&at, in->date);
 			got = take_row(box, &c.row, in, err);
 			break;
 		}
-		/* A kept row without its file, or with another, holds nothing that we know. */
+		/* A row without its file, or with another, holds nothing that we know. */
 		if (got < 0 || row_delete(box, &c.row, err) < 0) {
 			got = -1;
 			break;
@@ -293,8 +314,12 @@ static int take_kept(struct box *box, const struct incoming *in, uint32_t *uid,
 
 int adopt(struct box *box, const struct incoming *in, uint32_t *uid, struct err *err)
 {
-	int got = take_kept(box, in, uid, err);
+	int got = 0;
 
+	if (box->unbound)
+		got = take_equal(box, ST_MESSAGE_UNBOUND_BY_CONTENT, in, uid, err);
+	if (got == 0 && box->kept > 0)
+		got = take_equal(box, ST_MESSAGE_KEPT_BY_CONTENT, in, uid, err);
 	if (got == 0 && box->mb.store->cfg->adopt)
 		got = take_foreign(box, in, uid, err);
 	return got;

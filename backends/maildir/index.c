@@ -33,6 +33,11 @@ static const char *const statements[ST_COUNT] = {
 		" FROM messages INDEXED BY messages_kept"
 		" WHERE mailbox = ? AND state = 1 AND sha256 = ? AND size = ?"
 		" ORDER BY uid LIMIT 1",
+	[ST_MESSAGE_UNBOUND_BY_CONTENT] =
+		"SELECT " MESSAGE_COLUMNS
+		" FROM messages INDEXED BY messages_content"
+		" WHERE substr(sha256, 1, 8) = substr(?2, 1, 8) AND sha256 = ?2 AND mailbox = ?1"
+		" AND size = ?3 AND state = 0 AND source_uid IS NULL ORDER BY uid LIMIT 1",
 	[ST_MESSAGE_SET_FLAGS] = "UPDATE messages SET letters = ?, flags = ?, keywords = ?"
 				 " WHERE mailbox = ? AND uid = ?",
 	[ST_MESSAGE_SET_STATE] = "UPDATE messages SET state = ?, held = ?, source_uid = NULL"

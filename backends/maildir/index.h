@@ -16,6 +16,7 @@ enum statement {
 	ST_MESSAGE_BY_SOURCE,
 	ST_MESSAGES_FROM, /* all rows, in ascending order of uid, from one on */
 	ST_MESSAGE_KEPT_BY_CONTENT,
+	ST_MESSAGE_UNBOUND_BY_CONTENT, /* live, and bound to no source UID */
 	ST_MESSAGE_SET_FLAGS,
 	ST_MESSAGE_SET_STATE,
 	ST_MESSAGE_TAKE, /* a kept row becomes live */

@@ -61,6 +61,7 @@ struct box {
 	uint32_t uidvalidity, next_uid;
 	uint32_t placing_from; /* from here on rows may have their file in tmp: durable */
 	uint32_t placed_to;    /* below this we have renamed, in this run */
+	bool unbound;          /* there may be live rows that are bound to no source UID */
 	uint32_t max_source;   /* no row is bound to a higher source UID */
 	uint64_t digest;       /* sum of name_mark() over what our rows say cur holds */
 	uint64_t extra;        /* the same of foreign files, when last compared */

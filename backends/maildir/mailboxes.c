@@ -399,8 +399,7 @@ static int forget_row(struct box *box, uint32_t source_uid, struct err *err)
 	return got;
 }
 
-/* Gone here, though not by us, and now gone at the source as well: nothing is left to come back to the row. */
-static int forget_missing(struct box *box, const struct uidset *known, struct err *err)
+int mailboxes_forget_missing(struct box *box, const struct uidset *known, struct err *err)
 {
 	struct uidset gone = UIDSET_INIT;
 	int ret = 0;
@@ -435,7 +434,7 @@ int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err)
 	index_bind(st, "ti", buf_bytes(&known), box->id);
 	ret = index_run(m, st, err);
 	buf_release(&known);
-	if (ret < 0 || forget_missing(box, &b->known, err) < 0 ||
+	if (ret < 0 || mailboxes_forget_missing(box, &b->known, err) < 0 ||
 	    write_quarantine(box, b, err) < 0)
 		return -1;
 	box->token = b->token;

@@ -14,6 +14,11 @@ int maildir_subscribe(struct store *st, const struct mailbox_name *name, bool on
 		      struct err *err);
 int maildir_base(struct mailbox *mb, struct base *out, struct err *err);
 int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err);
+/*
+ * Forget the rows of files that are gone, though not by us, and whose source UIDs are not in `known`:
+ * nothing is left to come back to them.
+ */
+int mailboxes_forget_missing(struct box *box, const struct uidset *known, struct err *err);
 
 /* Make a mailbox of every Maildir below the root that is none yet: of a store others wrote. */
 int mailboxes_discover(struct maildir *m, struct err *err);

@@ -8,6 +8,7 @@
 
 #include "backends/maildir/index.h"
 #include "backends/maildir/keywords.h"
+#include "backends/maildir/mailboxes.h"
 #include "core/base/crash.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
@@ -350,9 +351,10 @@ int maildir_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *t
 		" (SELECT target FROM temp.pairs WHERE source = messages.source_uid)"
 		" WHERE mailbox = %lld AND source_uid IS NOT NULL",
 		(long long)box->id);
+	const struct uidset none = UIDSET_INIT; /* of these UIDs will come any more */
 	int64_t stored = -1;
 
-	if (index_begin(m, err) == 0 &&
+	if (index_begin(m, err) == 0 && mailboxes_forget_missing(box, &none, err) == 0 &&
 	    index_exec(m, "CREATE TEMP TABLE IF NOT EXISTS pairs"
 			  " (source INTEGER PRIMARY KEY, target INTEGER);"
 			  "DELETE FROM temp.pairs", err) == 0 &&
@@ -361,6 +363,7 @@ int maildir_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *t
 	free(update);
 	if (stored < 0)
 		return -1;
+	box->unbound |= (uint64_t)stored < box->stored;
 	box->stored = (uint64_t)stored;
 	box->max_source = 0;
 	for (size_t i = 0; i < n; i++)

@@ -1,7 +1,9 @@
 #include "backends/maildir/scan.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "backends/maildir/index.h"
 #include "backends/maildir/keywords.h"
@@ -11,6 +13,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
+#include "core/mail/maildate.h"
 
 /* Combinations of flags already seen, by their columns: rows repeat few of them. */
 #define CACHE_SIZE 256
@@ -90,6 +93,26 @@ static void add_known(struct comparison *c, const struct row *row, uint32_t entr
 	c->expected += c->v[c->n - 1].mark;
 }
 
+/* That of the file where the row has none: only one that others wrote. */
+static int64_t date_of(struct box *box, const struct row *row)
+{
+	struct maildate date;
+	struct place at;
+	struct stat sb;
+	struct err err;
+	int64_t when = CHANGES_NO_DATE;
+
+	maildate_init(&date);
+	if (row->date.n > 0 && maildate_parse(&date, row->date))
+		when = date.unix_time;
+	else if (row->date.n == 0 &&
+		 box_find_file(box, row->uid, row->base, row->letters, &at, &err) > 0 &&
+		 fstatat(at.dir, at.name, &sb, AT_SYMLINK_NOFOLLOW) == 0)
+		when = sb.st_mtim.tv_sec;
+	maildate_release(&date);
+	return when;
+}
+
 static void add_row(struct comparison *c, const struct row *row)
 {
 	struct entry *e;
@@ -98,10 +121,13 @@ static void add_row(struct comparison *c, const struct row *row)
 		add_known(c, row, NOT_LIVE);
 		return;
 	}
+	c->box->unbound |= row->source_uid == 0;
 	e = changes_add(c->out, row->uid);
 	e->source_uid = row->source_uid;
 	e->size = row->size < UINT32_MAX ? (uint32_t)row->size : UINT32_MAX;
 	e->base_flags = e->flags = cached_flags(c->cache, row->bits, row->keywords);
+	if (c->out->described)
+		c->out->dates[c->out->n - 1] = date_of(c->box, row);
 	add_known(c, row, (uint32_t)(c->out->n - 1));
 }
 
@@ -229,6 +255,8 @@ static size_t drop_missing(struct comparison *c)
 		e = &out->v[c->v[i].entry];
 		if (!c->v[i].seen)
 			uidset_builder_add(&c->gone, e->uid, e->uid);
+		if (c->v[i].seen && out->described)
+			out->dates[to] = out->dates[c->v[i].entry];
 		if (c->v[i].seen)
 			out->v[to++] = *e;
 		else if (e->source_uid)
@@ -393,7 +421,7 @@ static int compare_once(struct box *box, struct changes *out, bool *moved, struc
 
 static int changes_of(struct box *box, struct changes *out, struct err *err)
 {
-	bool source = box->mb.store->cfg->as_source, moved;
+	bool source = box->mb.store->cfg->as_source, described = out->described, moved;
 
 	for (int i = 1;; i++) {
 		if (compare_once(box, out, &moved, err) < 0)
@@ -402,6 +430,7 @@ static int changes_of(struct box *box, struct changes *out, struct err *err)
 			break;
 		changes_release(out);
 		changes_init(out);
+		out->described = described;
 	}
 	uidset_copy(&box->missing, &out->missing);
 	/* A file of ours that is gone may come back: for a job that reads here, it proves nothing. */

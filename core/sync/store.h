@@ -293,6 +293,11 @@ struct want {
 	 * of UIDs on a mismatch) and says so in `complete`.
 	 */
 	bool exact;
+	/*
+	 * Of each message, the header fields Message-ID, Date, From and Subject are all that is looked
+	 * at: what is given need not be more than a header with these.
+	 */
+	bool header;
 	uint64_t expect; /* how many messages to expect, for batching and progress; 0: unknown */
 	void *tag;       /* given to sink and report */
 	/* Out: every message that exists had its outcome, and none was OUTCOME_NO_ANSWER. */
@@ -373,8 +378,10 @@ struct store_ops {
 
 	/*
 	 * Fill *sink, which takes messages for `mb` until the store is closed. A base holder
-	 * binds each to its source UID. One without (msg->uid 0) is bound to none, and is never
-	 * paired with what is there already. For good only after commit(). `tag` goes to report.
+	 * binds each to its source UID. One of equal content that is live but bound to none, as far as
+	 * changes() told of it or renumber() made it so, or kept, is taken over: OUTCOME_ADOPTED, with
+	 * the flags and the date that came. One without (msg->uid 0) is bound to none, and is
+	 * never paired with what is there already. For good only after commit(). `tag` goes to report.
 	 */
 	int (*append)(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		      struct message_sink *sink, struct err *err);

@@ -538,6 +538,35 @@ static void test_a_run_with_nothing_to_do_reads_the_refs_itself(void **state)
 	free(main);
 }
 
+static void test_a_message_taken_over_counts_once_and_new_uids_are_noted(void **state)
+{
+	static const uint32_t from[] = { 1 }, to[] = { 8 };
+	struct bench *b = git_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct buf got = BUF_INIT(1 << 20);
+	struct err err = { 0 };
+	char *said;
+
+	bench_put_text(mb, 1, "x");
+	bench_put_text(mb, 2, "y");
+	bench_snapshot(b);
+	must(mailbox_renumber(mb, from, to, 1, &err), &err);
+	assert_int_equal(bench_put_text(mb, 9, "y"), OUTCOME_ADOPTED);
+	bench_commit(b);
+	bench_reopen(b); /* another run ends it */
+	bench_snapshot(b);
+	git_show(b->path, "main:mailboxes/INBOX/mailbox", &got);
+	assert_non_null(strstr(buf_str(&got), "\nlive: 2\n"));
+	assert_non_null(strstr(buf_str(&got), "\nstored: 2\n"));
+	assert_non_null(strstr(buf_str(&got), "\nremapped: 2\n"));
+	said = git_out(b->path, "log", "-1", "--format=%B", "main", NULL);
+	assert_non_null(strstr(said, "INBOX: its messages have new UIDs at the source; 1 of 2 "
+				     "recognised\n"));
+	assert_non_null(strstr(said, "INBOX: 1 taken over\n"));
+	free(said);
+	buf_release(&got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +584,7 @@ int main(void)
 		WITH_GIT(test_stale_locks_of_refs_are_removed),
 		WITH_GIT(test_gc_and_repack_at_any_time_do_no_harm),
 		WITH_GIT(test_a_repository_that_git_packed_anew_is_read),
+		WITH_GIT(test_a_message_taken_over_counts_once_and_new_uids_are_noted),
 	};
 
 	return cmocka_run_group_tests_name("git", tests, NULL, NULL);

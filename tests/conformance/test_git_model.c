@@ -105,10 +105,11 @@ static struct message_model *by_uid(struct box_model *box, uint32_t uid)
 	return NULL;
 }
 
-static bool has_kept(const struct box_model *box, unsigned body)
+/* Bound to no source UID: a message of the source that is equal takes it over. */
+static bool has_unbound(const struct box_model *box, unsigned body, bool kept)
 {
 	for (size_t i = 0; i < box->n; i++)
-		if (box->v[i].kept && box->v[i].body == body)
+		if (!box->v[i].source_uid && box->v[i].kept == kept && box->v[i].body == body)
 			return true;
 	return false;
 }
@@ -143,10 +144,12 @@ static void put(struct model *m, size_t i)
 	} else if (what == OUTCOME_ADOPTED) {
 		there = by_uid(box, new.uid);
 		assert_non_null(there);
-		assert_true(new.source_uid && there->kept && there->body == new.body);
+		assert_true(new.source_uid && !there->source_uid && there->body == new.body);
+		assert_int_equal(there->kept, !has_unbound(box, new.body, false));
 		*there = new;
 	} else {
-		assert_false(new.source_uid && has_kept(box, new.body));
+		assert_false(new.source_uid && (has_unbound(box, new.body, false) ||
+						has_unbound(box, new.body, true)));
 		if (new.source_uid && !by_uid(box, new.source_uid))
 			assert_int_equal(new.uid, new.source_uid);
 		assert_true(new.uid > 0);

@@ -16,6 +16,7 @@
 #include "backends/maildir/maildir.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
+#include "tests/lib/check_rig.h"
 #include "tests/lib/conformance.h"
 #include "tests/lib/maildir_rig.h"
 #include "tests/lib/support.h"
@@ -130,6 +131,71 @@ static void test_a_missing_file_is_named_and_taken_again(void **state)
 	assert_true(uidset_is_empty(&c.missing));
 	changes_release(&c);
 	assert_int_equal(mdir_count(b, "INBOX/cur"), 2);
+}
+
+static void test_a_missing_file_takes_no_date_from_another(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct changes c;
+	struct changes_request req = { .describe = true, .out = &c };
+	struct err err = { 0 };
+	char *file;
+
+	for (uint32_t uid = 1; uid <= 3; uid++) {
+		char *date = xasprintf(" 1-Jan-1970 00:00:0%u +0000", uid);
+		struct put put = { .body = bytes_of("x"), .date = date };
+
+		bench_put(bench_mailbox(b, "INBOX"), uid, &put, NULL);
+		free(date);
+	}
+	bench_commit(b);
+	bench_reopen(b);
+	file = mdir_file(b, "INBOX/cur", 0);
+	assert_int_equal(unlink(file), 0);
+	req.mailbox = bench_find(b, "INBOX");
+	changes_init(&c);
+	must(store_changes(b->st, &req, 1, &err), &err);
+	assert_int_equal(c.n, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(c.dates[i] == c.v[i].source_uid);
+	changes_release(&c);
+	free(file);
+}
+
+/* Its row waits for a message that will not come under that UID any more. */
+static void test_a_missing_file_is_forgotten_with_the_uids(void **state)
+{
+	static const uint32_t from[] = { 1, 2, 3 }, to[] = { 2, 3, 4 };
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct err err = { 0 };
+	struct checked found;
+	struct changes c;
+	char *file;
+
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		bench_put_text(mb, uid, "x");
+	bench_commit(b);
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	file = mdir_file(b, "INBOX/cur", 0);
+	assert_int_equal(unlink(file), 0);
+	bench_changes(mb, &c);
+	assert_int_equal(c.n, 2);
+	changes_release(&c);
+	must(mailbox_renumber(mb, from, to, 3, &err), &err);
+	bench_commit(b);
+	bench_close(b);
+	check_now(b, &found, true);
+	check_says(&found, "");
+	checked_release(&found);
+	bench_open(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(c.v[i].source_uid, c.v[i].uid + 1);
+	changes_release(&c);
+	free(file);
 }
 
 static void test_a_removed_directory_is_made_again(void **state)
@@ -551,6 +617,8 @@ int main(void)
 		FOR(&fs, test_flags_others_change_are_seen_and_the_base_stays),
 		FOR(&fs, test_setting_flags_back_renames_the_file),
 		FOR(&fs, test_a_missing_file_is_named_and_taken_again),
+		FOR(&fs, test_a_missing_file_takes_no_date_from_another),
+		FOR(&fs, test_a_missing_file_is_forgotten_with_the_uids),
 		FOR(&fs, test_a_removed_directory_is_made_again),
 		FOR(&fs, test_without_the_index_the_bytes_are_still_there),
 		FOR(&fs, test_names_and_times_of_files_are_those_of_a_maildir),

@@ -528,6 +528,97 @@ static void test_renumbering_unbinds_the_others(void **state)
 	changes_release(&c);
 }
 
+/* Of live ones, and of kept ones only when there is no live one. */
+static void test_unbound_messages_are_taken_over_by_equal_ones(void **state)
+{
+	static const uint32_t from[] = { 1 }, to[] = { 11 };
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct put put = { .body = bytes_of("x"), .flags = "\\Flagged",
+			   .date = " 1-Feb-2003 04:05:06 +0000" };
+	struct uidset set = set_of("3");
+	struct mailbox_list list;
+	struct err err = { 0 };
+	struct changes c;
+	struct gots got;
+	uint32_t uid;
+
+	for (uint32_t i = 1; i <= 4; i++)
+		bench_put_text(mb, i, i < 4 ? "x" : "y");
+	must(mailbox_keep(mb, &set, false, &err), &err);
+	must(mailbox_renumber(mb, from, to, 1, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	bench_changes(mb, &c);
+	changes_release(&c);
+	put.body = bytes_of("z");
+	assert_int_equal(bench_put(mb, 20, &put, &uid), OUTCOME_DONE);
+	bench_fetch_all(mb, &got);
+	put.body = buf_bytes(&got.v[0].body);
+	assert_int_equal(bench_put(mb, 0, &put, &uid), OUTCOME_DONE);
+	assert_int_equal(bench_put(mb, 12, &put, &uid), OUTCOME_ADOPTED);
+	assert_int_equal(uid, 2);
+	bench_commit(b);
+	gots_release(&got);
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	assert_int_equal(bench_info(b, "INBOX", &list)->stored, 3);
+	mailbox_list_release(&list);
+	bench_fetch_all(mb, &got);
+	assert_string_equal(buf_str(&got.v[1].flags), "\\Flagged");
+	assert_string_equal(buf_str(&got.v[1].date), put.date);
+	bench_changes(mb, &c);
+	assert_int_equal(c.n, 5);
+	assert_int_equal(c.v[0].source_uid, 11);
+	assert_int_equal(c.v[1].source_uid, 12);
+	assert_int_equal(c.v[2].uid, 4);
+	assert_int_equal(c.v[2].source_uid, 0);
+	/* One more: the one put here by itself, and then the kept one. */
+	put.body = buf_bytes(&got.v[0].body);
+	assert_int_equal(bench_put(mb, 13, &put, &uid), OUTCOME_ADOPTED);
+	assert_int_not_equal(uid, 3);
+	assert_int_equal(bench_put(mb, 14, &put, &uid), OUTCOME_ADOPTED);
+	assert_int_equal(uid, 3);
+	assert_int_equal(bench_put(mb, 15, &put, &uid), OUTCOME_DONE);
+	bench_commit(b);
+	changes_release(&c);
+	gots_release(&got);
+	uidset_release(&set);
+}
+
+static void test_described_messages_have_date_and_size(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct put put = { .body = bytes_of("a\r\nb\r\n"), .date = " 1-Jan-1970 01:02:03 +0100" };
+	struct put undated = { .body = bytes_of("c\n"), .date = "no date at all" };
+	struct changes_request req = { .describe = true };
+	struct changes c;
+	struct base base;
+	struct err err = { 0 };
+
+	bench_put(mb, 4, &put, NULL);
+	bench_put(mb, 7, &undated, NULL);
+	bench_commit(b);
+	bench_reopen(b);
+	req.mailbox = bench_find(b, "INBOX");
+	req.out = &c;
+	base_init(&base);
+	must(mailbox_base(req.mailbox, &base, &err), &err); /* as a run does first */
+	base_release(&base);
+	for (int again = 0; again < 2; again++) {
+		changes_init(&c);
+		must(store_changes(b->st, &req, 1, &err), &err);
+		assert_int_equal(c.n, 2);
+		assert_int_equal(c.v[0].size, 6);
+		assert_true(c.dates[0] == 123);
+		assert_int_equal(c.v[1].size, 2);
+		assert_true(c.dates[1] == CHANGES_NO_DATE);
+		changes_release(&c);
+	}
+}
+
 static void test_copies_carry_content_flags_and_date(void **state)
 {
 	struct bench *b = bench_of(state);
@@ -805,6 +896,8 @@ static int teardown(void **state)
 	FOR(sut, test_a_moved_message_is_not_lost),                                     \
 	FOR(sut, test_the_base_is_remembered),                                          \
 	FOR(sut, test_renumbering_unbinds_the_others),                                  \
+	FOR(sut, test_unbound_messages_are_taken_over_by_equal_ones),                   \
+	FOR(sut, test_described_messages_have_date_and_size),                           \
 	FOR(sut, test_copies_carry_content_flags_and_date),                             \
 	FOR(sut, test_fetching_exact_sets_reports_what_is_not_there),                   \
 	FOR(sut, test_hostile_names_stay_inside_and_come_back),                         \

@@ -34,7 +34,7 @@ int script_try_fetch(struct script *t, bool exact, struct err *err)
 {
 	uidset_add_range(&t->set, 1, 3);
 	t->want = (struct want){ .mailbox = script_inbox(t), .set = &t->set, .exact = exact,
-				 .expect = 3, .tag = t };
+				 .header = t->header, .expect = 3, .tag = t };
 	return store_fetch(t->probe.store, &t->want, 1, &t->sink.sink, probe_report, &t->sink, err);
 }
 

@@ -28,6 +28,7 @@ struct script {
 	struct store_probe probe;
 	struct probe_sink sink;
 	struct uidset set;
+	bool header; /* only headers are wanted */
 	struct want want;
 };
 
