@@ -153,6 +153,7 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 		buf_add_str(out, "created");
 	add_count(out, m->new_messages, "new");
 	add_count(out, m->adopted, "taken over");
+	add_count(out, m->recognised, "recognised under new UIDs");
 	add_count(out, m->flags_changed, "with changed flags");
 	add_count(out, m->removed, "removed");
 	add_count(out, m->kept, "kept though gone at the source");
@@ -190,7 +191,7 @@ static void print_mailbox(const struct job_mailbox *m)
 /* Worth a line: what was looked at and found in order is not. */
 static bool something_happened(const struct job_mailbox *m)
 {
-	return m->created || m->skipped || m->problem || m->new_messages || m->adopted ||
+	return m->created || m->rebound || m->skipped || m->problem || m->new_messages || m->adopted ||
 	       m->flags_changed || m->removed || m->kept || m->held || m->waiting ||
 	       m->quarantined || m->foreign;
 }
@@ -300,6 +301,11 @@ static json_t *mailbox_event(const struct job_settings *job, const struct job_ma
 		"foreign", (json_int_t)m->foreign, "bytes", (json_int_t)m->bytes);
 	json_t *list = json_array();
 
+	if (m->rebound) {
+		json_object_set_new(event, "recognised", json_integer((json_int_t)m->recognised));
+		json_object_set_new(event, "to_recognise",
+				    json_integer((json_int_t)m->to_recognise));
+	}
 	if (m->problem)
 		json_object_set_new(event, "problem", json_string(m->problem));
 	for (uint64_t i = 0; m->quarantine && i < m->quarantined; i++) {

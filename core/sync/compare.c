@@ -278,15 +278,6 @@ static bool uidvalidity_changed(const struct lane *lane, const struct token *now
 	       now->uidvalidity != lane->base.token.uidvalidity;
 }
 
-static const char *uidvalidity_text(const struct job *job)
-{
-	return job_reads_store(job)
-		       ? "its messages have other UIDs than they had, so they cannot be told from "
-			 "those stored; left as it is. Run once with --rebind, which pairs by content"
-		       : "the server changed its UIDVALIDITY, so its messages cannot be told from "
-			 "those stored; left as it is, and so is what is stored";
-}
-
 /* A plan says which messages, not how many at most. */
 static bool tells_exactly(const struct job_settings *set)
 {
@@ -302,20 +293,47 @@ static int compare_sources(struct job *job, struct err *err)
 	for (size_t i = 0; i < job->n; i++) {
 		struct lane *lane = &job->lanes[i];
 
-		/* Where the list does not tell it (0), the comparison will. */
-		if (!lane->skipped && lane->from->token.uidvalidity != 0 &&
-		    uidvalidity_changed(lane, &lane->from->token))
-			lane_skip(lane, uidvalidity_text(job));
 		if (lane->skipped || lane->source_unchanged)
 			continue;
+		/* Where the list does not tell it (0), the comparison will. */
+		lane->rebinding = lane->from->token.uidvalidity != 0 &&
+				  uidvalidity_changed(lane, &lane->from->token);
 		req[n++] = (struct changes_request){
 			.mailbox = lane->source,
 			.everything_new = !holds_uids(lane) && !tells_exactly(job->set),
 			.sizes = job->set->dry_run,
-			.since = lane->base.token.known ? &lane->base.token : NULL,
+			.describe = lane->rebinding,
+			.since = lane->base.token.known && !lane->rebinding ? &lane->base.token : NULL,
 			.known = &lane->base.known,
 			.flags_as_then = flags_as_then(job, &lane->from->token, &lane->base.token),
 			.out = &lane->source_changes,
+		};
+	}
+	ret = store_changes(job->source, req, n, err);
+	free(req);
+	return ret;
+}
+
+/* Where only the comparison told that UIDs do not mean what they did: ask what the messages are. */
+static int describe_sources(struct job *job, struct err *err)
+{
+	struct changes_request *req = xcalloc(job->n, sizeof(*req));
+	size_t n = 0;
+	int ret;
+
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+		struct changes *told = &lane->source_changes;
+
+		if (lane->skipped || lane->source_unchanged || lane->rebinding ||
+		    told->err.kind != ERR_NONE || told->token.uidvalidity == 0 ||
+		    !uidvalidity_changed(lane, &told->token))
+			continue;
+		lane->rebinding = true;
+		changes_release(told);
+		changes_init(told);
+		req[n++] = (struct changes_request){
+			.mailbox = lane->source, .describe = true, .out = told
 		};
 	}
 	ret = store_changes(job->source, req, n, err);
@@ -333,6 +351,7 @@ static int compare_targets(struct job *job, struct err *err)
 		if (!job->lanes[i].skipped && job->lanes[i].target)
 			req[n++] = (struct changes_request){
 				.mailbox = job->lanes[i].target,
+				.describe = job->lanes[i].rebinding,
 				.out = &job->lanes[i].target_changes,
 			};
 	ret = n ? store_changes(job->target, req, n, err) : 0;
@@ -412,6 +431,27 @@ static int verify_flags(struct job *job, struct err *err)
 	return ret;
 }
 
+/* Whether what is stored can be bound anew: only to an answer that accounts for every message. */
+static void check_rebinding(struct lane *lane)
+{
+	const struct token *now = &lane->source_changes.token;
+
+	if (lane->source_unchanged)
+		return;
+	if (!uidvalidity_changed(lane, now))
+		lane->rebinding = false; /* it is what it was, after all */
+	else if (now->uidvalidity == 0)
+		lane_skip(lane, "the server does not say its UIDVALIDITY, so its messages cannot be "
+				"told from those stored; left as it is, and so is what is stored");
+	else if (!lane->source_changes.complete || !lane->rebinding) /* or it has just changed */
+		lane_skip(lane,
+			  job_reads_store(lane->job)
+				  ? "its messages have other UIDs than they had, and not all of "
+				    "them could be read; left as it is until they can"
+				  : "the server gave it a new UIDVALIDITY, and its answer does not "
+				    "account for all messages; left as it is until it does");
+}
+
 /* Whatever the comparison of either side ran into. */
 static void note_trouble(struct lane *lane)
 {
@@ -423,9 +463,8 @@ static void note_trouble(struct lane *lane)
 		lane_skip(lane, lane->target_changes.err.text);
 	else if (lane->target && !lane->target_changes.complete)
 		lane_skip(lane, "what is stored could not be read in full");
-	else if (!lane->source_unchanged &&
-		 uidvalidity_changed(lane, &lane->source_changes.token))
-		lane_skip(lane, uidvalidity_text(lane->job));
+	else
+		check_rebinding(lane);
 }
 
 static const char *doubt_text(const struct lane *lane)
@@ -437,6 +476,21 @@ static const char *doubt_text(const struct lane *lane)
 		return "files of it were removed, though the store that is read knows them; nothing "
 		       "is removed here until it has them again or knows that they are gone";
 	return "it was changed while it was read; nothing is removed in this run";
+}
+
+static void note_rebinding(const struct lane *lane)
+{
+	const struct job_mailbox *line = lane_line(lane);
+	char *rest = xasprintf("%llu to fetch", (unsigned long long)lane->plan.expect);
+
+	job_note(lane->job, "%s: %s; %llu of %llu messages recognised, %s", line->name,
+		 job_reads_store(lane->job) ? "its messages have other UIDs than they had"
+					    : "the server gave it a new UIDVALIDITY",
+		 (unsigned long long)line->recognised, (unsigned long long)line->to_recognise,
+		 !uidset_is_empty(&lane->plan.fetch) ? rest
+		 : job_reads_store(lane->job)	     ? "none fetched"
+						     : "none downloaded");
+	free(rest);
 }
 
 static void plan_lane(struct lane *lane)
@@ -458,11 +512,15 @@ static void plan_lane(struct lane *lane)
 		job_hold_to_plan(lane);
 	changes_release(&lane->target_changes); /* the plan says it all, and there may be many */
 	if (lane->plan.mismatched) {
-		lane_skip(lane, uidvalidity_text(lane->job));
+		lane_skip(lane, "its messages have other UIDs than they had, so they cannot be told "
+				"from those stored; left as it is. Run once with --rebind, which "
+				"pairs by content");
 	} else if (lane->plan.doubt) {
 		lane->incomplete = true;
 		lane_problem(lane, doubt_text(lane));
 	}
+	if (lane->rebinding && !lane->skipped)
+		note_rebinding(lane);
 }
 
 int job_compare(struct job *job, struct err *err)
@@ -473,12 +531,15 @@ int job_compare(struct job *job, struct err *err)
 		name_left_out(job);
 	name_held(job);
 	if (open_lanes(job, err) < 0 || compare_sources(job, err) < 0 ||
-	    compare_targets(job, err) < 0 || verify_flags(job, err) < 0)
+	    describe_sources(job, err) < 0 || compare_targets(job, err) < 0 ||
+	    verify_flags(job, err) < 0)
 		return -1;
-	for (size_t i = 0; i < job->n; i++) {
+	for (size_t i = 0; i < job->n; i++)
 		note_trouble(&job->lanes[i]);
+	if (job_recognise(job, err) < 0)
+		return -1;
+	for (size_t i = 0; i < job->n; i++)
 		if (!job->lanes[i].skipped)
 			plan_lane(&job->lanes[i]);
-	}
 	return 0;
 }

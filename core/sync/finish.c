@@ -114,6 +114,13 @@ static void report_quarantine(struct lane *lane, const struct base *now)
 	}
 }
 
+/* Messages stay that are bound to nothing, and are not known to be gone: the base does not tell. */
+static bool leaves_unbound(const struct lane *lane, bool waiting)
+{
+	return !uidset_is_empty(&lane->plan.unbound) &&
+	       (waiting || !uidset_is_subset(&lane->plan.unbound, &lane->plan.gone));
+}
+
 /*
  * What both sides agree on now. `waiting`: deletions were put off, so the base still knows
  * those.
@@ -135,7 +142,8 @@ static int set_base(struct lane *lane, bool waiting, struct err *err)
 	for (size_t i = 0; i < now.n_quarantine; i++)
 		uidset_add(&now.known, now.quarantine[i].uid);
 	now.token = *seen;
-	if (lane->incomplete || lane->partial) /* agrees with nothing: the next run compares in full */
+	/* It agrees with nothing: the next run compares in full. */
+	if (lane->incomplete || lane->partial || leaves_unbound(lane, waiting))
 		now.token = (struct token){ .known = true, .uidvalidity = seen->uidvalidity };
 	ret = mailbox_set_base(lane->target, &now, err);
 	if (ret == 0)

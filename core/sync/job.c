@@ -387,6 +387,8 @@ static void release_lanes(struct job *job)
 		changes_release(&lane->target_changes);
 		base_release(&lane->base);
 		plan_release(&lane->plan);
+		free(lane->bind_from);
+		free(lane->bind_to);
 		uidset_release(&lane->passed);
 		uidset_release(&lane->stored);
 		uidset_release(&lane->unknown);

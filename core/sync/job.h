@@ -71,6 +71,12 @@ struct job_settings {
 struct job_mailbox {
 	char *name; /* display text, not escaped */
 	bool created;
+	/*
+	 * The source's UIDs do not mean what they did, and this mailbox's messages were recognised by
+	 * what they are: so many, of those that were bound to the old ones.
+	 */
+	bool rebound;
+	uint64_t recognised, to_recognise;
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held;
 	uint64_t waiting;   /* deletions put off to the next run, because an addition failed */
 	uint64_t quarantined; /* not accepted, in all */

@@ -17,6 +17,13 @@ struct lane {
 	struct mailbox_info *to;   /* in job.to; NULL: the target does not have it yet */
 	struct mailbox *source, *target;
 	bool source_unchanged; /* only the target side needs mending */
+	/*
+	 * The source's UIDs do not mean what they did, and both sides are described: see recognise.c.
+	 * Then what is stored is bound anew: the message bound to from[i] to to[i], others to nothing.
+	 */
+	bool rebinding;
+	uint32_t *bind_from, *bind_to;
+	size_t n_bind;
 	bool skipped;          /* trouble: left alone altogether */
 	bool incomplete;       /* not everything that exists has been stored or quarantined */
 	bool partial;          /* settings.apply leaves out some of what there is to do */
@@ -80,6 +87,11 @@ bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 
 /* compare.c: choose the lanes, compare both sides, plan. */
 int job_compare(struct job *job, struct err *err);
+/*
+ * recognise.c: in the lanes that are rebinding, say in target_changes and base what the UIDs mean
+ * now. Nothing is written: that is up to job_transfer().
+ */
+int job_recognise(struct job *job, struct err *err);
 /*
  * transfer.c: store everything new; durable, unless the store takes additions and deletions
  * together in job_snapshot(). -1: the job cannot go on; what the report counts is durable.

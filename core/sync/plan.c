@@ -21,6 +21,7 @@ void plan_release(struct plan *p)
 	uidset_release(&p->fetch);
 	uidset_release(&p->gone);
 	uidset_release(&p->gone_source);
+	uidset_release(&p->unbound);
 	uidset_release(&p->present);
 	plan_init(p);
 }
@@ -307,11 +308,25 @@ static void leave_out_accepted(const struct base *base, struct uidset *fetch)
 			uidset_remove(fetch, base->quarantine[i].uid);
 }
 
+static void find_unbound(const struct changes *target, struct uidset *out)
+{
+	struct uidset_builder unbound;
+
+	uidset_builder_init(&unbound);
+	for (size_t i = 0; i < target->n; i++)
+		if (target->v[i].source_uid == 0)
+			uidset_builder_add(&unbound, target->v[i].uid, target->v[i].uid);
+	uidset_builder_finish(&unbound, out);
+	uidset_builder_release(&unbound);
+}
+
 void plan_mailbox(const struct plan_input *in, struct plan *out)
 {
 	size_t n;
 	struct bound *bound = bound_messages(in->target, &n);
 
+	if (in->target)
+		find_unbound(in->target, &out->unbound);
 	if (!in->source || in->source->delta) {
 		join_delta(in, bound, n, out);
 	} else if (!uidset_is_empty(&in->source->fresh)) {
@@ -321,6 +336,8 @@ void plan_mailbox(const struct plan_input *in, struct plan *out)
 		out->expect = in->source->token.messages;
 	} else {
 		join_listed(in, bound, n, out);
+		if (in->source->complete)
+			uidset_union(&out->gone, &out->gone, &out->unbound);
 	}
 	leave_out_accepted(in->base, &out->fetch);
 	if (out->fetch_exact)

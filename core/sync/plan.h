@@ -44,6 +44,12 @@ struct plan {
 	uint64_t flags_changed; /* messages in them */
 	struct uidset gone;        /* target UIDs of messages proven gone at the source */
 	struct uidset gone_source; /* their source UIDs */
+	/*
+	 * Target UIDs of live messages bound to no source UID, since what they were bound to is not
+	 * recognised. What comes from the source may turn out to be one of them; those that are left are
+	 * gone, so with proof they are in `gone`, too.
+	 */
+	struct uidset unbound;
 	struct uidset present;     /* source UIDs stored at the target and still at the source */
 	uint64_t mismatched; /* see check_sizes: this plan must not be carried out */
 	bool doubt; /* the source's answer proves nothing about absence: no deletions planned */

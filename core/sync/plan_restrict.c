@@ -226,7 +226,7 @@ int plan_restrict(struct plan *plan, const struct changes *target, uint32_t uidv
 	less |= keep_flags(plan, target, wanted);
 	less |= keep_only(&plan->gone_source, &wanted->gone);
 	translate(target, &wanted->gone, false, &own);
-	keep_only(&plan->gone, &own);
+	less |= keep_only(&plan->gone, &own); /* also what has no source UID to be named by */
 	uidset_release(&own);
 	*left_out = less;
 	return 0;

@@ -190,7 +190,10 @@ static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uin
 	switch (what) {
 	case OUTCOME_ADOPTED:
 		lane->adopted++;
-		uidset_remove(&lane->base.held, new_uid); /* live again: not to be removed */
+		/* Live and bound: not to be removed. */
+		uidset_remove(&lane->base.held, new_uid);
+		uidset_remove(&lane->plan.unbound, new_uid);
+		uidset_remove(&lane->plan.gone, new_uid);
 		uidset_add(&lane->stored, uid);
 		break;
 	case OUTCOME_DONE:
@@ -236,7 +239,7 @@ static int open_base(struct lane *lane, struct err *err)
 								   : &lane->from->token;
 	struct base open = lane->base;
 
-	if (plan_is_empty(&lane->plan) && lane->base.token.known)
+	if (plan_is_empty(&lane->plan) && lane->base.token.known && !lane->rebinding)
 		return 0;
 	open.token = (struct token){ .known = true, .uidvalidity = now->uidvalidity };
 	return mailbox_set_base(lane->target, &open, err);
@@ -255,9 +258,23 @@ static int create_target(struct job *job, struct lane *lane, struct err *err)
 	return ret;
 }
 
+/*
+ * In one commit with the base that says which UIDVALIDITY these UIDs are of. Half of it would be a
+ * lie: so trouble ends the job, with nothing committed.
+ */
+static int bind_anew(struct lane *lane, struct err *err)
+{
+	if (mailbox_renumber(lane->target, lane->bind_from, lane->bind_to, lane->n_bind, err) == 0)
+		return 0;
+	err->kind = ERR_FATAL;
+	return -1;
+}
+
 static int prepare_lane(struct job *job, struct lane *lane, struct err *err)
 {
 	if (!lane->target && create_target(job, lane, err) < 0)
+		return -1;
+	if (lane->rebinding && bind_anew(lane, err) < 0)
 		return -1;
 	if (open_base(lane, err) < 0)
 		return -1;

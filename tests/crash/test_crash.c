@@ -2,6 +2,7 @@
  * Crash equals delay: the program is stopped before every durable step, one after the other. After each stop
  * one run gives the complete state without duplicates, and the run after that finds nothing to do.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -141,6 +143,59 @@ static void change_the_account(void)
 	corpus_fill(oracle, "late", 80, 3, 0, 3000);
 }
 
+static void drop_uids(const char *maildir)
+{
+	static const char *const files[] = { "dovecot-uidlist", "dovecot.index", "dovecot.index.log",
+					     "dovecot.index.cache" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *path = path_join(maildir, files[i]);
+
+		remove_tree(path);
+		free(path);
+	}
+}
+
+/* Of the first and the third message in it. */
+static void redate_two(const char *maildir)
+{
+	const struct timespec then[2] = { { .tv_sec = 86400 }, { .tv_sec = 86400 } };
+	struct name_list files = { 0 };
+	char *cur = path_join(maildir, "cur");
+
+	dir_entries(cur, &files);
+	assert_true(files.n > 2);
+	for (size_t i = 0; i < 3; i += 2) {
+		char *path = path_join(cur, files.name[i]);
+
+		assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+		free(path);
+	}
+	name_list_release(&files);
+	free(cur);
+}
+
+/*
+ * UIDs and UIDVALIDITY are others. Most messages are recognised, two are fetched and paired by content,
+ * some are gone and some new.
+ */
+static void renumber_the_account(void)
+{
+	char *inbox = dovecot_maildir(server, "alice"), *archive = path_join(inbox, ".Archive.&AOQ-");
+
+	oracle_expunge(oracle, "INBOX", "2,11");
+	corpus_fill(oracle, "INBOX", 90, 2, 0, 3000);
+	oracle_close(oracle);
+	dovecot_down(server);
+	drop_uids(inbox);
+	drop_uids(archive);
+	redate_two(inbox);
+	dovecot_restart(server);
+	oracle = oracle_open(server->port, "alice");
+	free(inbox);
+	free(archive);
+}
+
 /* Whatever the account still holds, and was stored before, is there at every moment. */
 static void assert_nothing_lost(const struct name_list *before, const struct name_list *wanted)
 {
@@ -153,19 +208,18 @@ static void assert_nothing_lost(const struct name_list *before, const struct nam
 	name_list_release(&now);
 }
 
-static void test_changes_stopped_at_any_step_are_completed(void **state)
+static void stopped_at_any_step(void (*change)(void))
 {
 	char *root = path_join(tmp_dir(), "root"), *record = path_join(tmp_dir(), "state");
 	struct name_list before = { 0 }, wanted = { 0 };
 	unsigned n = 1;
 
-	(void)state;
 	backup_reset(&job);
 	backup_ends_with(&job, 0, "");
 	copy(job.root, root);
 	copy(job.state, record);
 	archive_hashes(job.root, &before);
-	change_the_account();
+	change();
 	backup_ends_with(&job, 0, "");
 	archive_hashes(job.root, &wanted);
 	for (;; n++) {
@@ -186,12 +240,25 @@ static void test_changes_stopped_at_any_step_are_completed(void **state)
 	free(record);
 }
 
+static void test_changes_stopped_at_any_step_are_completed(void **state)
+{
+	(void)state;
+	stopped_at_any_step(change_the_account);
+}
+
+static void test_binding_anew_stopped_at_any_step_is_completed(void **state)
+{
+	(void)state;
+	stopped_at_any_step(renumber_the_account);
+}
+
 static int run(const char *store_type)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_first_backup_stopped_at_any_step_is_completed),
 		cmocka_unit_test(test_a_resumed_backup_stopped_again_is_completed),
 		cmocka_unit_test(test_changes_stopped_at_any_step_are_completed),
+		cmocka_unit_test(test_binding_anew_stopped_at_any_step_is_completed),
 	};
 
 	type = store_type;

@@ -70,7 +70,8 @@ enum fake_trick {
 	FAKE_LIST_NO,    /* LIST ends with NO after all its lines (mb NULL) */
 	FAKE_LIST_SHORT, /* connection closed in the middle of the LIST answer (mb NULL) */
 	FAKE_LOGIN_NO,   /* NO [AUTHENTICATIONFAILED] (mb NULL) */
-	FAKE_BYE         /* "* BYE" and close at EXAMINE or SELECT */
+	FAKE_BYE,        /* "* BYE" and close at EXAMINE or SELECT */
+	FAKE_NOT_STICKY  /* every session has another UIDVALIDITY, and UIDNOTSTICKY (times: -1) */
 };
 void fake_trick(struct fake_imap *f, struct fake_mailbox *mb, enum fake_trick what, uint32_t uid,
 		int64_t at, int times);

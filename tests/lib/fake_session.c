@@ -215,6 +215,12 @@ static long long exists(const struct session *s, const struct fake_mailbox *mb)
 	return (long long)mb->n + (lie ? lie->at : 0);
 }
 
+/* A session is a process of its own. */
+static uint32_t uidvalidity(const struct session *s, const struct fake_mailbox *mb)
+{
+	return mb->uidvalidity + (fake_use(s->f, mb, FAKE_NOT_STICKY, 0) ? (uint32_t)getpid() : 0);
+}
+
 /* "* STATUS name (items)" for the items in words [from, to); false when one is unknown. */
 static bool status_line(struct session *s, const struct fake_mailbox *mb, size_t from, size_t to)
 {
@@ -237,7 +243,7 @@ static bool status_line(struct session *s, const struct fake_mailbox *mb, size_t
 		else if (is(s, i, "UIDNEXT"))
 			buf_addf(&line, "%u", mb->uidnext);
 		else if (is(s, i, "UIDVALIDITY"))
-			buf_addf(&line, "%u", mb->uidvalidity);
+			buf_addf(&line, "%u", uidvalidity(s, mb));
 		else if (is(s, i, "UNSEEN"))
 			buf_addf(&line, "%llu", (unsigned long long)unseen);
 		else if (is(s, i, "RECENT"))
@@ -365,7 +371,9 @@ static void do_select(struct session *s, bool read_only)
 		 "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
 		 "* OK [PERMANENTFLAGS ()] none\r\n* %lld EXISTS\r\n* 0 RECENT\r\n"
 		 "* OK [UIDVALIDITY %u] valid\r\n* OK [UIDNEXT %u] next\r\n",
-		 exists(s, mb), mb->uidvalidity, mb->uidnext);
+		 exists(s, mb), uidvalidity(s, mb), mb->uidnext);
+	if (fake_use(s->f, mb, FAKE_NOT_STICKY, 0))
+		buf_add_str(&s->out, "* OK [UIDNOTSTICKY] for this session only\r\n");
 	tagged(s, read_only ? "OK [READ-ONLY] done" : "OK [READ-WRITE] done");
 }
 

@@ -57,6 +57,7 @@ int job_rig_go(struct job_rig *rig)
 {
 	job_report_release(&rig->report);
 	rig->source.fetched = rig->source.compared = 0;
+	rig->source.described = rig->source.headers = 0;
 	return job_run(&rig->set, &rig->report, &rig->err);
 }
 

@@ -135,7 +135,9 @@ struct memory_mailbox *memory_mailbox_get(struct memory_world *w, const char *na
 static struct memory_message *push(struct memory_mailbox *m, const char *body)
 {
 	m->v = xgrow(m->v, m->n, &m->cap, sizeof(*m->v));
-	m->v[m->n] = (struct memory_message){ .uid = m->uidnext++, .body = xstrdup(body) };
+	m->v[m->n] = (struct memory_message){ .uid = m->uidnext, .body = xstrdup(body),
+					      .date = 60 * (int64_t)m->uidnext };
+	m->uidnext++;
 	m->modseq++;
 	return &m->v[m->n++];
 }
@@ -401,6 +403,7 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 		struct memory_mailbox *m;
 
 		meanwhile(world_of(st), "changes", box->name);
+		world_of(st)->described += req[i].describe;
 		m = mailbox_of(req[i].mailbox);
 		m->touched = false;
 		box->uidvalidity = m->uidvalidity;
@@ -431,6 +434,8 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 			e->flags = flag_table_intern(out->flags, &m->v[k].flags);
 			e->base_flags = flag_table_intern(out->flags, &m->v[k].base_flags);
 			e->size = (uint32_t)strlen(m->v[k].body);
+			if (out->described)
+				out->dates[out->n - 1] = m->v[k].date;
 		}
 	}
 	return 0;
@@ -439,7 +444,9 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 static int give(struct want *want, struct memory_message *m, const struct message_sink *sink,
 		struct err *err)
 {
-	struct message msg = { .uid = m->uid, .flags = &m->flags, .size = strlen(m->body) };
+	struct maildate date = { .unix_time = m->date, .known = true };
+	struct message msg = { .uid = m->uid, .flags = &m->flags, .date = &date,
+			       .size = strlen(m->body) };
 	void *handle;
 
 	if (sink->begin(sink->ctx, want->tag, &msg, &handle, err) < 0)
@@ -486,7 +493,7 @@ static int fetch_one(struct memory_world *w, struct want *want, uint64_t *given,
 			}
 			report(ctx, want->tag, v->uid, what, 0, err);
 		}
-		w->fetched++;
+		*(want->header ? &w->headers : &w->fetched) += 1;
 		(*given)++;
 	}
 	for (uint32_t uid = uidset_next(want->set, 0); want->exact && uid;
@@ -580,7 +587,7 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 		complete = false;
 	}
 	for (size_t i = 0; complete && msg->uid && i < m->n && !new; i++)
-		if (m->v[i].kept && strcmp(m->v[i].body, buf_str(&o->body)) == 0) {
+		if ((m->v[i].kept || !m->v[i].source_uid) && strcmp(m->v[i].body, buf_str(&o->body)) == 0) {
 			new = &m->v[i];
 			uidset_remove(&m->base.held, new->uid);
 			outcome = OUTCOME_ADOPTED;
@@ -589,6 +596,7 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 		new = new ? new : push(m, buf_str(&o->body));
 		new->kept = new->held = false;
 		new->source_uid = msg->uid;
+		new->date = msg->date ? msg->date->unix_time : CHANGES_NO_DATE;
 		flags_copy(&new->flags, msg->flags);
 		flags_copy(&new->base_flags, msg->flags);
 		box->report(box->report_ctx, box->tag, msg->uid, outcome, new->uid, NULL);
@@ -706,6 +714,24 @@ static int memory_set_base(struct mailbox *mb, const struct base *b, struct err 
 	return 0;
 }
 
+static int memory_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,
+			   struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+
+	if (world_of(mb->store)->unrenumberable)
+		return err_set(err, ERR_MAILBOX, "cannot be renumbered");
+	for (size_t i = 0; i < m->n; i++) {
+		uint32_t was = m->v[i].source_uid;
+
+		m->v[i].source_uid = 0;
+		for (size_t k = 0; was && k < n; k++)
+			if (from[k] == was)
+				m->v[i].source_uid = to[k];
+	}
+	return 0;
+}
+
 static int memory_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err)
 {
 	struct memory_mailbox *m = mailbox_of(mb);
@@ -785,6 +811,7 @@ static int memory_snapshot(struct store *st, struct err *err)
 	.keep = memory_keep,                                                    \
 	.count_lost = memory_count_lost,                                        \
 	.set_base = memory_set_base,                                            \
+	.renumber = memory_renumber,                                            \
 	.contents = memory_contents,                                            \
 	.create = memory_create,                                                \
 	.subscribe = memory_subscribe,                                          \

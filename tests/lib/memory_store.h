@@ -15,6 +15,7 @@
 struct memory_message {
 	uint32_t uid, source_uid;
 	char *body;
+	int64_t date; /* Unix time; a minute apart unless a test says otherwise */
 	struct flags flags, base_flags;
 	bool kept, held;
 	bool poison; /* source: refuses to give it */
@@ -76,10 +77,12 @@ struct memory_world {
 	void (*meanwhile)(struct memory_world *w, const char *what, const char *mailbox);
 	const char *note; /* for `meanwhile` to use as it likes */
 	bool noted;
+	bool unrenumberable; /* target: renumber() fails */
 	bool renumbered; /* target: was told that it is an older state of itself */
 	bool rebound; /* target: was opened to drop its base */
 	/* Counters for assertions. */
 	unsigned opened, opened_to_write, listed, compared, fetched, committed;
+	unsigned described, headers; /* source: mailboxes, and messages whose header was asked for */
 	unsigned snapshots; /* of `committed`: those said to be complete */
 };
 

@@ -288,22 +288,6 @@ static void left_alone(int status, const char *must_name)
 	buf_release(&after);
 }
 
-static void test_a_changed_uidvalidity_is_reported_and_left_alone(void **state)
-{
-	struct fake_mailbox *mb = add("moved", 4);
-
-	(void)state;
-	add("INBOX", 2);
-	fake_start(server);
-	backup_ends_with(&job, 0, "");
-	fake_stop(server);
-	fake_uidvalidity(mb, 77);
-	fake_expunge(mb, 1);
-	fake_start(server);
-	left_alone(3, "moved");
-	left_alone(3, "moved");
-}
-
 static void test_a_mailbox_gone_or_not_listed_is_reported_and_left_alone(void **state)
 {
 	struct fake_mailbox *unlisted = add("unlisted", 3);
@@ -412,7 +396,6 @@ int main(void)
 		FAKE(test_a_server_that_always_cuts_ends_the_run_as_temporary),
 		FAKE(test_a_message_the_server_refuses_is_listed_and_the_rest_stored),
 		FAKE(test_a_message_the_server_passes_over_is_listed_and_the_rest_stored),
-		FAKE(test_a_changed_uidvalidity_is_reported_and_left_alone),
 		FAKE(test_a_mailbox_gone_or_not_listed_is_reported_and_left_alone),
 		FAKE(test_answers_that_leave_messages_out_delete_nothing),
 		FAKE(test_a_message_count_that_does_not_fit_proves_no_deletion),

@@ -98,9 +98,12 @@ static void test_two_uidvalidities_are_not_mixed(void **state)
 	script_end(&t);
 }
 
-#define HEADERS "C: UID FETCH 1:3 (UID FLAGS INTERNALDATE BODY.PEEK\\[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)\\])\n"
-#define HEADER(n, uid) \
-	"S: * " n " FETCH (UID " uid " FLAGS () BODY[HEADER.FIELDS (\"Message-ID\" Date From Subject)] {3}\nS: abc)\n"
+#define HEADERS                                                                            \
+	"C: UID FETCH 1:3 (UID FLAGS INTERNALDATE "                                         \
+	"BODY.PEEK\\[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)\\])\n"
+#define HEADER(n, uid)                                                                     \
+	"S: * " n " FETCH (UID " uid " FLAGS () "                                           \
+	"BODY[HEADER.FIELDS (\"Message-ID\" Date From Subject)] {3}\nS: abc)\n"
 
 static void test_only_headers_are_asked_for_where_they_are_enough(void **state)
 {

@@ -106,13 +106,14 @@ static void test_new_gone_and_changed_are_told_apart(void **state)
 	at_target(&s, 102, 5, "", "");
 	at_target(&s, 103, 6, "", "");
 	at_target(&s, 104, 9, "\\Flagged \\Draft", "");
-	at_target(&s, 105, 0, "\\Seen", ""); /* bound to nothing: none of our business */
+	at_target(&s, 105, 0, "\\Seen", ""); /* bound to nothing at the source */
 	plan(&s);
 	assert_set(&s.plan.fetch, "11");
 	assert_true(s.plan.fetch_exact);
 	assert_int_equal(s.plan.expect, 1);
-	assert_set(&s.plan.gone, "101");
+	assert_set(&s.plan.gone, "101,105");
 	assert_set(&s.plan.gone_source, "3");
+	assert_set(&s.plan.unbound, "105");
 	assert_set(&s.plan.present, "2,5:6,9");
 	assert_int_equal(s.plan.n_flags, 2);
 	assert_delta(&s.plan.flags[0], "\\Seen", "", "102:103");

@@ -210,6 +210,28 @@ static void test_another_uidvalidity_refuses_its_mailbox(void **state)
 	changed_since(*state, "uidvalidity");
 }
 
+/* The one that is not recognised has no UID to be named by: it is left to the next backup. */
+static void test_new_uids_are_bound_and_what_cannot_be_named_is_left(void **state)
+{
+	struct job_rig *rig = *state;
+	struct plan_file plan;
+
+	job_rig_fill(rig, "INBOX", 1, 60);
+	assert_int_equal(job_rig_go(rig), 0);
+	memory_delete(&rig->source, "INBOX", 7);
+	memory_mailbox_get(&rig->source, "INBOX")->uidvalidity++;
+	make_plan(rig, &plan);
+	assert_int_equal(apply(rig, &plan), 0);
+	assert_int_equal(line_of(rig, "INBOX")->recognised, 59);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 60);
+	assert_non_null(strstr(rig->report.notes[rig->report.n_notes - 1],
+			       "left to the next backup"));
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.removed, 1);
+	assert_true(memory_equal(&rig->source, &rig->target));
+	plan_file_release(&plan);
+}
+
 static void test_what_was_done_since_counts_as_done(void **state)
 {
 	struct job_rig *rig = *state;
@@ -302,6 +324,7 @@ int main(void)
 		WITH_JOB_RIG(test_a_message_to_be_fetched_that_is_gone_refuses_its_mailbox),
 		WITH_JOB_RIG(test_other_flags_refuse_their_mailbox),
 		WITH_JOB_RIG(test_another_uidvalidity_refuses_its_mailbox),
+		WITH_JOB_RIG(test_new_uids_are_bound_and_what_cannot_be_named_is_left),
 		WITH_JOB_RIG(test_what_was_done_since_counts_as_done),
 		WITH_JOB_RIG(test_the_guard_has_its_say),
 		WITH_JOB_RIG(test_a_plan_for_something_else_is_refused),

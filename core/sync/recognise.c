@@ -1,0 +1,304 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "core/base/mem.h"
+#include "core/mail/header.h"
+#include "core/sync/job_internal.h"
+#include "core/sync/rebind.h"
+
+/*
+ * Mailboxes whose UIDs do not mean what they did: rebind.h says which message is which, and here is
+ * what it needs. Of those in doubt the headers are read, at the source from the network and here from
+ * the disk.
+ */
+
+/* One mailbox being rebound. */
+struct look {
+	struct lane *lane;
+	struct rebind r;
+	struct uidset stored, source; /* UIDs of those in doubt */
+};
+
+/* A header on its way. */
+struct heading {
+	struct look *look;
+	struct header_reader *reader;
+	EVP_MD_CTX *content; /* NULL: at the source */
+};
+
+static const char *const fields[] = { "Message-ID", "Date", "From", "Subject" };
+#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static void heading_free(struct heading *h)
+{
+	header_reader_free(h->reader);
+	EVP_MD_CTX_free(h->content);
+	free(h);
+}
+
+static int heading_begin(void *ctx, void *tag, const struct message *msg, void **handle,
+			 struct err *err)
+{
+	struct heading *h = xcalloc(1, sizeof(*h));
+	const bool *of_target = ctx;
+
+	(void)msg;
+	(void)err;
+	h->look = tag;
+	h->reader = header_reader_new(fields, FIELDS);
+	if (*of_target) {
+		h->content = EVP_MD_CTX_new();
+		EVP_DigestInit_ex(h->content, EVP_sha256(), NULL);
+	}
+	*handle = h;
+	return 0;
+}
+
+static int heading_write(void *ctx, void *handle, struct bytes piece, struct err *err)
+{
+	struct heading *h = handle;
+
+	(void)ctx;
+	(void)err;
+	header_reader_feed(h->reader, piece);
+	if (h->content)
+		EVP_DigestUpdate(h->content, piece.p, piece.n);
+	return 0;
+}
+
+/* False when there is nothing in it that tells messages apart. */
+static bool hash_header(const struct header_reader *reader, uint8_t out[EVP_MAX_MD_SIZE])
+{
+	EVP_MD_CTX *sha = EVP_MD_CTX_new();
+	bool tells = header_reader_value(reader, 0).n > 0 || header_reader_value(reader, 1).n > 0;
+
+	EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
+	for (size_t i = 0; i < FIELDS; i++) {
+		struct bytes value = header_reader_value(reader, i);
+		uint64_t n = value.p ? value.n : UINT64_MAX;
+
+		EVP_DigestUpdate(sha, &n, sizeof(n));
+		if (value.n)
+			EVP_DigestUpdate(sha, value.p, value.n);
+	}
+	EVP_DigestFinal_ex(sha, out, NULL);
+	EVP_MD_CTX_free(sha);
+	return tells;
+}
+
+static int heading_end(void *ctx, void *handle, const struct message *msg, bool complete,
+		       struct err *err)
+{
+	struct heading *h = handle;
+	uint8_t header[EVP_MAX_MD_SIZE], content[EVP_MAX_MD_SIZE];
+
+	(void)ctx;
+	(void)err;
+	header_reader_finish(h->reader);
+	if (complete && hash_header(h->reader, header)) {
+		if (h->content) {
+			EVP_DigestFinal_ex(h->content, content, NULL);
+			rebind_tell_stored(&h->look->r, msg->uid, header, content);
+		} else {
+			rebind_tell_source(&h->look->r, msg->uid, header);
+		}
+	}
+	heading_free(h);
+	return 0;
+}
+
+/* What cannot be read is not told, and so not paired. */
+static void ignore_outcome(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
+			   const struct err *why)
+{
+	(void)ctx;
+	(void)tag;
+	(void)uid;
+	(void)what;
+	(void)new_uid;
+	(void)why;
+}
+
+/* The headers of all that is in doubt on one side. */
+static int read_headers(struct store *st, struct look *look, size_t n, bool of_target,
+			struct err *err)
+{
+	const struct message_sink sink = { .ctx = &of_target, .begin = heading_begin,
+					   .write = heading_write, .end = heading_end };
+	struct want *want = xcalloc(n, sizeof(*want));
+	size_t wants = 0;
+	int ret;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct uidset *set = of_target ? &look[i].stored : &look[i].source;
+		struct lane *lane = look[i].lane;
+
+		if (lane->skipped || uidset_is_empty(set))
+			continue;
+		want[wants++] = (struct want){
+			.mailbox = of_target ? lane->target : lane->source,
+			.set = set,
+			.exact = true,
+			.header = true,
+			.expect = uidset_count(set),
+			.tag = &look[i],
+		};
+	}
+	ret = store_fetch(st, want, wants, &sink, ignore_outcome, NULL, err);
+	for (size_t i = 0; ret == 0 && i < wants; i++)
+		if (want[i].err.kind != ERR_NONE)
+			lane_skip(((struct look *)want[i].tag)->lane, want[i].err.text);
+	free(want);
+	return ret;
+}
+
+/* --- before and after --- */
+
+/*
+ * A server that lost its state shows mailboxes empty that are not, mostly for a while. So this is no
+ * word to remove anything on, unless the user said so.
+ */
+static bool is_emptied(const struct lane *lane)
+{
+	const struct job_settings *set = lane->job->set;
+
+	return lane->source_changes.n == 0 && lane->to->stored > 0 && !set->allow_deletes_given &&
+	       set->deletions == DELETIONS_MIRROR;
+}
+
+static void leave_emptied(struct lane *lane)
+{
+	char *why = xasprintf("%s, and none is in it now; what is stored of it is left as it is. If "
+			      "it was emptied on purpose: mailcask backup %s --allow-deletes=%llu",
+			      job_reads_store(lane->job) ? "its messages had other UIDs"
+							 : "the server gave it a new UIDVALIDITY",
+			      lane->job->set->name, (unsigned long long)lane->to->stored);
+
+	lane_skip(lane, why);
+	free(why);
+}
+
+static void doubtful(const struct rebind_doubts *d, const struct changes *c, struct uidset *out)
+{
+	for (size_t i = 0; i < d->n; i++)
+		uidset_add(out, c->v[d->v[i].at].uid);
+}
+
+static bool holds_uid(const struct changes *c, uint32_t uid)
+{
+	size_t lo = 0, hi = c->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->v[mid].uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < c->n && c->v[lo].uid == uid;
+}
+
+/*
+ * What is in quarantine is not stored, so nothing shows which message it is; where all others have
+ * the UIDs they had (`same`), it has, too. Else it is met again, as something new.
+ */
+static void carry_quarantine(const struct look *look, bool same, struct base *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_quarantine; i++) {
+		struct quarantined *q = &b->quarantine[i];
+
+		if (same && holds_uid(&look->lane->source_changes, q->uid) &&
+		    !uidset_has(&b->known, q->uid))
+			b->quarantine[n++] = *q;
+		else
+			free(q->reason);
+	}
+	b->n_quarantine = n;
+	for (size_t i = 0; i < n; i++)
+		uidset_add(&b->known, b->quarantine[i].uid);
+}
+
+/* Take over what was found, as if the UIDs had always been these. */
+static void bind(struct look *look)
+{
+	struct lane *lane = look->lane;
+	struct changes *stored = &lane->target_changes;
+	const struct changes *source = &lane->source_changes;
+	struct job_mailbox *line = lane_line(lane);
+	bool same = look->r.paired > 0 && rebind_keeps_uids(&look->r);
+	struct uidset_builder known;
+	size_t n = 0;
+
+	uidset_builder_init(&known);
+	lane->bind_from = xcalloc(look->r.paired, sizeof(*lane->bind_from));
+	lane->bind_to = xcalloc(look->r.paired, sizeof(*lane->bind_to));
+	for (size_t i = 0; i < stored->n; i++) {
+		struct entry *e = &stored->v[i];
+		uint32_t at = look->r.pair[i], to = at == REBIND_NONE ? 0 : source->v[at].uid;
+
+		if (to) {
+			lane->bind_from[n] = e->source_uid;
+			lane->bind_to[n++] = to;
+			uidset_builder_add(&known, to, to);
+		}
+		e->source_uid = to;
+	}
+	lane->n_bind = n;
+	uidset_clear(&lane->base.known);
+	uidset_builder_finish(&known, &lane->base.known);
+	uidset_builder_release(&known);
+	carry_quarantine(look, same, &lane->base);
+	lane->base.token = (struct token){ .known = true,
+					   .uidvalidity = source->token.uidvalidity };
+	line->rebound = true;
+	line->recognised = n;
+	line->to_recognise = look->r.bound;
+}
+
+static void look_release(struct look *look)
+{
+	rebind_release(&look->r);
+	uidset_release(&look->stored);
+	uidset_release(&look->source);
+}
+
+int job_recognise(struct job *job, struct err *err)
+{
+	struct look *look = xcalloc(job->n, sizeof(*look));
+	size_t n = 0;
+	int ret = -1;
+
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (!lane->skipped && lane->rebinding && is_emptied(lane))
+			leave_emptied(lane);
+		if (lane->skipped || !lane->rebinding)
+			continue;
+		look[n].lane = lane;
+		rebind_describe(&look[n].r, &lane->target_changes, &lane->source_changes);
+		doubtful(&look[n].r.stored_doubts, &lane->target_changes, &look[n].stored);
+		doubtful(&look[n].r.source_doubts, &lane->source_changes, &look[n].source);
+		n++;
+	}
+	if (read_headers(job->source, look, n, false, err) < 0 ||
+	    (n > 0 && read_headers(job->target, look, n, true, err) < 0))
+		goto out;
+	for (size_t i = 0; i < n; i++) {
+		if (look[i].lane->skipped)
+			continue;
+		rebind_settle(&look[i].r);
+		bind(&look[i]);
+	}
+	ret = 0;
+out:
+	for (size_t i = 0; i < n; i++)
+		look_release(&look[i]);
+	free(look);
+	return ret;
+}
