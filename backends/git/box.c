@@ -178,15 +178,20 @@ int gitbox_scan(struct gitbox *box, struct uidset *sources, struct changes *out,
 	return ret;
 }
 
-static int read_quarantine(struct gitbox *box, struct err *err)
+int gitbox_read_quarantine(struct gitbox *box, struct quarantined **v, size_t *n, struct err *err)
 {
-	struct object_id id = slot_of(box, LAYOUT_QUARANTINE);
 	struct buf text = BUF_INIT(QUARANTINE_TEXT_MAX);
+	struct object_id id;
 	int ret = 0;
 
+	*v = NULL;
+	*n = 0;
+	if (gitbox_load(box, err) < 0)
+		return -1;
+	id = slot_of(box, LAYOUT_QUARANTINE);
 	if (!object_id_is_zero(&id) &&
 	    (repo_read(gitstore_of(box)->repo, &id, GIT_BLOB, &text, err) < 0 ||
-	     quarantine_text_read(buf_bytes(&text), &box->quarantine, &box->n_quarantine, err) < 0))
+	     quarantine_text_read(buf_bytes(&text), v, n, err) < 0))
 		ret = gitbox_damaged(box, err);
 	buf_release(&text);
 	return ret;
@@ -200,7 +205,8 @@ int gitbox_load_base(struct gitbox *box, struct err *err)
 		return 0;
 	stash = xmalloc(sizeof(*stash));
 	changes_init(stash);
-	if (gitbox_scan(box, &box->sources, stash, err) < 0 || read_quarantine(box, err) < 0) {
+	if (gitbox_scan(box, &box->sources, stash, err) < 0 ||
+	    gitbox_read_quarantine(box, &box->quarantine, &box->n_quarantine, err) < 0) {
 		uidset_clear(&box->sources);
 		changes_release(stash);
 		free(stash);

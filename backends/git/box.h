@@ -30,6 +30,8 @@ int gitbox_load(struct gitbox *box, struct err *err);
  * or reads one of these needs it.
  */
 int gitbox_load_base(struct gitbox *box, struct err *err);
+/* The messages in quarantine as the tip has them; *v is the caller's, for quarantine_free(). */
+int gitbox_read_quarantine(struct gitbox *box, struct quarantined **v, size_t *n, struct err *err);
 /* What changes() tells of the live messages, into *out, and their source UIDs (NULL is allowed). */
 int gitbox_scan(struct gitbox *box, struct uidset *sources, struct changes *out,
 		struct err *err);

@@ -266,6 +266,7 @@ const struct store_ops git_store = {
 	.exists = gitstore_exists,
 	.open_mailbox = gitstore_open_mailbox,
 	.base = gitstore_base,
+	.quarantine = gitstore_quarantine,
 	.changes = gitstore_changes,
 	.fetch = gitstore_fetch,
 	.append = gitstore_append,

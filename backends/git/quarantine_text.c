@@ -47,6 +47,9 @@ static const char *read_line(struct bytes in, struct quarantined *q)
 	    !take_time(&in, &q->since) || !text_take(&in, " ") ||
 	    !text_take_number(&in, UINT32_MAX, &attempts) || !text_take(&in, " "))
 		return "not size, time and attempts after the UID";
+	/* Earlier versions did not write it. */
+	if (take_time(&in, &q->last) && !text_take(&in, " "))
+		return "no blank after the time of the last attempt";
 	q->uid = (uint32_t)uid;
 	q->attempts = (uint32_t)attempts;
 	q->accepted = text_take(&in, "accepted ");
@@ -86,15 +89,22 @@ int quarantine_text_read(struct bytes text, struct quarantined **v, size_t *n, s
 	return 0;
 }
 
+/* With a blank before it. */
+static void add_time(int64_t t, struct buf *out)
+{
+	buf_add_str(out, t < 0 ? " -" : " ");
+	text_add_number(t < 0 ? -(uint64_t)t : (uint64_t)t, out);
+}
+
 static void write_line(const struct quarantined *q, struct buf *out)
 {
 	text_add_number(q->uid, out);
 	buf_add_byte(out, ' ');
 	text_add_number(q->size, out);
-	buf_add_str(out, q->since < 0 ? " -" : " ");
-	text_add_number(q->since < 0 ? -(uint64_t)q->since : (uint64_t)q->since, out);
+	add_time(q->since, out);
 	buf_add_byte(out, ' ');
 	text_add_number(q->attempts, out);
+	add_time(q->last, out);
 	buf_add_str(out, q->accepted ? " accepted " : " pending ");
 	text_escape(bytes_of(q->reason ? q->reason : ""), 0, out);
 	buf_add_byte(out, '\n');

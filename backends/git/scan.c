@@ -45,6 +45,18 @@ static struct quarantined *copy_quarantine(const struct quarantined *v, size_t n
 	return copy;
 }
 
+int gitstore_quarantine(struct mailbox *mb, struct base *out, struct err *err)
+{
+	struct gitbox *box = (struct gitbox *)mb;
+
+	base_release(out);
+	if (!box->base_loaded)
+		return gitbox_read_quarantine(box, &out->quarantine, &out->n_quarantine, err);
+	out->quarantine = copy_quarantine(box->quarantine, box->n_quarantine);
+	out->n_quarantine = box->n_quarantine;
+	return 0;
+}
+
 int gitstore_base(struct mailbox *mb, struct base *out, struct err *err)
 {
 	struct gitbox *box = (struct gitbox *)mb;
@@ -71,7 +83,7 @@ static bool same_quarantine(const struct gitbox *box, const struct base *b)
 		const struct quarantined *x = &box->quarantine[i], *y = &b->quarantine[i];
 
 		if (x->uid != y->uid || x->size != y->size || x->since != y->since ||
-		    x->attempts != y->attempts || x->accepted != y->accepted ||
+		    x->attempts != y->attempts || x->last != y->last || x->accepted != y->accepted ||
 		    strcmp(x->reason, y->reason ? y->reason : "") != 0)
 			return false;
 	}

@@ -63,10 +63,11 @@ static const char *const statements[ST_COUNT] = {
 	[ST_BOX_DELETE] = "DELETE FROM mailboxes WHERE id = ?",
 	[ST_HELD] = "SELECT uid FROM messages WHERE mailbox = ? AND state = 1 AND held = 1"
 		    " ORDER BY uid",
-	[ST_QUARANTINE] = "SELECT uid, size, reason, since, attempts, accepted"
-			  " FROM quarantine WHERE mailbox = ? ORDER BY uid",
+	/* All columns, because schema 1 has no `last`, which comes last. */
+	[ST_QUARANTINE] = "SELECT * FROM quarantine WHERE mailbox = ? ORDER BY uid",
 	[ST_QUARANTINE_INSERT] = "INSERT OR REPLACE INTO quarantine (mailbox, uid, size,"
-				 " reason, since, attempts, accepted) VALUES (?,?,?,?,?,?,?)",
+				 " reason, since, attempts, accepted, last)"
+				 " VALUES (?,?,?,?,?,?,?,?)",
 	[ST_QUARANTINE_DELETE] = "DELETE FROM quarantine WHERE mailbox = ?",
 	[ST_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
 };

@@ -64,6 +64,21 @@ static void take_verdict(struct examination *x, sqlite3_stmt *st)
 	free(safe);
 }
 
+/* Makes of the tables of a new database those of version 1, if `db` is one of those. */
+static int as_old_as(sqlite3 *fresh, sqlite3 *db)
+{
+	sqlite3_stmt *st = NULL;
+	int version = 0;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		version = sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	if (version != 1)
+		return SQLITE_OK;
+	return sqlite3_exec(fresh, "ALTER TABLE quarantine DROP COLUMN last", NULL, NULL, NULL);
+}
+
 /* The tables and indexes of a new database are what those of this one must be. */
 static int check_schema(struct examination *x, struct err *err)
 {
@@ -74,6 +89,7 @@ static int check_schema(struct examination *x, struct err *err)
 
 	if (sqlite3_open(":memory:", &fresh) != SQLITE_OK ||
 	    sqlite3_exec(fresh, index_schema, NULL, NULL, NULL) != SQLITE_OK ||
+	    as_old_as(fresh, m->db) != SQLITE_OK ||
 	    sqlite3_prepare_v2(fresh,
 			       "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL", -1,
 			       &want, NULL) != SQLITE_OK) {

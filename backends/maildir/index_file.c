@@ -41,8 +41,14 @@ const char index_schema[] =
 	"CREATE TABLE quarantine ("
 	" mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, size INTEGER NOT NULL,"
 	" reason TEXT NOT NULL, since INTEGER NOT NULL, attempts INTEGER NOT NULL,"
-	" accepted INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
+	" accepted INTEGER NOT NULL, last INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;"
+	"PRAGMA user_version = 2;";
+
+/* 1 to 2: so that the text of the table becomes just what it is above. */
+static const char upgrade[] =
+	"ALTER TABLE quarantine ADD COLUMN last INTEGER NOT NULL DEFAULT 0;"
+	"PRAGMA user_version = 2;";
 
 /* -1 when there is none. */
 static int64_t file_size_of(const char *path)
@@ -80,28 +86,26 @@ static bool is_remote(const char *path)
 	return false;
 }
 
-/* 0 when the file is one of ours that we understand. *kind tells an empty or foreign one. */
-static int check_schema(sqlite3 *db, const char *path, enum index_kind *kind, struct err *err)
+/* 0 when the file is one of ours that we understand. *version is 0 for an empty or foreign one. */
+static int check_schema(sqlite3 *db, const char *path, int *version, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
-	int version = 0, ret = -1;
+	int ret = -1;
 
-	*kind = INDEX_NONE;
+	*version = 0;
 	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
 	    sqlite3_step(st) != SQLITE_ROW) {
 		index_trouble(db, path, err);
 		goto out;
 	}
-	version = sqlite3_column_int(st, 0);
-	if (version > INDEX_SCHEMA) {
+	*version = sqlite3_column_int(st, 0);
+	if (*version > INDEX_SCHEMA) {
 		err_set(err, ERR_FATAL,
 			"%s was written by a newer version of mailcask (format %d;"
 			" this one knows %d)",
-			path, version, INDEX_SCHEMA);
+			path, *version, INDEX_SCHEMA);
 		goto out;
 	}
-	if (version > 0)
-		*kind = INDEX_OURS;
 	ret = 0;
 out:
 	sqlite3_finalize(st);
@@ -163,7 +167,7 @@ int index_identify(const char *path, enum index_kind *kind, struct store_identit
 {
 	char *uri = read_only_uri(path);
 	sqlite3 *db = NULL;
-	int ret = -1;
+	int version, ret = -1;
 
 	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) !=
 	    SQLITE_OK) {
@@ -171,8 +175,9 @@ int index_identify(const char *path, enum index_kind *kind, struct store_identit
 		goto out;
 	}
 	sqlite3_busy_timeout(db, 5000);
-	ret = check_schema(db, path, kind, err);
-	if (ret == 0 && *kind == INDEX_OURS)
+	ret = check_schema(db, path, &version, err);
+	*kind = ret == 0 && version > 0 ? INDEX_OURS : INDEX_NONE;
+	if (*kind == INDEX_OURS)
 		ret = read_meta(db, path, out, err);
 out:
 	sqlite3_close(db);
@@ -240,6 +245,15 @@ static int make_schema(struct maildir *m, struct err *err)
 	    index_set_meta(m, "uuid", bytes_of(m->uuid), err) < 0 ||
 	    index_set_meta(m, "layout", layout, err) < 0 ||
 	    index_set_meta(m, "layout_version", bytes_of("1"), err) < 0)
+		return -1;
+	m->in_tx = false;
+	return index_exec(m, "COMMIT", err);
+}
+
+/* A store that is only read stays as it is: see read_quarantine(). */
+static int upgrade_schema(struct maildir *m, struct err *err)
+{
+	if (index_begin(m, err) < 0 || index_exec(m, upgrade, err) < 0)
 		return -1;
 	m->in_tx = false;
 	return index_exec(m, "COMMIT", err);
@@ -314,7 +328,7 @@ static char *index_path(const struct maildir *m)
 int index_open(struct maildir *m, bool create, struct err *err)
 {
 	const char *path = m->index = index_path(m);
-	enum index_kind kind = INDEX_NONE;
+	int version = 0;
 
 	create |= m->side;
 	m->stmt = xcalloc(ST_COUNT, sizeof(*m->stmt));
@@ -330,10 +344,12 @@ int index_open(struct maildir *m, bool create, struct err *err)
 		return -1;
 	}
 	sqlite3_busy_timeout(m->db, 5000);
-	if (set_modes(m, err) < 0 || check_schema(m->db, path, &kind, err) < 0)
+	if (set_modes(m, err) < 0 || check_schema(m->db, path, &version, err) < 0)
 		return -1;
-	if (kind == INDEX_OURS)
-		return check_layout(m, err);
+	if (version > 0 && check_layout(m, err) < 0)
+		return -1;
+	if (version > 0)
+		return m->mode == STORE_WRITE && version < INDEX_SCHEMA ? upgrade_schema(m, err) : 0;
 	if (make_schema(m, err) < 0)
 		return -1;
 	return m->side ? sync_parent(path, err) : 0;

@@ -338,15 +338,23 @@ static int read_quarantine(struct box *box, struct base *out, struct err *err)
 		out->quarantine = xgrow(out->quarantine, out->n_quarantine, &cap,
 					sizeof(*out->quarantine));
 		out->quarantine[out->n_quarantine++] = (struct quarantined){
-			.uid = (uint32_t)sqlite3_column_int64(st, 0),
-			.size = (uint64_t)sqlite3_column_int64(st, 1),
-			.reason = bytes_dup(index_text(st, 2)),
-			.since = sqlite3_column_int64(st, 3),
-			.attempts = (uint32_t)sqlite3_column_int64(st, 4),
-			.accepted = sqlite3_column_int(st, 5) != 0,
+			.uid = (uint32_t)sqlite3_column_int64(st, 1),
+			.size = (uint64_t)sqlite3_column_int64(st, 2),
+			.reason = bytes_dup(index_text(st, 3)),
+			.since = sqlite3_column_int64(st, 4),
+			.attempts = (uint32_t)sqlite3_column_int64(st, 5),
+			.accepted = sqlite3_column_int(st, 6) != 0,
+			/* Written by an earlier version: not there. */
+			.last = sqlite3_column_count(st) > 7 ? sqlite3_column_int64(st, 7) : 0,
 		};
 	}
 	return got;
+}
+
+int maildir_quarantine(struct mailbox *mb, struct base *out, struct err *err)
+{
+	base_release(out);
+	return read_quarantine((struct box *)mb, out, err);
 }
 
 int maildir_base(struct mailbox *mb, struct base *out, struct err *err)
@@ -374,9 +382,9 @@ static int write_quarantine(struct box *box, const struct base *b, struct err *e
 		const struct quarantined *q = &b->quarantine[i];
 
 		st = index_stmt(m, ST_QUARANTINE_INSERT);
-		index_bind(st, "iiisiii", box->id, (int64_t)q->uid, (int64_t)q->size,
+		index_bind(st, "iiisiiii", box->id, (int64_t)q->uid, (int64_t)q->size,
 			   q->reason ? q->reason : "", q->since, (int64_t)q->attempts,
-			   (int64_t)q->accepted);
+			   (int64_t)q->accepted, q->last);
 		if (index_run(m, st, err) < 0)
 			return -1;
 		box->pending += !q->accepted;

@@ -13,6 +13,7 @@ int maildir_remove(struct store *st, const struct mailbox_name *name, struct err
 int maildir_subscribe(struct store *st, const struct mailbox_name *name, bool on,
 		      struct err *err);
 int maildir_base(struct mailbox *mb, struct base *out, struct err *err);
+int maildir_quarantine(struct mailbox *mb, struct base *out, struct err *err);
 int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err);
 /*
  * Forget the rows of files that are gone, though not by us, and whose source UIDs are not in `known`:

@@ -246,6 +246,7 @@ const struct store_ops maildir_store = {
 	.exists = maildir_exists,
 	.open_mailbox = maildir_open_mailbox,
 	.base = maildir_base,
+	.quarantine = maildir_quarantine,
 	.changes = maildir_changes,
 	.fetch = maildir_fetch,
 	.append = maildir_append,

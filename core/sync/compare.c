@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/sync/job_internal.h"
+#include "core/sync/quarantine.h"
 #include "core/sync/scope.h"
 
 /* Without mod-sequences, flags count as they were until it is time to look at them again. */
@@ -54,13 +55,44 @@ static bool needs_work(const struct job *job, const struct lane *lane)
 {
 	const struct mailbox_info *to = lane->to;
 
-	return !lane->source_unchanged || to->touched || to->pending > 0 ||
-	       subscription_differs(job, lane) ||
+	return !lane->source_unchanged || to->touched || subscription_differs(job, lane) ||
 	       (job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR &&
 		to->held > 0);
 }
 
-static void choose_lane(struct job *job, struct mailbox_info *from)
+/*
+ * Whether the quarantine is all there is to a mailbox, and nothing in it is due. That is told again
+ * in every run.
+ */
+static int only_rests(struct job *job, struct lane *lane, bool *rests, struct err *err)
+{
+	struct base base;
+	int ret;
+
+	*rests = false;
+	base_init(&base);
+	ret = mailbox_open(job->target, lane->to, job->set->dry_run ? STORE_READ : STORE_WRITE,
+			   &lane->target, err);
+	if (ret == 0)
+		ret = mailbox_quarantine(lane->target, &base, err);
+	if (ret < 0 && err->kind == ERR_MAILBOX)
+		ret = 0; /* in work, where it is told */
+	else if (ret == 0)
+		*rests = true;
+	for (size_t i = 0; i < base.n_quarantine; i++)
+		*rests &= base.quarantine[i].accepted ||
+			  !quarantine_is_due(&base.quarantine[i], job->now);
+	if (*rests && !job->set->dry_run) {
+		size_t at = job_add_line(job, &lane->from->name); /* which moves report.v */
+
+		job_report_quarantine(&job->report->v[at], &base);
+	}
+	job->resting |= *rests;
+	base_release(&base);
+	return ret;
+}
+
+static int choose_lane(struct job *job, struct mailbox_info *from, struct err *err)
 {
 	struct lane *lane = &job->lanes[job->n];
 
@@ -71,8 +103,14 @@ static void choose_lane(struct job *job, struct mailbox_info *from)
 	};
 	lane->source_unchanged = lane->to && source_unchanged(job, from, lane->to);
 	if (!needs_work(job, lane)) {
-		job->report->mailboxes_unchanged++;
-		return;
+		bool rests = true;
+
+		if (lane->to->pending > 0 && only_rests(job, lane, &rests, err) < 0)
+			return -1;
+		if (rests) {
+			job->report->mailboxes_unchanged += lane->to->pending == 0 || job->set->dry_run;
+			return 0;
+		}
 	}
 	lane->line = job_add_line(job, &from->name);
 	changes_init(&lane->source_changes);
@@ -80,6 +118,7 @@ static void choose_lane(struct job *job, struct mailbox_info *from)
 	base_init(&lane->base);
 	plan_init(&lane->plan);
 	job->n++;
+	return 0;
 }
 
 static void leave_alone(struct job *job, const struct mailbox_info *to, const char *why, bool gone)
@@ -162,8 +201,9 @@ static int choose_lanes(struct job *job, struct err *err)
 	job->lanes = xcalloc(job->from.n, sizeof(*job->lanes));
 	for (size_t i = 0; i < job->from.n; i++)
 		if (!(job->from.v[i].attributes & MAILBOX_NOSELECT) &&
-		    job_in_scope(job, &job->from.v[i]))
-			choose_lane(job, &job->from.v[i]);
+		    job_in_scope(job, &job->from.v[i]) &&
+		    choose_lane(job, &job->from.v[i], err) < 0)
+			return -1;
 	for (size_t i = 0; i < job->to.n; i++) {
 		const struct mailbox_info *to = &job->to.v[i];
 		const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
@@ -244,8 +284,9 @@ static int open_lane(struct job *job, struct lane *lane, struct err *err)
 		return -1;
 	if (!lane->to)
 		return 0;
-	if (mailbox_open(job->target, lane->to,
-			 job->set->dry_run ? STORE_READ : STORE_WRITE, &lane->target, err) < 0)
+	if (!lane->target &&
+	    mailbox_open(job->target, lane->to, job->set->dry_run ? STORE_READ : STORE_WRITE,
+			 &lane->target, err) < 0)
 		return -1;
 	return mailbox_base(lane->target, &lane->base, err);
 }
@@ -501,6 +542,7 @@ static void plan_lane(struct lane *lane)
 		.base = &lane->base,
 		.target = lane->target ? &lane->target_changes : NULL,
 		.check_sizes = job_reads_store(lane->job),
+		.now = lane->job->now,
 	};
 
 	plan_mailbox(&in, &lane->plan);

@@ -56,14 +56,18 @@ static int compare_quarantined(const void *a, const void *b)
 	return (x->uid > y->uid) - (x->uid < y->uid);
 }
 
-static void add_quarantined(struct base *out, const struct quarantined *q, const char *reason,
-			    uint32_t attempts)
+/* `again`: what this run made of it, or NULL. */
+static void add_quarantined(struct base *out, const struct quarantined *q,
+			    const struct quarantined *again)
 {
 	struct quarantined *new = &out->quarantine[out->n_quarantine++];
 
 	*new = *q;
-	new->reason = xstrdup(reason);
-	new->attempts = attempts;
+	new->reason = xstrdup(again ? again->reason : q->reason);
+	if (!again)
+		return;
+	new->attempts += new->attempts < UINT32_MAX;
+	new->last = again->last;
 }
 
 /*
@@ -91,23 +95,22 @@ static void merge_quarantine(struct lane *lane, struct base *out)
 		if (uidset_has(&lane->stored, uid) || (take_old && !source_has(lane, uid)))
 			;
 		else if (take_old)
-			add_quarantined(out, &old[i], again ? new[k].reason : old[i].reason,
-					old[i].attempts + again);
+			add_quarantined(out, &old[i], again ? &new[k] : NULL);
 		else
-			add_quarantined(out, &new[k], new[k].reason, new[k].attempts);
+			add_quarantined(out, &new[k], NULL);
 		i += take_old;
 		k += !take_old || again;
 	}
 }
 
-static void report_quarantine(struct lane *lane, const struct base *now)
+void job_report_quarantine(struct job_mailbox *line, const struct base *now)
 {
-	struct job_mailbox *line = lane_line(lane);
-
 	line->quarantine = xcalloc(now->n_quarantine, sizeof(*line->quarantine));
 	for (size_t i = 0; i < now->n_quarantine; i++) {
-		if (now->quarantine[i].accepted)
+		if (now->quarantine[i].accepted) {
+			line->accepted++;
 			continue;
+		}
 		line->quarantine[line->quarantined] = now->quarantine[i];
 		line->quarantine[line->quarantined++].reason =
 			xstrdup(now->quarantine[i].reason);
@@ -147,7 +150,7 @@ static int set_base(struct lane *lane, bool waiting, struct err *err)
 		now.token = (struct token){ .known = true, .uidvalidity = seen->uidvalidity };
 	ret = mailbox_set_base(lane->target, &now, err);
 	if (ret == 0)
-		report_quarantine(lane, &now);
+		job_report_quarantine(lane_line(lane), &now);
 	base_release(&now);
 	return ret;
 }

@@ -432,6 +432,7 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	opened = true;
 	if (job_check_plan(&job, err) < 0)
 		goto out;
+	job.now = started;
 	job.flags_due = are_flags_due(&job, started);
 	ret = run_lanes(&job, err);
 	if (ret == 0 && set->dry_run)

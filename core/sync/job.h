@@ -80,6 +80,7 @@ struct job_mailbox {
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held;
 	uint64_t waiting;   /* deletions put off to the next run, because an addition failed */
 	uint64_t quarantined; /* not accepted, in all */
+	uint64_t accepted;    /* in quarantine, and accepted; told of mailboxes looked at only */
 	uint64_t foreign;   /* files we did not write and left alone */
 	uint64_t bytes;     /* plan: of the new messages, as far as the source tells sizes */
 	char *problem;      /* why it was skipped or is incomplete, ready to print; NULL: none */

@@ -57,6 +57,8 @@ struct job {
 	size_t n;
 	char *account_then; /* whose mail the store held before it was opened; NULL: nobody's */
 	bool flags_due;     /* flags are compared, or counted, whatever mod-sequences say */
+	int64_t now;        /* Unix time when it began */
+	bool resting;       /* something is in quarantine in a mailbox not in work, to be tried later */
 	bool no_deletions;  /* the store came back from elsewhere: first look, delete next time */
 	bool target_failed; /* the target itself is in trouble: nothing more is asked of it */
 	/* Additions since the last commit. */
@@ -120,6 +122,8 @@ int job_check_plan(const struct job *job, struct err *err);
 void job_tell_plan(struct job *job, int64_t now);
 /* job_plan.c: notes on what settings.apply did not name. */
 void job_name_left_out(struct job *job);
+/* finish.c: what is in quarantine into the line, which has nothing of it yet. */
+void job_report_quarantine(struct job_mailbox *line, const struct base *now);
 /* finish.c: flags, deletions, new bases, in one commit. */
 int job_finish(struct job *job, struct err *err);
 

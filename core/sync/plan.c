@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/mem.h"
+#include "core/sync/quarantine.h"
 
 void plan_init(struct plan *p)
 {
@@ -300,12 +301,17 @@ static void join_delta(const struct plan_input *in, const struct bound *bound, s
 	p->doubt |= !src->complete;
 }
 
-/* Accepted ones are left out of what to fetch; the others are tried again. */
-static void leave_out_accepted(const struct base *base, struct uidset *fetch)
+/* Accepted ones are left out of what to fetch; the others are tried again when it is time. */
+static void leave_out_quarantined(const struct plan_input *in, struct plan *p)
 {
-	for (size_t i = 0; i < base->n_quarantine; i++)
-		if (base->quarantine[i].accepted)
-			uidset_remove(fetch, base->quarantine[i].uid);
+	for (size_t i = 0; i < in->base->n_quarantine; i++) {
+		const struct quarantined *q = &in->base->quarantine[i];
+
+		if (quarantine_is_due(q, in->now) || !uidset_has(&p->fetch, q->uid))
+			continue;
+		uidset_remove(&p->fetch, q->uid);
+		p->resting += !q->accepted;
+	}
 }
 
 static void find_unbound(const struct changes *target, struct uidset *out)
@@ -339,7 +345,7 @@ void plan_mailbox(const struct plan_input *in, struct plan *out)
 		if (in->source->complete)
 			uidset_union(&out->gone, &out->gone, &out->unbound);
 	}
-	leave_out_accepted(in->base, &out->fetch);
+	leave_out_quarantined(in, out);
 	if (out->fetch_exact)
 		out->expect = uidset_count(&out->fetch);
 	free(bound);

@@ -24,6 +24,7 @@ struct plan_input {
 	 * that the UIDs mean nothing. (Servers tell sizes that are not quite right.)
 	 */
 	bool check_sizes;
+	int64_t now; /* Unix time: decides what of the quarantine is tried again */
 };
 
 /*
@@ -52,6 +53,7 @@ struct plan {
 	struct uidset unbound;
 	struct uidset present;     /* source UIDs stored at the target and still at the source */
 	uint64_t mismatched; /* see check_sizes: this plan must not be carried out */
+	uint64_t resting; /* in quarantine, to be tried again, but not yet: not in `fetch` */
 	bool doubt; /* the source's answer proves nothing about absence: no deletions planned */
 };
 

@@ -54,10 +54,13 @@ static uint64_t count_removals(const struct job *job)
 
 /*
  * Why no message may be removed in this run, or NULL. A message that left one mailbox may be
- * the one that could not be stored in another: until that is settled, its copy here stays.
+ * the one that could not be stored in another: until that is settled, its copy here stays. In
+ * quarantine it is settled when it is stored, gone, or accepted by the user.
  */
 static const char *reason_to_wait(const struct job *job)
 {
+	bool stored_all = !job->resting;
+
 	if (count_removals(job) == 0)
 		return NULL;
 	if (job->no_deletions)
@@ -71,9 +74,11 @@ static const char *reason_to_wait(const struct job *job)
 			return "a mailbox was skipped, and a message missing elsewhere may have "
 			       "moved there";
 	for (size_t i = 0; i < job->n; i++)
-		if (job->lanes[i].incomplete || job->lanes[i].n_failed > 0)
-			return "some messages could not be stored, and one missing elsewhere may "
-			       "be among them";
+		stored_all &= !job->lanes[i].incomplete && job->lanes[i].n_failed == 0 &&
+			      (job->lanes[i].skipped || job->lanes[i].plan.resting == 0);
+	if (!stored_all)
+		return "some messages could not be stored, and one missing elsewhere may be among "
+		       "them";
 	return NULL;
 }
 

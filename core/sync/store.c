@@ -261,6 +261,13 @@ int mailbox_base(struct mailbox *mb, struct base *out, struct err *err)
 	return mb->store->ops->base(mb, out, err);
 }
 
+int mailbox_quarantine(struct mailbox *mb, struct base *out, struct err *err)
+{
+	if (!(mb->store->ops->traits & STORE_HOLDS_BASE))
+		return cannot(mb->store, "remember what is in quarantine", err);
+	return mb->store->ops->quarantine(mb, out, err);
+}
+
 int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err)
 {

@@ -222,6 +222,7 @@ struct quarantined {
 	char *reason;  /* owned; already escaped */
 	int64_t since; /* Unix time of the first failure */
 	uint32_t attempts;
+	int64_t last; /* Unix time of the last attempt; 0: not known, or to be tried in the next run */
 	bool accepted; /* the user said it is fine: no longer exit 3, not tried again */
 };
 
@@ -360,6 +361,8 @@ struct store_ops {
 			    enum store_mode mode, struct mailbox **out, struct err *err);
 	/* The last agreement. Base holders only. */
 	int (*base)(struct mailbox *mb, struct base *out, struct err *err);
+	/* Of the base only what is in quarantine, without looking at any message. Base holders only. */
+	int (*quarantine)(struct mailbox *mb, struct base *out, struct err *err);
 	/*
 	 * What the mailboxes hold now. Many in one call, so that a store can overlap round trips;
 	 * trouble with one is left in its out->err. -1: the store itself failed.
@@ -481,6 +484,7 @@ int store_check_stop(const struct store *st, struct err *err);
 int mailbox_open(struct store *st, const struct mailbox_info *info, enum store_mode mode,
 		 struct mailbox **out, struct err *err);
 int mailbox_base(struct mailbox *mb, struct base *out, struct err *err);
+int mailbox_quarantine(struct mailbox *mb, struct base *out, struct err *err);
 int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err);
 int mailbox_change_flags(struct mailbox *mb, const struct uidset *set,

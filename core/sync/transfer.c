@@ -172,6 +172,7 @@ static void add_failure(struct lane *lane, uint32_t uid, const char *why)
 		.reason = xstrdup(why),
 		.since = clock_unix(),
 		.attempts = 1,
+		.last = clock_unix(),
 	};
 }
 

@@ -341,7 +341,7 @@ static void test_an_index_that_disagrees_with_itself_is_found(void **state)
 		{ "UPDATE mailboxes SET known = '1:5' WHERE name = X'576F726B00'",
 		  "UPDATE mailboxes SET known = NULL WHERE name = X'576F726B00'",
 		  "damage Work 0 the index counts the account's known messages wrongly\n" },
-		{ "INSERT INTO quarantine VALUES (77, 1, 1, '', 1, 1, 0)",
+		{ "INSERT INTO quarantine VALUES (77, 1, 1, '', 1, 1, 0, 1)",
 		  "DELETE FROM quarantine",
 		  "damage - 0 the index holds 1 quarantined messages of a mailbox that it does not "
 		  "know\n" },

@@ -349,6 +349,48 @@ static void test_a_newer_format_is_refused(void **state)
 	assert_non_null(strstr(err.text, "newer version"));
 }
 
+/* Version 1 did not know when a message in quarantine was last tried. */
+static void test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	char reason[] = "no";
+	struct quarantined q = { .uid = 9, .reason = reason, .attempts = 3, .last = 77 };
+	struct base given = { .quarantine = &q, .n_quarantine = 1 }, got;
+	struct mailbox_list list;
+	struct checked found;
+	struct err err = { 0 };
+
+	base_init(&got);
+	must(mailbox_set_base(mb, &given, &err), &err);
+	bench_commit(b);
+	bench_close(b);
+	mdir_sql(b, "ALTER TABLE quarantine DROP COLUMN last; PRAGMA user_version = 1");
+	bench_open_as(b, STORE_READ);
+	must(mailbox_open(b->st, bench_info(b, "INBOX", &list), STORE_READ, &mb, &err), &err);
+	must(mailbox_base(mb, &got, &err), &err);
+	mailbox_list_release(&list);
+	assert_int_equal(got.quarantine[0].attempts, 3);
+	assert_int_equal(got.quarantine[0].last, 0);
+	bench_close(b);
+	check_now(b, &found, false);
+	check_says(&found, "");
+	checked_release(&found);
+	bench_reopen(b); /* to write */
+	mb = bench_find(b, "INBOX");
+	must(mailbox_set_base(mb, &given, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	must(mailbox_base(bench_find(b, "INBOX"), &got, &err), &err);
+	assert_int_equal(got.quarantine[0].last, 77);
+	base_release(&got);
+	bench_close(b);
+	check_now(b, &found, false);
+	check_says(&found, "");
+	checked_release(&found);
+	bench_reopen(b);
+}
+
 static void test_the_other_layout_is_refused(void **state)
 {
 	struct bench *b = mdir_bench(state);
@@ -625,6 +667,7 @@ int main(void)
 		FOR(&fs, test_dovecot_sees_keywords_and_we_see_its),
 		FOR(&fs, test_a_link_to_nothing_is_a_missing_disk),
 		FOR(&fs, test_a_newer_format_is_refused),
+		FOR(&fs, test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write),
 		FOR(&fs, test_the_other_layout_is_refused),
 		FOR(&fs, test_a_full_disk_loses_nothing_that_was_committed),
 		FOR(&fs, test_a_failed_commit_leaves_the_last_one),

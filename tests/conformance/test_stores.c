@@ -474,7 +474,7 @@ static void test_the_base_is_remembered(void **state)
 	struct mailbox *mb = bench_mailbox(b, "INBOX");
 	char reason[] = "server says \"no\"";
 	struct quarantined q[2] = { { .uid = 5, .size = 10, .reason = reason, .since = 77,
-				      .attempts = 2 },
+				      .attempts = 2, .last = 1720000000 },
 				    { .uid = 8, .reason = reason, .accepted = true } };
 	struct base set = { .token = { true, 3, 100, 50, UINT64_MAX / 2 },
 			    .known = set_of("1:10,4294967295"),
@@ -499,11 +499,25 @@ static void test_the_base_is_remembered(void **state)
 	assert_int_equal(got.n_quarantine, 2);
 	assert_string_equal(got.quarantine[0].reason, reason);
 	assert_int_equal(got.quarantine[0].since, 77);
+	assert_int_equal(got.quarantine[0].last, 1720000000);
 	assert_true(got.quarantine[1].accepted);
 	assert_int_equal(bench_info(b, "INBOX", &list)->pending, 1);
 	assert_int_equal(list.v[0].known, 11);
 	mailbox_list_release(&list);
 	base_release(&got);
+	/* Also by itself, before and after the rest was read. */
+	for (int i = 0; i < 2; i++) {
+		bench_reopen(b);
+		mb = bench_find(b, "INBOX");
+		if (i == 1)
+			must(mailbox_base(mb, &got, &err), &err);
+		must(mailbox_quarantine(mb, &got, &err), &err);
+		assert_int_equal(got.n_quarantine, 2);
+		assert_int_equal(got.quarantine[0].attempts, 2);
+		assert_int_equal(got.quarantine[1].uid, 8);
+		assert_true(uidset_is_empty(&got.known));
+		base_release(&got);
+	}
 	uidset_release(&set.known);
 }
 

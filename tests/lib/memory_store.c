@@ -332,8 +332,10 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 		info->held = uidset_count(&m->base.held);
 		for (size_t k = 0; k < m->base.n_quarantine; k++)
 			info->pending += !m->base.quarantine[k].accepted;
-		for (size_t k = 0; k < m->n; k++)
+		for (size_t k = 0; k < m->n; k++) {
 			info->stored += m->v[k].source_uid != 0;
+			info->kept += m->v[k].kept;
+		}
 		info->token = m->base.token;
 		if (st->cfg->name[0] == 's') /* a source tells its own state */
 			info->token = token_of(m);
@@ -390,6 +392,18 @@ static int memory_base(struct mailbox *mb, struct base *out, struct err *err)
 	(void)err;
 	base_release(out);
 	copy_base(out, &mailbox_of(mb)->base);
+	return 0;
+}
+
+static int memory_quarantine(struct mailbox *mb, struct base *out, struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+	const struct base only = { .quarantine = m->base.quarantine,
+				   .n_quarantine = m->base.n_quarantine };
+
+	(void)err;
+	base_release(out);
+	copy_base(out, &only);
 	return 0;
 }
 
@@ -803,6 +817,7 @@ static int memory_snapshot(struct store *st, struct err *err)
 	.exists = memory_exists,                                                \
 	.open_mailbox = memory_open_mailbox,                                    \
 	.base = memory_base,                                                    \
+	.quarantine = memory_quarantine,                                        \
 	.changes = memory_changes,                                              \
 	.fetch = memory_fetch,                                                  \
 	.append = memory_append,                                                \

@@ -306,8 +306,9 @@ static void test_quarantine_comes_back(void **state)
 	struct quarantined given[] = {
 		{ .uid = 1, .reason = none, .since = INT64_MIN },
 		{ .uid = 2, .size = UINT64_MAX, .reason = reason, .since = 1720000000,
-		  .attempts = UINT32_MAX, .accepted = true },
-		{ .uid = UINT32_MAX, .size = 1, .reason = NULL, .since = -1, .attempts = 1 },
+		  .attempts = UINT32_MAX, .last = INT64_MAX, .accepted = true },
+		{ .uid = UINT32_MAX, .size = 1, .reason = NULL, .since = -1, .attempts = 1,
+		  .last = -2 },
 	};
 	struct buf text = BUF_INIT(1000), again = BUF_INIT(1000);
 	struct quarantined *got = NULL;
@@ -317,10 +318,10 @@ static void test_quarantine_comes_back(void **state)
 	(void)state;
 	quarantine_text_write(given, 3, &text);
 	assert_string_equal(buf_str(&text),
-			    "1 0 -9223372036854775808 0 pending \n"
-			    "2 18446744073709551615 1720000000 4294967295 accepted "
+			    "1 0 -9223372036854775808 0 0 pending \n"
+			    "2 18446744073709551615 1720000000 4294967295 9223372036854775807 accepted "
 			    "NO \"100%25\"%0A%1B \xc3\xa4\n"
-			    "4294967295 1 -1 1 pending \n");
+			    "4294967295 1 -1 1 -2 pending \n");
 	assert_int_equal(quarantine_text_read(buf_bytes(&text), &got, &n, &err), 0);
 	assert_int_equal(n, 3);
 	for (size_t i = 0; i < n; i++) {
@@ -328,6 +329,7 @@ static void test_quarantine_comes_back(void **state)
 		assert_true(got[i].size == given[i].size);
 		assert_true(got[i].since == given[i].since);
 		assert_int_equal(got[i].attempts, given[i].attempts);
+		assert_true(got[i].last == given[i].last);
 		assert_int_equal(got[i].accepted, given[i].accepted);
 	}
 	assert_string_equal(got[1].reason, reason);
@@ -340,6 +342,24 @@ static void test_quarantine_comes_back(void **state)
 	quarantine_free(got, n);
 	buf_release(&text);
 	buf_release(&again);
+}
+
+static void test_a_quarantine_of_before_last_attempts_were_written_is_read(void **state)
+{
+	struct quarantined *v;
+	struct err err;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(quarantine_text_read(bytes_of("1 2 3 4 pending x\n7 0 3 1 accepted y\n"),
+					      &v, &n, &err),
+			 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(v[0].attempts, 4);
+	assert_int_equal(v[0].last, 0);
+	assert_string_equal(v[0].reason, "x");
+	assert_true(v[1].accepted);
+	quarantine_free(v, n);
 }
 
 static void test_a_bad_quarantine_line_is_named_by_its_number(void **state)
@@ -357,6 +377,9 @@ static void test_a_bad_quarantine_line_is_named_by_its_number(void **state)
 		{ "1 2 3 4294967296 pending x\n", "line 1: not size, time and attempts" },
 		{ "1 2 3\n", "line 1: not size, time and attempts" },
 		{ "1 2 3 4 waiting x\n", "line 1: neither `accepted` nor `pending`" },
+		{ "1 2 3 4 5 6 pending x\n", "line 1: neither `accepted` nor `pending`" },
+		{ "1 2 3 4 5pending x\n", "line 1: no blank after the time" },
+		{ "1 2 3 4 -0 pending x\n", "line 1: neither `accepted` nor `pending`" },
 		{ "1 2 3 4 pending\n", "line 1: neither `accepted` nor `pending`" },
 		{ "1 2 3 4 pending 100%\n", "line 1: its reason is not escaped" },
 		{ "1 2 3 4 pending a%00b\n", "line 1: its reason is not escaped" },
@@ -551,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_a_bad_mailbox_file_is_refused_with_the_line),
 		cmocka_unit_test(test_a_token_that_only_went_on_is_no_change),
 		cmocka_unit_test(test_quarantine_comes_back),
+		cmocka_unit_test(test_a_quarantine_of_before_last_attempts_were_written_is_read),
 		cmocka_unit_test(test_a_bad_quarantine_line_is_named_by_its_number),
 		cmocka_unit_test(test_format_tells_ours_from_newer_foreign_and_damaged),
 		cmocka_unit_test(test_tokens_come_back_for_their_tip_only),

@@ -70,6 +70,15 @@ static void test_messages_sent_twice_or_unasked_are_stored_once(void **state)
 	assert_false(rig->report.incomplete);
 }
 
+/* What was tried in the last run is due again. */
+static void let_time_pass(struct job_rig *rig, const char *mailbox)
+{
+	struct base *base = &memory_mailbox_get(&rig->target, mailbox)->base;
+
+	for (size_t i = 0; i < base->n_quarantine; i++)
+		base->quarantine[i].last -= 8 * 86400;
+}
+
 static void test_a_message_listed_but_never_delivered_is_quarantined(void **state)
 {
 	struct job_rig *rig = *state;
@@ -85,11 +94,69 @@ static void test_a_message_listed_but_never_delivered_is_quarantined(void **stat
 		assert_int_equal(rig->report.v[0].quarantine[0].uid, 6);
 		assert_int_equal(rig->report.v[0].quarantine[0].attempts, run);
 		assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
+		let_time_pass(rig, "INBOX");
 	}
 	memory_mailbox_get(&rig->source, "INBOX")->v[5].silent = false;
 	assert_int_equal(job_rig_go(rig), 0);
 	assert_false(rig->report.incomplete);
 	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+static void test_what_is_not_due_is_told_but_not_tried(void **state)
+{
+	struct job_rig *rig = *state;
+	struct memory_mailbox *m;
+
+	job_rig_fill(rig, "INBOX", 1, 5);
+	memory_mailbox_get(&rig->source, "INBOX")->v[2].poison = true;
+	for (uint32_t run = 1; run <= 2; run++) { /* the second time it is tried at once */
+		assert_int_equal(job_rig_go(rig), 0);
+		assert_int_equal(rig->report.v[0].quarantine[0].attempts, run);
+		assert_true(rig->report.v[0].quarantine[0].last > 0);
+	}
+	rig->source.compared = rig->target.committed = 0;
+	memory_mailbox_get(&rig->source, "INBOX")->v[2].poison = false;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(rig->report.n, 1);
+	assert_int_equal(rig->report.v[0].quarantined, 1);
+	assert_int_equal(rig->report.v[0].quarantine[0].attempts, 2);
+	assert_int_equal(rig->source.compared, 0); /* the mailbox was not looked at */
+	assert_int_equal(rig->source.fetched, 0);
+	job_rig_fill(rig, "INBOX", 6, 6); /* nor is it tried when the mailbox is */
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->source.fetched, 1);
+	assert_int_equal(rig->report.v[0].quarantine[0].attempts, 2);
+	m = memory_mailbox_get(&rig->target, "INBOX");
+	m->base.quarantine[0].last -= 3600;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_int_equal(rig->source.fetched, 1);
+	assert_true(memory_equal(&rig->source, &rig->target));
+}
+
+/* The message may have moved from where it is missing to where it cannot be had. */
+static void test_deletions_wait_also_for_what_is_not_due(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "A", 1, 5);
+	job_rig_fill(rig, "B", 1, 2);
+	memory_mailbox_get(&rig->source, "B")->v[0].poison = true;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(job_rig_go(rig), 0);
+	for (int run = 1; run <= 2; run++) { /* B is in work in the second only */
+		memory_delete(&rig->source, "A", (uint32_t)run);
+		if (run == 2)
+			memory_set_flags(&rig->source, "B", 2, "$new");
+		assert_int_equal(job_rig_go(rig), 0);
+		assert_int_equal(memory_live(&rig->target, "A"), 5);
+		assert_int_equal(rig->report.v[0].waiting, run);
+	}
+	memory_mailbox_get(&rig->target, "B")->base.quarantine[0].accepted = true;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(memory_live(&rig->target, "A"), 3);
+	assert_false(rig->report.incomplete);
 }
 
 static void test_the_quarantine_is_kept_counted_and_cleared_one_by_one(void **state)
@@ -399,6 +466,7 @@ static void test_the_order_of_refusals_does_not_matter(void **state)
 			assert_int_equal(rig->report.v[0].quarantine[i].uid, 5 + 3 * i);
 			assert_int_equal(rig->report.v[0].quarantine[i].attempts, run);
 		}
+		let_time_pass(rig, "INBOX");
 	}
 }
 
@@ -428,6 +496,8 @@ int main(void)
 		WITH_JOB_RIG(test_a_mailbox_listed_twice_is_stored_once),
 		WITH_JOB_RIG(test_messages_sent_twice_or_unasked_are_stored_once),
 		WITH_JOB_RIG(test_a_message_listed_but_never_delivered_is_quarantined),
+		WITH_JOB_RIG(test_what_is_not_due_is_told_but_not_tried),
+		WITH_JOB_RIG(test_deletions_wait_also_for_what_is_not_due),
 		WITH_JOB_RIG(test_the_quarantine_is_kept_counted_and_cleared_one_by_one),
 		WITH_JOB_RIG(test_what_the_target_refuses_is_quarantined_and_no_deletion_happens),
 		WITH_JOB_RIG(test_what_the_target_cannot_take_is_quarantined_and_its_old_copy_stays),

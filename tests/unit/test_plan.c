@@ -9,6 +9,9 @@
 
 #include "core/base/buf.h"
 #include "core/sync/plan.h"
+#include "core/sync/quarantine.h"
+
+#define NOW ((int64_t)1720000000)
 
 /* Three sides, and what the planner makes of them. */
 struct sides {
@@ -62,7 +65,8 @@ static void at_target(struct sides *s, uint32_t uid, uint32_t source_uid, const 
 
 static void plan(struct sides *s)
 {
-	struct plan_input in = { .source = &s->source, .base = &s->base, .target = &s->target };
+	struct plan_input in = { .source = &s->source, .base = &s->base, .target = &s->target,
+				 .now = NOW };
 
 	plan_mailbox(&in, &s->plan);
 }
@@ -175,21 +179,51 @@ static void test_an_unchanged_source_mends_the_target_from_the_base(void **state
 	sides_release(&s);
 }
 
-static void test_quarantined_messages_are_tried_until_accepted(void **state)
+static void test_quarantined_messages_are_tried_when_due_until_accepted(void **state)
 {
 	struct sides s;
 
 	(void)state;
 	sides_init(&s);
-	s.base.quarantine = calloc(2, sizeof(*s.base.quarantine));
-	s.base.n_quarantine = 2;
+	s.base.quarantine = calloc(3, sizeof(*s.base.quarantine));
+	s.base.n_quarantine = 3;
 	s.base.quarantine[0] = (struct quarantined){ .uid = 3, .accepted = true };
 	s.base.quarantine[1] = (struct quarantined){ .uid = 4 };
+	s.base.quarantine[2] = (struct quarantined){ .uid = 5, .attempts = 2, .last = NOW - 60 };
 	at_source(&s, 3, "");
 	at_source(&s, 4, "");
+	at_source(&s, 5, "");
 	plan(&s);
 	assert_set(&s.plan.fetch, "4");
+	assert_int_equal(s.plan.resting, 1);
 	sides_release(&s);
+}
+
+static void test_retries_come_at_growing_intervals(void **state)
+{
+	static const struct {
+		uint32_t attempts;
+		int64_t after; /* the last attempt */
+	} cases[] = {
+		{ 0, 0 }, { 1, 0 }, { 2, 3600 }, { 3, 6 * 3600 }, { 4, 86400 }, { 5, 3 * 86400 },
+		{ 6, 7 * 86400 }, { 7, 7 * 86400 }, { UINT32_MAX, 7 * 86400 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct quarantined q = { .attempts = cases[i].attempts, .last = NOW };
+		int64_t due = NOW + cases[i].after;
+
+		assert_true(quarantine_next_try(&q) == (cases[i].after ? due : 0));
+		assert_true(quarantine_is_due(&q, due));
+		assert_int_equal(quarantine_is_due(&q, due - 1), cases[i].after == 0);
+		/* The clock was wrong at the last attempt: not to be waited for. */
+		assert_true(quarantine_is_due(&q, NOW - 1));
+		q.last = 0;
+		assert_true(quarantine_is_due(&q, NOW));
+		q.accepted = true;
+		assert_false(quarantine_is_due(&q, INT64_MAX - 1));
+	}
 }
 
 static void test_equal_sides_need_nothing(void **state)
@@ -385,7 +419,8 @@ int main(void)
 		cmocka_unit_test(test_an_incomplete_answer_deletes_nothing),
 		cmocka_unit_test(test_a_first_run_asks_for_the_upper_bound),
 		cmocka_unit_test(test_an_unchanged_source_mends_the_target_from_the_base),
-		cmocka_unit_test(test_quarantined_messages_are_tried_until_accepted),
+		cmocka_unit_test(test_quarantined_messages_are_tried_when_due_until_accepted),
+		cmocka_unit_test(test_retries_come_at_growing_intervals),
 		cmocka_unit_test(test_equal_sides_need_nothing),
 		cmocka_unit_test(test_flags_both_sides_agree_on_become_the_base),
 		cmocka_unit_test(test_random_sides_agree_with_a_brute_force_model),
