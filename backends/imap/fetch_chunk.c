@@ -87,11 +87,18 @@ static void take_date(struct maildate *out, const struct imap_fetch *f)
 		maildate_parse(out, f->date_text);
 }
 
+/* When a message is asked for alone, its size tells whether an empty body is all there is. */
+static bool asks_size(const struct chunk *k)
+{
+	return k->kind == CHUNK_SINGLE || k->kind == CHUNK_ISOLATED;
+}
+
 /* Some servers answer about one message in several responses, in any order. */
 static void remember_apart(struct chunk *k, const struct imap_fetch *f)
 {
 	struct told_apart *apart = &k->apart;
-	const unsigned all = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE | IMAP_FETCH_BODY;
+	const unsigned all = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE | IMAP_FETCH_BODY |
+			     (asks_size(k) ? IMAP_FETCH_SIZE : 0);
 
 	if ((f->present & all) == all)
 		return;
@@ -108,6 +115,10 @@ static void remember_apart(struct chunk *k, const struct imap_fetch *f)
 	if (is_date(f)) {
 		take_date(&apart->date, f);
 		apart->date_known = true;
+	}
+	if (f->present & IMAP_FETCH_SIZE) {
+		apart->size = f->size;
+		apart->size_known = true;
 	}
 }
 
@@ -181,7 +192,10 @@ static void on_body_begin(void *ctx, const struct imap_fetch *f)
 		k->passage = PASSAGE_HELD;
 		return;
 	}
-	if (is_wanted(k, k->uid))
+	/* Exchange gives nothing of messages that it cannot convert, and says OK. */
+	if (f->body.size == 0)
+		k->empty_uid = k->uid;
+	else if (is_wanted(k, k->uid))
 		open_passage(k, f, f->body.size);
 }
 
@@ -200,11 +214,36 @@ static void release_held(struct chunk *k, const struct imap_fetch *f)
 {
 	k->uid = f->uid;
 	k->passage = PASSAGE_NONE;
-	if (!is_wanted(k, k->uid))
+	if (k->held.n == 0)
+		k->empty_uid = k->uid;
+	if (k->held.n == 0 || !is_wanted(k, k->uid))
 		return;
 	open_passage(k, f, k->held.n);
-	if (k->passage == PASSAGE_OPEN && k->held.n)
+	if (k->passage == PASSAGE_OPEN)
 		pass(k, buf_bytes(&k->held));
+}
+
+/*
+ * An empty body is believed of a message that is empty. Asked for among others, its size is not known:
+ * it counts as left out of the answer, and is asked for alone.
+ */
+static void judge_empty(struct chunk *k, const struct imap_fetch *f)
+{
+	bool apart = k->apart.uid == f->uid && k->apart.size_known, here = f->present & IMAP_FETCH_SIZE;
+	uint64_t size = here ? f->size : k->apart.size;
+	struct err err;
+
+	if (k->empty_uid != f->uid || !is_wanted(k, f->uid) || !(here || apart))
+		return;
+	k->empty_uid = 0;
+	k->uid = f->uid;
+	if (size == 0) {
+		open_passage(k, f, 0);
+		return;
+	}
+	err_set(&err, ERR_MESSAGE, "the server says that it has %llu bytes, and gives none of them",
+		(unsigned long long)size);
+	box_settle(k->box, k, f->uid, OUTCOME_REFUSED, &err);
 }
 
 static void on_message(void *ctx, const struct imap_fetch *f)
@@ -216,6 +255,8 @@ static void on_message(void *ctx, const struct imap_fetch *f)
 		end_waiting(k);
 	if (k->passage == PASSAGE_HELD)
 		release_held(k, f);
+	if (asks_size(k))
+		judge_empty(k, f);
 	if (k->passage == PASSAGE_OPEN && f->uid == k->uid)
 		k->passage = PASSAGE_WHOLE;
 	if (k->passage == PASSAGE_WHOLE && !f->flags &&
@@ -275,7 +316,8 @@ static int submit_bodies(struct chunk *k, struct err *err)
 	};
 	const struct imap_fetch_request request = {
 		.uids = &k->asked,
-		.items = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE,
+		.items = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE |
+			 (asks_size(k) ? IMAP_FETCH_SIZE : 0),
 		.section = k->box->want->header ? HEADER_SECTION : "",
 	};
 

@@ -86,7 +86,8 @@ enum passage {
 /* What a server said of a message in a response without the body, or without all the rest. */
 struct told_apart {
 	uint32_t uid; /* 0: nothing */
-	bool flags_known, date_known;
+	bool flags_known, date_known, size_known;
+	uint64_t size; /* RFC822.SIZE */
 	struct flags flags;
 	struct maildate date;
 };
@@ -102,6 +103,7 @@ struct chunk {
 	void *handle;
 	struct buf held;
 	struct told_apart apart;
+	uint32_t empty_uid; /* whose body came with no bytes, and which is not settled yet; 0: none */
 	uint32_t cut_uid; /* whose body was coming when the line was lost */
 };
 

@@ -14,6 +14,9 @@
 #include "core/base/mem.h"
 #include "tests/lib/store_script.h"
 
+/* What Exchange says of a message that it cannot convert. */
+#define EMPTY "S: * 2 FETCH (UID 2 FLAGS () BODY[] {0}\nS: )\n"
+
 static void test_answers_of_all_kinds_end_in_the_right_outcome(void **state)
 {
 	static const struct {
@@ -36,20 +39,56 @@ static void test_answers_of_all_kinds_end_in_the_right_outcome(void **state)
 		  EXAMINE("3") BODIES MESSAGE("1", "1") "S: * 2 FETCH (UID 2 BODY[] NIL)\n"
 		  MESSAGE("3", "3") "S: $TAG OK done\n"
 		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
-		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\n"
 		  "S: * 2 FETCH (UID 2 BODY[] NIL)\nS: $TAG OK done\n",
 		  true, OUTCOME_REFUSED, true },
 		{ "NIL because it is gone",
 		  EXAMINE("3") BODIES MESSAGE("1", "1") "S: * 2 FETCH (UID 2 BODY[] NIL)\n"
 		  MESSAGE("3", "3") "S: $TAG OK [EXPUNGEISSUED] some are gone\n"
 		  "C: UID FETCH 2 (UID FLAGS)\nS: $TAG OK done\n"
-		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\n"
 		  "S: * 2 FETCH (UID 2 BODY[] NIL)\nS: $TAG NO [EXPUNGEISSUED] it is gone\n",
 		  true, OUTCOME_UID_UNKNOWN, true },
+		{ "an empty body of a message that is not empty",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") EMPTY MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE RFC822.SIZE BODY*\n"
+		  "S: * 2 FETCH (UID 2 RFC822.SIZE 4711 FLAGS () BODY[] {0}\nS: )\n"
+		  "S: $TAG OK done\n",
+		  true, OUTCOME_REFUSED, true },
+		{ "the same in one response each, the size last",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") EMPTY MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE RFC822.SIZE BODY*\n" EMPTY
+		  "S: * 2 FETCH (UID 2 RFC822.SIZE 4711)\nS: $TAG OK done\n",
+		  true, OUTCOME_REFUSED, true },
+		{ "an empty body, and no word on its size",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") EMPTY MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\n" EMPTY "S: $TAG OK done\n",
+		  true, OUTCOME_REFUSED, true },
+		{ "an empty body at first, and then the message",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") EMPTY MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\n" MESSAGE("2", "2") "S: $TAG OK done\n",
+		  true, OUTCOME_DONE, true },
+		{ "a message that is empty",
+		  EXAMINE("3") BODIES MESSAGE("1", "1") EMPTY MESSAGE("3", "3") "S: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
+		  "C: UID FETCH 2 (UID FLAGS I*\n"
+		  "S: * 2 FETCH (BODY[] {0}\nS:  RFC822.SIZE 0 UID 2 FLAGS ())\nS: $TAG OK done\n",
+		  true, OUTCOME_DONE, true },
+		{ "one message that breaks the answer for all, as Yahoo does",
+		  EXAMINE("3") BODIES "S: $TAG NO [SERVERBUG] Server error\n"
+		  "C(low): UID FETCH 1 *\nC(high): UID FETCH 2:3 *\n" MESSAGE("1", "1")
+		  "S: $low OK done\nS: $high NO [UNAVAILABLE] later\n"
+		  "C(low): UID FETCH 2 *\nC(high): UID FETCH 3 *\n"
+		  "S: $low NO [SERVERBUG] Server error\n" MESSAGE("3", "3") "S: $high OK done\n",
+		  true, OUTCOME_REFUSED, true },
 		{ "OK without a word of it, though it is there",
 		  EXAMINE("3") BODIES MESSAGE("1", "1") MESSAGE("3", "3") "S: $TAG OK done\n"
 		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
-		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\nS: $TAG OK done\n",
+		  "C: UID FETCH 2 (UID FLAGS I*\nS: $TAG OK done\n",
 		  true, OUTCOME_REFUSED, true },
 		{ "a search that finds nothing is not believed",
 		  EXAMINE("3") BODIES MESSAGE("1", "1") MESSAGE("3", "3") "S: $TAG OK done\n"
@@ -57,7 +96,7 @@ static void test_answers_of_all_kinds_end_in_the_right_outcome(void **state)
 		  "C: UID FETCH 1:3 (UID FLAGS)\nS: * 1 FETCH (UID 1 FLAGS ())\n"
 		  "S: * 2 FETCH (UID 2 FLAGS ())\nS: * 3 FETCH (UID 3 FLAGS ())\nS: $TAG OK done\n"
 		  "C: UID FETCH 2 (UID FLAGS)\nS: * 2 FETCH (UID 2 FLAGS ())\nS: $TAG OK done\n"
-		  "C: UID FETCH 2 (UID FLAGS INTERNALDATE BODY*\n" MESSAGE("2", "2")
+		  "C: UID FETCH 2 (UID FLAGS I*\n" MESSAGE("2", "2")
 		  "S: $TAG OK done\n",
 		  false, OUTCOME_DONE, true },
 		{ "nor is one that finds fewer than there are",
