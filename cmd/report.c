@@ -12,6 +12,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/sync/job.h"
+#include "core/sync/quarantine.h"
 
 #include "cmd/cmd.h"
 #include "cmd/columns.h"
@@ -168,13 +169,15 @@ void report_row(const char *mailbox, const char *text)
 	printf("  %s%*s  %s\n", mailbox, width < 30 ? 30 - (int)width : 0, "", text);
 }
 
-static void print_mailbox(const struct job_mailbox *m)
+static void print_mailbox(const struct app *app, const struct job_mailbox *m)
 {
 	struct buf line = BUF_INIT(16 * 1024);
 	char *name;
 
 	add_counts(&line, m);
 	add_count(&line, m->quarantined, "in quarantine");
+	if (app->verbose)
+		add_count(&line, m->accepted, "accepted in quarantine");
 	add_count(&line, m->foreign, "not ours, left alone");
 	if (m->skipped)
 		buf_add_str(&line, line.n ? ", skipped" : "skipped");
@@ -229,8 +232,9 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	bool nothing;
 
 	for (size_t i = 0; i < r->n; i++)
-		if ((app->verbose || job->dry_run) && something_happened(&r->v[i]))
-			print_mailbox(&r->v[i]);
+		if ((app->verbose || job->dry_run) &&
+		    (something_happened(&r->v[i]) || (app->verbose && r->v[i].accepted)))
+			print_mailbox(app, &r->v[i]);
 	add_counts(&line, &sum);
 	nothing = line.n == 0;
 	if (nothing)
@@ -273,8 +277,17 @@ static void complain_mailbox(const struct app *app, const struct job_settings *j
 static void complain(const struct app *app, const struct job_settings *job,
 		     const struct job_report *r, const struct err *err, enum exit_status status)
 {
-	for (size_t i = 0; i < r->n; i++)
+	bool quarantined = false;
+
+	for (size_t i = 0; i < r->n; i++) {
 		complain_mailbox(app, job, &r->v[i], err);
+		quarantined |= r->v[i].quarantine && r->v[i].quarantined;
+	}
+	if (quarantined)
+		report_line(app, job->name,
+			    "such messages are tried again later, at growing intervals. If you can do "
+			    "without: mailcask quarantine %s accept UID",
+			    job->name);
 	if (status != EXIT_DONE || job->dry_run || app->verbose || isatty(STDERR_FILENO))
 		for (size_t i = 0; i < r->n_notes && !app->quiet; i++)
 			report_line(app, job->name, "%s", r->notes[i]);
@@ -292,12 +305,13 @@ static void complain(const struct app *app, const struct job_settings *job,
 static json_t *mailbox_event(const struct job_settings *job, const struct job_mailbox *m)
 {
 	json_t *event = json_pack(
-		"{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"event", "mailbox", "job", job->name, "mailbox", m->name, "created", m->created,
 		"skipped", m->skipped, "new", (json_int_t)m->new_messages, "adopted",
 		(json_int_t)m->adopted, "flags_changed", (json_int_t)m->flags_changed, "removed",
 		(json_int_t)m->removed, "kept", (json_int_t)m->kept, "held", (json_int_t)m->held,
 		"waiting", (json_int_t)m->waiting, "quarantined", (json_int_t)m->quarantined,
+		"accepted", (json_int_t)m->accepted,
 		"foreign", (json_int_t)m->foreign, "bytes", (json_int_t)m->bytes);
 	json_t *list = json_array();
 
@@ -311,10 +325,11 @@ static json_t *mailbox_event(const struct job_settings *job, const struct job_ma
 	for (uint64_t i = 0; m->quarantine && i < m->quarantined; i++) {
 		const struct quarantined *q = &m->quarantine[i];
 
-		json_array_append_new(list, json_pack("{s:I, s:I, s:s*, s:I}", "uid",
+		json_array_append_new(list, json_pack("{s:I, s:I, s:s*, s:I, s:I}", "uid",
 						      (json_int_t)q->uid, "attempts",
 						      (json_int_t)q->attempts, "reason", q->reason,
-						      "since", (json_int_t)q->since));
+						      "since", (json_int_t)q->since, "next_try",
+						      (json_int_t)quarantine_next_try(q)));
 	}
 	json_object_set_new(event, "quarantine", list);
 	return event;

@@ -462,3 +462,17 @@ int gitstore_snapshot(struct store *st, struct err *err)
 	merge_packs(g);
 	return 0;
 }
+
+int gitstore_commit_change(struct store *st, const char *why, struct err *err)
+{
+	struct gitstore *g = (struct gitstore *)st;
+	bool snapshot = !g->tips.on_wip;
+	int ret;
+
+	if (!snapshot)
+		buf_addf(&g->notes, "%s\n", why); /* told when the run is completed */
+	g->why = why;
+	ret = commit(g, snapshot, err);
+	g->why = NULL;
+	return ret;
+}

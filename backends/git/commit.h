@@ -6,6 +6,7 @@
 /* Everything since the last commit becomes part of the store: on wip, or on main. */
 int gitstore_commit(struct store *st, struct err *err);
 int gitstore_snapshot(struct store *st, struct err *err);
+int gitstore_commit_change(struct store *st, const char *why, struct err *err);
 
 /*
  * The message of a commit (message.c). What happened since the last snapshot is counted in every mailbox;

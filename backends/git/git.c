@@ -284,4 +284,5 @@ const struct store_ops git_store = {
 	.subscribe = gitstore_subscribe,
 	.commit = gitstore_commit,
 	.snapshot = gitstore_snapshot,
+	.commit_change = gitstore_commit_change,
 };

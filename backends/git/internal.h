@@ -128,6 +128,7 @@ struct gitstore {
 	size_t open_leaves, open_groups; /* in memory */
 	struct appender *appenders; /* what append() handed out */
 	struct delivery *spare;     /* one delivery's memory, for the next */
+	const char *why;  /* during commit_change() */
 	struct buf notes; /* lines for the message of the next snapshot: mailboxes that came and went */
 	bool broken;      /* a commit failed: only close() is left */
 };

@@ -47,7 +47,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -79,8 +79,15 @@ _mailcask() {
 	compact)
 		COMPREPLY=($(compgen -W "--dry-run --mend $global $(_mailcask_names store)" -- "$word"))
 		;;
+	quarantine)
+		COMPREPLY=($(compgen -W "--mailbox --all $global" -- "$word"))
+		case $((COMP_CWORD - i)) in
+		1) COMPREPLY+=($(compgen -W "$(_mailcask_names job)" -- "$word")) ;;
+		2) COMPREPLY+=($(compgen -W "list accept retry" -- "$word")) ;;
+		esac
+		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

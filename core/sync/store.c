@@ -245,6 +245,13 @@ int store_snapshot(struct store *st, struct err *err)
 	return st->ops->snapshot(st, err);
 }
 
+int store_commit_change(struct store *st, const char *why, struct err *err)
+{
+	if (!st->ops->commit_change)
+		return store_commit(st, err);
+	return st->ops->commit_change(st, why, err);
+}
+
 int mailbox_open(struct store *st, const struct mailbox_info *info, enum store_mode mode,
 		 struct mailbox **out, struct err *err)
 {

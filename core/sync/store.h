@@ -445,6 +445,12 @@ struct store_ops {
 	 * NULL: the store keeps no moments, and commit() does.
 	 */
 	int (*snapshot)(struct store *st, struct err *err);
+	/*
+	 * As commit(), of a change that a user made outside of a run; `why` says what, in a few words, for
+	 * who reads the history. A moment to come back to, unless a run was interrupted: then it
+	 * becomes a part of what the next one completes. NULL: commit() does.
+	 */
+	int (*commit_change)(struct store *st, const char *why, struct err *err);
 };
 
 /* Implementations put these first in their own structs. */
@@ -478,6 +484,7 @@ int store_subscribe(struct store *st, const struct mailbox_name *name, bool on,
 int store_commit(struct store *st, struct err *err);
 /* By commit() where there is no snapshot(). */
 int store_snapshot(struct store *st, struct err *err);
+int store_commit_change(struct store *st, const char *why, struct err *err);
 /* ERR_STOPPED when the run was asked to end. Stores call it between pieces and batches. */
 int store_check_stop(const struct store *st, struct err *err);
 

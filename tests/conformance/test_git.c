@@ -248,6 +248,68 @@ static void test_a_token_alone_is_no_commit_and_is_not_forgotten(void **state)
 	free(tokens);
 }
 
+static void quarantine_one(struct mailbox *mb, uint32_t uid)
+{
+	char reason[] = "no";
+	struct quarantined q = { .uid = uid, .reason = reason, .attempts = 1 };
+	struct err err = { 0 };
+	struct base base;
+
+	base_init(&base);
+	must(mailbox_base(mb, &base, &err), &err);
+	free(base.quarantine);
+	base.quarantine = &q;
+	base.n_quarantine = 1;
+	must(mailbox_set_base(mb, &base, &err), &err);
+	base.quarantine = NULL;
+	base.n_quarantine = 0;
+	base_release(&base);
+}
+
+static void test_a_change_between_runs_is_a_commit_that_says_what_it_was(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct err err = { 0 };
+	char *text;
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "one");
+	bench_snapshot(b);
+	bench_reopen(b);
+	must(store_commit_change(b->st, "nothing", &err), &err);
+	assert_int_equal(git_snapshots(b->path), 1);
+	quarantine_one(bench_find(b, "INBOX"), 7);
+	must(store_commit_change(b->st, "1 accepted", &err), &err);
+	assert_int_equal(git_snapshots(b->path), 2);
+	text = git_out(b->path, "log", "-1", "--format=%s", "main", NULL);
+	assert_string_equal(text, "user@host: 1 accepted");
+	free(text);
+}
+
+/* What was begun is for the next run to complete: a change must not pass it for complete. */
+static void test_a_change_leaves_an_interrupted_run_interrupted(void **state)
+{
+	struct bench *b = git_bench(state);
+	struct err err = { 0 };
+	char *text;
+
+	bench_put_text(bench_mailbox(b, "INBOX"), 1, "one");
+	bench_snapshot(b);
+	bench_put_text(bench_find(b, "INBOX"), 2, "two");
+	bench_commit(b);
+	bench_reopen(b);
+	quarantine_one(bench_find(b, "INBOX"), 7);
+	must(store_commit_change(b->st, "1 accepted", &err), &err);
+	assert_int_equal(git_snapshots(b->path), 1);
+	assert_true(git_try(b->path, "rev-parse", "-q", "--verify", "refs/mailcask/wip", NULL));
+	bench_reopen(b); /* durable all the same */
+	bench_snapshot(b);
+	assert_int_equal(git_snapshots(b->path), 2);
+	text = git_out(b->path, "log", "-1", "--format=%B", "main", NULL);
+	assert_non_null(strstr(text, ": 1 new\n\nINBOX: 1 new\n1 accepted\n"));
+	free(text);
+	assert_true(git_try(b->path, "cat-file", "-e", "main:mailboxes/INBOX/quarantine", NULL));
+}
+
 static void test_an_interrupted_run_is_taken_up(void **state)
 {
 	struct bench *b = git_bench(state);
@@ -576,6 +638,8 @@ int main(void)
 		WITH_GIT(test_a_run_that_changed_something_is_one_commit),
 		WITH_GIT(test_a_run_that_changed_nothing_is_none),
 		WITH_GIT(test_a_token_alone_is_no_commit_and_is_not_forgotten),
+		WITH_GIT(test_a_change_between_runs_is_a_commit_that_says_what_it_was),
+		WITH_GIT(test_a_change_leaves_an_interrupted_run_interrupted),
 		WITH_GIT(test_an_interrupted_run_is_taken_up),
 		WITH_GIT(test_earlier_moments_can_be_looked_at),
 		WITH_GIT(test_a_run_with_nothing_to_do_reads_the_refs_itself),

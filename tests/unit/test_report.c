@@ -154,6 +154,8 @@ static void test_what_is_wrong_is_told_with_what_to_do(void **state)
 		      "mailcask: nightly: INBOX: message with UID 7 could not be stored "
 		      "(2 attempts): "
 		      "why\n"
+		      "mailcask: nightly: such messages are tried again later, at growing intervals. "
+		      "If you can do without: mailcask quarantine nightly accept UID\n"
 		      "mailcask: nightly: 120 messages that are gone at the source were "
 		      "kept: more than "
 		      "max_delete lets go at once. If they shall go: mailcask backup nightly "
@@ -167,6 +169,21 @@ static void test_what_is_wrong_is_told_with_what_to_do(void **state)
 	assert_report(&app, &r, &lost, EXIT_MISSING, false, "",
 		      "mailcask: nightly is empty: is a disk missing? Check the names in the command and "
 		      "the configuration.\n");
+}
+
+static void test_what_was_accepted_is_told_to_who_asks_for_more(void **state)
+{
+	struct job_mailbox v[] = { { .name = inbox, .accepted = 2 } };
+	struct job_report r = { .v = v, .n = 1 };
+	struct app app = { 0 }, talkative = { .verbose = 1 };
+	struct err none = { 0 };
+
+	(void)state;
+	assert_report(&app, &r, &none, EXIT_DONE, false, "", "");
+	assert_report(&talkative, &r, &none, EXIT_DONE, false,
+		      "  INBOX                           2 accepted in quarantine\n"
+		      "nightly: nothing to do in 1 mailbox (1.5 s)\n",
+		      "");
 }
 
 static void test_a_plan_is_shown_wherever_it_goes(void **state)
@@ -241,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_the_progress_line_says_how_far_and_how_long),
 		cmocka_unit_test(test_without_a_terminal_success_is_silent),
 		cmocka_unit_test(test_what_is_wrong_is_told_with_what_to_do),
+		cmocka_unit_test(test_what_was_accepted_is_told_to_who_asks_for_more),
 		cmocka_unit_test(test_a_plan_is_shown_wherever_it_goes),
 		cmocka_unit_test(test_json_is_one_event_a_line),
 		cmocka_unit_test(test_a_trace_is_private),
