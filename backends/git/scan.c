@@ -28,6 +28,7 @@ int gitstore_list(struct store *st, const char *hint, struct mailbox_list *out, 
 		info->pending = text->pending;
 		info->kept = text->kept;
 		info->held = text->held;
+		info->bytes = text->bytes;
 	}
 	mailbox_list_sort(out);
 	out->complete = true;

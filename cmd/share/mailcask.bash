@@ -34,7 +34,7 @@ _mailcask() {
 		;;
 	--mailbox | --uid | --deleted-since | --allow-deletes | --changed-since | --unchanged-since | --return | \
 		--partial | --flags | --date | --use | --seconds | --part | \
-		--max-duration | --last) return ;;
+		--max-duration | --max-age | --last) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -47,7 +47,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact quarantine imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -79,6 +79,9 @@ _mailcask() {
 	compact)
 		COMPREPLY=($(compgen -W "--dry-run --mend $global $(_mailcask_names store)" -- "$word"))
 		;;
+	status)
+		COMPREPLY=($(compgen -W "--max-age $global $(_mailcask_names job)" -- "$word"))
+		;;
 	quarantine)
 		COMPREPLY=($(compgen -W "--mailbox --all $global" -- "$word"))
 		case $((COMP_CWORD - i)) in
@@ -87,7 +90,7 @@ _mailcask() {
 		esac
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact quarantine imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact status quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

@@ -340,6 +340,7 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 		.removed = r->removed,
 		.flags_changed = r->flags_changed,
 		.bytes = r->bytes,
+		.trouble = job->trouble,
 	};
 
 	if (note_identity(job, err) < 0)
@@ -356,6 +357,16 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 		job->record.hint = job->from.hint ? xstrdup(job->from.hint) : NULL;
 	}
 	return record_save(job->set->state_dir, job->set->name, &job->record, &run, err);
+}
+
+/* A run that could not even begin, for who looks after the job. Of a job that never ran nothing is known. */
+static void record_false_start(struct job *job, int64_t started)
+{
+	const struct record_run run = { .started = started, .ended = clock_unix(), .outcome = "failed" };
+	struct err why;
+
+	if (job->record.exists)
+		record_save(job->set->state_dir, job->set->name, &job->record, &run, &why);
 }
 
 static void add_totals(struct job_report *r, bool adopting)
@@ -440,6 +451,7 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	if (ret == 0 && set->apply)
 		job_name_left_out(&job);
 out:
+	job.trouble = report->incomplete;
 	add_totals(report, job.target_config.adopt);
 	failed = ret < 0;
 	if (opened && !set->dry_run && !(failed && job.no_deletions)) {
@@ -447,6 +459,8 @@ out:
 
 		if (write_record(&job, started, failed, failed ? &second : err) < 0)
 			ret = -1;
+	} else if (!opened && lock >= 0) {
+		record_false_start(&job, started);
 	}
 	/*
 	 * What concerns one message or mailbox only and yet ended the job is for a person to
@@ -463,7 +477,6 @@ out:
 	mailbox_list_release(&job.from);
 	mailbox_list_release(&job.to);
 	record_release(&job.record);
-	if (lock >= 0)
-		close(lock);
+	record_unlock(lock);
 	return ret;
 }

@@ -60,6 +60,7 @@ struct job {
 	int64_t now;        /* Unix time when it began */
 	bool resting;       /* something is in quarantine in a mailbox not in work, to be tried later */
 	bool no_deletions;  /* the store came back from elsewhere: first look, delete next time */
+	bool trouble;       /* mailboxes were skipped, or the like; not only messages in quarantine */
 	bool target_failed; /* the target itself is in trouble: nothing more is asked of it */
 	/* Additions since the last commit. */
 	uint64_t open_messages, open_bytes;

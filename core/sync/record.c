@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -11,6 +12,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 #define RECORD_VERSION 1
@@ -134,13 +136,13 @@ static void add_run(struct record *r, const struct record_run *run)
 	if (!r->runs)
 		r->runs = json_array();
 	json_array_append_new(
-		r->runs, json_pack("{s:I, s:I, s:s, s:I, s:I, s:I, s:I}", "started",
+		r->runs, json_pack("{s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:b}", "started",
 				   (json_int_t)run->started, "ended", (json_int_t)run->ended,
 				   "outcome", run->outcome, "new",
 				   (json_int_t)run->new_messages, "removed",
 				   (json_int_t)run->removed, "flags",
 				   (json_int_t)run->flags_changed, "bytes",
-				   (json_int_t)run->bytes));
+				   (json_int_t)run->bytes, "trouble", run->trouble));
 	while (json_array_size(r->runs) > RUNS_KEPT)
 		json_array_remove(r->runs, 0);
 }
@@ -239,6 +241,28 @@ int record_lock(const char *state_dir, const char *job, int *fd, struct err *err
 out:
 	free(path);
 	return ret;
+}
+
+void record_unlock(int fd)
+{
+	if (fd < 0)
+		return;
+	if (ftruncate(fd, 0) < 0) /* then it only seems to be running, while another has the pid */
+		log_debug("the lock could not be emptied");
+	close(fd);
+}
+
+long record_running(const char *state_dir, const char *job)
+{
+	char *path = state_path(state_dir, job, ".lock"), text[32] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM) ? pid : 0;
 }
 
 static enum identity_verdict refuse_lost(const struct identity_question *q, const char *what,

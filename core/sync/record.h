@@ -28,6 +28,7 @@ struct record_run {
 	int64_t started, ended; /* Unix time */
 	const char *outcome;    /* "done", "incomplete", "held", "failed" */
 	uint64_t new_messages, removed, flags_changed, bytes;
+	bool trouble; /* it lacks more than messages in quarantine: mailboxes were skipped, or the like */
 };
 
 void record_release(struct record *r);
@@ -54,6 +55,12 @@ char *record_source_index(const char *state_dir, const char *job, const char *pa
  * with the holder's pid when another run has it.
  */
 int record_lock(const char *state_dir, const char *job, int *fd, struct err *err);
+void record_unlock(int fd); /* negative: nothing to do */
+/*
+ * The process of the run that is under way, by what the lock's file says; 0: none. Taking the lock to find
+ * out could make a run fail that starts at that moment.
+ */
+long record_running(const char *state_dir, const char *job);
 
 /* What the store's identity and the record together say (DESIGN: identity table). */
 enum identity_verdict {

@@ -116,6 +116,7 @@ struct mailbox_info {
 	uint64_t pending; /* quarantined and not accepted: to be tried again */
 	uint64_t kept;    /* gone at the source, and kept */
 	uint64_t held;    /* of these, because the guard held their deletion back */
+	uint64_t bytes;   /* of the live messages; 0: not told without counting */
 	bool touched;     /* its files changed since we last looked: compare with changes() */
 };
 
