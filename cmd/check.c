@@ -12,6 +12,7 @@
 #include "core/base/when.h"
 #include "core/sync/check.h"
 
+#include "cmd/check_against.h"
 #include "cmd/cmd.h"
 #include "cmd/progress.h"
 #include "cmd/report.h"
@@ -19,12 +20,16 @@
 
 typedef unsigned long long ull;
 
-enum { OPT_READ_DATA = 1, OPT_MAX_DURATION };
+enum { OPT_READ_DATA = 1, OPT_MAX_DURATION, OPT_AGAINST, OPT_SAMPLE };
+
+#define SAMPLE 20
 
 static const struct cmd_option options[] = {
 	{ "read-data", 0, NULL, "Read every message and compare it with what was stored.",
 	  OPT_READ_DATA },
 	{ "max-duration", 0, "TIME", "End after that: 90s, 10m or 2h.", OPT_MAX_DURATION },
+	{ "against", 0, "ACCOUNT", "Compare with what the server holds now, instead.", OPT_AGAINST },
+	{ "sample", 0, "N", "With --against: fetch N messages and compare every byte (20).", OPT_SAMPLE },
 	{ NULL, 0, NULL, NULL, 0 },
 };
 
@@ -263,30 +268,59 @@ static int check_store(struct checking *c, const char *text, struct err *err)
 	return ret;
 }
 
+/* What the command line asks for. */
+struct request {
+	bool read_data, sample_given;
+	int64_t limit; /* seconds; 0: none */
+	const char *against;
+	uint64_t sample;
+};
+
+/* 0, or -1 after telling the user. */
+static int take_option(struct request *r, int option, const char *arg)
+{
+	if (option == OPT_READ_DATA)
+		r->read_data = true;
+	else if (option == OPT_AGAINST)
+		r->against = arg;
+	else if (option == OPT_SAMPLE && bytes_to_u64(bytes_of(arg), &r->sample))
+		r->sample_given = true;
+	else if (option == OPT_SAMPLE)
+		return cmd_usage_error(&cmd_check, "--sample needs a number, not '%s'", arg) ? -1 : 0;
+	else if (option != OPT_MAX_DURATION)
+		return -1;
+	else if (!duration_parse(arg, &r->limit) || r->limit == 0)
+		return cmd_usage_error(&cmd_check, "--max-duration is such as 90s, 10m or 2h, not '%s'",
+				       arg) ? -1 : 0;
+	return 0;
+}
+
 static int check_run(struct app *app, int argc, char **argv)
 {
 	struct checking c = { .app = app };
-	int64_t started = clock_ms(), limit = 0;
+	struct request r = { .sample = SAMPLE };
+	int64_t started = clock_ms();
 	enum exit_status status;
 	struct err err = { 0 };
 	const char *arg;
 	int option, ret;
 
-	while ((option = cmd_next_option(app, &cmd_check, argc, argv, &arg)) != CMD_OPTIONS_END) {
-		if (option == CMD_OPTIONS_BAD)
+	while ((option = cmd_next_option(app, &cmd_check, argc, argv, &arg)) != CMD_OPTIONS_END)
+		if (take_option(&r, option, arg) < 0)
 			return EXIT_USAGE;
-		if (option == OPT_READ_DATA)
-			c.check.read_data = true;
-		else if (!duration_parse(arg, &limit) || limit == 0)
-			return cmd_usage_error(&cmd_check,
-					       "--max-duration is such as 90s, 10m or 2h, not '%s'",
-					       arg);
-	}
 	if (argc - optind != 1)
 		return cmd_usage_error(&cmd_check, "one STORE is needed");
+	if (r.against && (r.read_data || r.limit))
+		return cmd_usage_error(&cmd_check, "--against is a check of its own: run the other one "
+						   "by itself");
+	if (r.sample_given && !r.against)
+		return cmd_usage_error(&cmd_check, "--sample belongs to --against");
+	if (r.against)
+		return (int)check_against(app, argv[optind], r.against, r.sample);
 	if (app_start(app) < 0)
 		return EXIT_FAILED;
-	c.check.deadline = limit ? started + limit * 1000 : 0;
+	c.check.read_data = r.read_data;
+	c.check.deadline = r.limit ? started + r.limit * 1000 : 0;
 	c.check.found = on_found;
 	c.check.progress = on_progress;
 	c.check.ctx = &c;
@@ -310,7 +344,11 @@ const struct cmd cmd_check = {
 		"--read-data also every byte. It changes nothing and may run beside a backup. What\n"
 		"is wrong is named with what to do about it, and the exit status is 1; 3 when some\n"
 		"of it could not be looked at. With --max-duration each run reads a part that begins\n"
-		"at random, so that runs every night come to read all.",
+		"at random, so that runs every night come to read all.\n"
+		"\n"
+		"With --against it compares with what the account holds now, reading only: which\n"
+		"messages, sizes, flags, and of some every byte. What came or went since the last\n"
+		"backup is told, but no error.",
 	.options = options,
 	.run = check_run,
 };

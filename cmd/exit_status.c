@@ -6,7 +6,7 @@
 
 const struct exit_meaning exit_meanings[] = {
 	{ EXIT_DONE, "done" },
-	{ EXIT_FAILED, "failed, check found damage, or status a job that fails" },
+	{ EXIT_FAILED, "failed, check found damage or what a backup lacks, or status a job that fails" },
 	{ EXIT_USAGE, "the command line or the configuration is wrong" },
 	{ EXIT_INCOMPLETE,
 	  "done but incomplete: messages in quarantine, mailboxes skipped, or not all could be "

@@ -34,7 +34,11 @@ _mailcask() {
 		;;
 	--mailbox | --uid | --deleted-since | --allow-deletes | --changed-since | --unchanged-since | --return | \
 		--partial | --flags | --date | --use | --seconds | --part | \
-		--max-duration | --max-age | --last) return ;;
+		--max-duration | --max-age | --sample | --last) return ;;
+	--against)
+		COMPREPLY=($(compgen -W "$(_mailcask_names account)" -- "$word"))
+		return
+		;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -73,7 +77,7 @@ _mailcask() {
 			-- "$word"))
 		;;
 	check)
-		COMPREPLY=($(compgen -W "--read-data --max-duration $global $(_mailcask_names store)" \
+		COMPREPLY=($(compgen -W "--read-data --max-duration --against --sample $global $(_mailcask_names store)" \
 			-- "$word"))
 		;;
 	compact)

@@ -204,6 +204,27 @@ static void test_a_uid_that_is_not_in_quarantine_is_an_error_that_names_it(void 
 	}
 }
 
+/* It is known to be lacking; what is lacking besides is not hidden by it. */
+static void test_check_against_the_account_tells_the_quarantine_apart(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct backup_result res;
+
+		begin(types[i]);
+		fake_stop(server);
+		fake_tricks_clear(server); /* which also spoil the listing */
+		fake_start(server);
+		program_run(&job, &res, NULL, "check", "near --against far");
+		assert_int_equal(res.status, 0);
+		assert_non_null(strstr(buf_str(&res.out), "\"kind\":\"quarantined\",\"mailbox\":\"INBOX\",\"uid\":2"));
+		assert_non_null(strstr(buf_str(&res.out), "\"lacking\":0,\"content\":0,\"uncompared\":0,"
+							  "\"quarantined\":3,\"gone\":0"));
+		backup_result_release(&res);
+		end();
+	}
+}
+
 static void test_without_a_store_there_is_no_quarantine(void **state)
 {
 	const struct backup_config config = { .port = fake_port(server) };
@@ -258,6 +279,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_retried_is_asked_for_in_the_next_run, start, stop),
 		cmocka_unit_test_setup_teardown(test_what_is_accepted_is_over, start, stop),
 		cmocka_unit_test_setup_teardown(test_a_uid_that_is_not_in_quarantine_is_an_error_that_names_it,
+						start, stop),
+		cmocka_unit_test_setup_teardown(test_check_against_the_account_tells_the_quarantine_apart,
 						start, stop),
 		cmocka_unit_test_setup_teardown(test_without_a_store_there_is_no_quarantine, start, stop),
 		cmocka_unit_test_setup_teardown(
