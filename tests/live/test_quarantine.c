@@ -204,6 +204,41 @@ static void test_a_uid_that_is_not_in_quarantine_is_an_error_that_names_it(void 
 	}
 }
 
+/* What people read. */
+static void prints(const char *deed, const char *a, const char *b, const char *want)
+{
+	const char *env[] = { job.env[0], job.env[1], "TZ=UTC", NULL };
+	struct proc_opts opts = { .env = env };
+	struct proc_result res;
+
+	proc_runl(&res, &opts, program_path(), "quarantine", "job", deed, a, b, NULL);
+	assert_int_equal(res.status, 0);
+	assert_string_equal(buf_str(&res.err), "");
+	if (!strstr(buf_str(&res.out), want))
+		fail_msg("\"%s\" is not in: %s", want, buf_str(&res.out));
+	proc_result_release(&res);
+}
+
+static void test_the_table_says_since_when_until_when_and_why(void **state)
+{
+	(void)state;
+	begin("maildir");
+	prints("list", NULL, NULL, "MAILBOX                                UID       SIZE  ATTEMPTS  SINCE ");
+	prints("list", NULL, NULL, "INBOX                                    4          -         1  20");
+	prints("list", NULL, NULL, "  next run          UID FETCH: the server says NO [SERVERBUG]");
+	backup_ends_with(&job, 3, "");
+	prints("list", "--mailbox", "Work", "Work                                     2          -         2  20");
+	prints("accept", "4", NULL, "job: 1 accepted: not tried again, no longer exit status 3\n");
+	prints("list", NULL, NULL, "  accepted          UID FETCH");
+	prints("retry", NULL, NULL, "job: the next backup tries 3 of them again\n");
+	fake_stop(server);
+	fake_tricks_clear(server);
+	fake_start(server);
+	backup_ends_with(&job, 0, "");
+	prints("list", NULL, NULL, "job: nothing is in quarantine\n");
+	end();
+}
+
 /* It is known to be lacking; what is lacking besides is not hidden by it. */
 static void test_check_against_the_account_tells_the_quarantine_apart(void **state)
 {
@@ -280,6 +315,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_accepted_is_over, start, stop),
 		cmocka_unit_test_setup_teardown(test_a_uid_that_is_not_in_quarantine_is_an_error_that_names_it,
 						start, stop),
+		cmocka_unit_test_setup_teardown(test_the_table_says_since_when_until_when_and_why, start, stop),
 		cmocka_unit_test_setup_teardown(test_check_against_the_account_tells_the_quarantine_apart,
 						start, stop),
 		cmocka_unit_test_setup_teardown(test_without_a_store_there_is_no_quarantine, start, stop),
