@@ -75,6 +75,8 @@ static void fill(struct oracle *o, const char *mailbox, unsigned n)
 /* A first backup, changes, a second one, and one with nothing to do; each compared with the server. */
 static void backs_up(const struct peer *p, const char *user, const char *box, const char *nested)
 {
+	struct backup_config config = { .port = p->port, .user = user, .account = "compress = yes\n",
+					.job = "max_delete = 100\nflag_check = 0s\n" };
 	struct oracle *o = oracle_open(p->port, user);
 	struct backup b;
 
@@ -82,15 +84,22 @@ static void backs_up(const struct peer *p, const char *user, const char *box, co
 	oracle_create(o, box);
 	oracle_create(o, nested);
 	fill(o, nested, 3);
-	backup_init(&b, &(struct backup_config){ .port = p->port, .user = user,
-						 .account = "compress = yes\n",
-						 .job = "max_delete = 100\n" });
+	backup_init(&b, &config);
 	backup_ends_with(&b, 0, "");
 	archive_equals(b.root, o);
 	fill(o, box, 2);
 	oracle_store(o, "INBOX", "3:5", "+FLAGS", "\\Flagged Later");
 	oracle_store(o, "INBOX", "1", "-FLAGS", "\\Seen");
 	oracle_expunge(o, "INBOX", "7:9");
+	backup_ends_with(&b, 0, "");
+	archive_equals(b.root, o);
+	backup_idle(&b);
+	/* And where flags are not due: only what came and what went. */
+	config.job = "max_delete = 100\n";
+	backup_configure(&b, &config);
+	fill(o, "INBOX", 2);
+	oracle_expunge(o, "INBOX", "10:12,15");
+	oracle_expunge(o, nested, "1");
 	backup_ends_with(&b, 0, "");
 	archive_equals(b.root, o);
 	backup_idle(&b);
