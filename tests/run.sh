@@ -5,7 +5,9 @@
 set -u
 B=${B:-build}
 export B TOP="$PWD"
-export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_stack_use_after_return=1"
+# The search for leaks crashes now and then on the thread-local memory of libraries that were loaded late
+# (GMime is, by cmd/decode.c) when it keeps count of that; without, it finds the same leaks.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_stack_use_after_return=1:intercept_tls_get_addr=0"
 
 sum() { # REGEX FILE: the sum of the numbers that its group finds
 	sed -n "s/$1/\\1/p" "$2" | awk '{s+=$1} END {print s+0}'
