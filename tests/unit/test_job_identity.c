@@ -311,6 +311,30 @@ static void test_mod_sequences_are_not_trusted_for_ever(void **state)
 	assert_true(memory_equal(&rig->source, &rig->target));
 }
 
+static void renumber_at_second_look(struct memory_world *w, const char *what, const char *mailbox)
+{
+	if (strcmp(what, "changes") == 0 && w->compared == 2)
+		memory_mailbox_get(w, mailbox)->uidvalidity = 999;
+}
+
+/* Between being told what changed and being counted: the UIDs of the second answer mean other messages. */
+static void test_a_uidvalidity_that_changes_between_two_looks_binds_nothing(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "INBOX", 1, 5);
+	assert_int_equal(job_rig_go(rig), 0);
+	memory_mailbox_get(&rig->source, "INBOX")->says_nothing_changed = true;
+	memory_set_flags(&rig->source, "INBOX", 2, "\\Flagged");
+	rig->set.flag_check = 0;
+	rig->source.meanwhile = renumber_at_second_look;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_true(rig->report.v[0].skipped);
+	assert_int_equal(rig->report.flags_changed, 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
 /* A run that could not look at one of the mailboxes did not compare all flags. */
 static void test_flags_stay_due_until_every_mailbox_was_compared(void **state)
 {
@@ -511,6 +535,7 @@ int main(void)
 		WITH_JOB_RIG(test_without_modseq_or_uidnext_it_is_compared_every_time),
 		WITH_JOB_RIG(test_flags_that_cannot_be_seen_to_change_are_compared_when_due),
 		WITH_JOB_RIG(test_mod_sequences_are_not_trusted_for_ever),
+		WITH_JOB_RIG(test_a_uidvalidity_that_changes_between_two_looks_binds_nothing),
 		WITH_JOB_RIG(test_flags_stay_due_until_every_mailbox_was_compared),
 		WITH_JOB_RIG(test_a_mod_sequence_that_stands_still_hides_no_new_mail),
 		WITH_JOB_RIG(test_a_name_without_messages_is_no_mailbox),
