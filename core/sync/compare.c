@@ -1,282 +1,9 @@
 #include <stdlib.h>
-#include <string.h>
 
-#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/sync/job_internal.h"
-#include "core/sync/quarantine.h"
-#include "core/sync/scope.h"
 
-/* Without mod-sequences, flags count as they were until it is time to look at them again. */
-static bool flags_as_then(const struct job *job, const struct token *now, const struct token *then)
-{
-	return !job->flags_due && !job_reads_store(job) && now->highestmodseq == 0 &&
-	       then->highestmodseq == 0;
-}
-
-/* It is time not to believe mod-sequences. A store that is read has no reason to be wrong. */
-static bool verifies_flags(const struct job *job)
-{
-	return job->flags_due && job->record.flags_checked != 0 && !job_reads_store(job);
-}
-
-/* Whether the source proves that nothing in the mailbox changed since the last agreement. */
-static bool source_unchanged(const struct job *job, const struct mailbox_info *from,
-			     const struct mailbox_info *to)
-{
-	const struct token *now = &from->token, *then = &to->token;
-
-	/* Without a mod-sequence, flags may have changed unseen; without UIDNEXT, messages. */
-	return now->known && then->known && now->uidnext != 0 && !verifies_flags(job) &&
-	       (now->highestmodseq != 0 || flags_as_then(job, now, then)) &&
-	       now->highestmodseq == then->highestmodseq &&
-	       now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
-	       now->messages == to->known;
-}
-
-bool token_has_grown(const struct token *then, const struct token *now)
-{
-	if (!then->known || !now->known)
-		return false;
-	if (now->uidvalidity != then->uidvalidity)
-		return true;
-	return now->uidnext && then->uidnext ? now->uidnext != then->uidnext
-					     : now->messages > then->messages;
-}
-
-/* A subscription changes nothing that a token tells. */
-static bool subscription_differs(const struct job *job, const struct lane *lane)
-{
-	return job->set->target->subscribe &&
-	       ((lane->from->attributes ^ lane->to->attributes) & MAILBOX_SUBSCRIBED) != 0;
-}
-
-static bool needs_work(const struct job *job, const struct lane *lane)
-{
-	const struct mailbox_info *to = lane->to;
-
-	return !lane->source_unchanged || to->touched || subscription_differs(job, lane) ||
-	       (job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR &&
-		to->held > 0);
-}
-
-/*
- * Whether the quarantine is all there is to a mailbox, and nothing in it is due. That is told again
- * in every run.
- */
-static int only_rests(struct job *job, struct lane *lane, bool *rests, struct err *err)
-{
-	struct base base;
-	int ret;
-
-	*rests = false;
-	base_init(&base);
-	ret = mailbox_open(job->target, lane->to, job->set->dry_run ? STORE_READ : STORE_WRITE,
-			   &lane->target, err);
-	if (ret == 0)
-		ret = mailbox_quarantine(lane->target, &base, err);
-	if (ret < 0 && err->kind == ERR_MAILBOX)
-		ret = 0; /* in work, where it is told */
-	else if (ret == 0)
-		*rests = true;
-	for (size_t i = 0; i < base.n_quarantine; i++)
-		*rests &= base.quarantine[i].accepted ||
-			  !quarantine_is_due(&base.quarantine[i], job->now);
-	if (*rests && !job->set->dry_run) {
-		size_t at = job_add_line(job, &lane->from->name); /* which moves report.v */
-
-		job_report_quarantine(&job->report->v[at], &base);
-	}
-	job->resting |= *rests;
-	base_release(&base);
-	return ret;
-}
-
-static int choose_lane(struct job *job, struct mailbox_info *from, struct err *err)
-{
-	struct lane *lane = &job->lanes[job->n];
-
-	*lane = (struct lane){
-		.job = job,
-		.from = from,
-		.to = mailbox_list_find(&job->to, &from->name),
-	};
-	lane->source_unchanged = lane->to && source_unchanged(job, from, lane->to);
-	if (!needs_work(job, lane)) {
-		bool rests = true;
-
-		if (lane->to->pending > 0 && only_rests(job, lane, &rests, err) < 0)
-			return -1;
-		if (rests) {
-			job->report->mailboxes_unchanged += lane->to->pending == 0 || job->set->dry_run;
-			return 0;
-		}
-	}
-	lane->line = job_add_line(job, &from->name);
-	changes_init(&lane->source_changes);
-	changes_init(&lane->target_changes);
-	base_init(&lane->base);
-	plan_init(&lane->plan);
-	job->n++;
-	return 0;
-}
-
-static void leave_alone(struct job *job, const struct mailbox_info *to, const char *why, bool gone)
-{
-	size_t at = job_add_line(job, &to->name); /* which moves report.v */
-	struct job_mailbox *line = &job->report->v[at];
-
-	line->skipped = true;
-	line->gone = gone;
-	line->problem = xstrdup(why);
-	job->report->incomplete = true;
-}
-
-/*
- * A mailbox of the base that the source's list leaves out: ask for it by name, and leave it
- * alone.
- */
-static int look_at_missing(struct job *job, const struct mailbox_info *to, struct err *err)
-{
-	bool exists = false;
-
-	if (store_exists(job->source, &to->name, &exists, err) < 0) {
-		if (err->kind != ERR_MAILBOX)
-			return -1;
-		exists = true; /* no clear answer: not gone */
-	}
-	leave_alone(job, to,
-		    exists ? "the server's list leaves it out, yet it exists; left as it is"
-			   : "it no longer exists at the source; its mail here is left as it is "
-			     "(exclude it under 'mailboxes' to silence this)",
-		    !exists);
-	return 0;
-}
-
-static bool selects(const char *pattern, const struct mailbox_info *info)
-{
-	return scope_contains(&pattern, 1, &info->name, info->attributes);
-}
-
-/* Whether a pattern means a mailbox there is, at the source or from an earlier run. */
-static bool selects_any(const struct job *job, const char *pattern)
-{
-	for (size_t i = 0; i < job->from.n; i++)
-		if (selects(pattern, &job->from.v[i]))
-			return true;
-	for (size_t i = 0; i < job->to.n; i++)
-		if (job->to.v[i].token.known && selects(pattern, &job->to.v[i]))
-			return true;
-	return false;
-}
-
-/*
- * A name with a slip in it must not pass for a mailbox with nothing to do: named for this run it is an
- * error; a plain name in the configuration leaves the run incomplete; a pattern that happens to match
- * nothing is told.
- */
-static int check_selected(struct job *job, struct err *err)
-{
-	const struct job_settings *set = job->set;
-
-	for (size_t i = 0; i < set->n_only; i++)
-		if (set->only[i][0] != '!' && !selects_any(job, set->only[i]))
-			return err_set(err, ERR_MISSING,
-				       "--mailbox=%s: no mailbox of the account is called that",
-				       set->only[i]);
-	for (size_t i = 0; i < set->n_mailboxes && set->n_only == 0; i++) {
-		const char *pattern = set->mailboxes[i];
-
-		if (pattern[0] == '!' || selects_any(job, pattern))
-			continue;
-		job_note(job, "'%s' under 'mailboxes' selects no mailbox of the account", pattern);
-		if (!strpbrk(pattern, "*%\\"))
-			job->report->incomplete = true;
-	}
-	return 0;
-}
-
-static int choose_lanes(struct job *job, struct err *err)
-{
-	job->lanes = xcalloc(job->from.n, sizeof(*job->lanes));
-	for (size_t i = 0; i < job->from.n; i++)
-		if (!(job->from.v[i].attributes & MAILBOX_NOSELECT) &&
-		    job_in_scope(job, &job->from.v[i]) &&
-		    choose_lane(job, &job->from.v[i], err) < 0)
-			return -1;
-	for (size_t i = 0; i < job->to.n; i++) {
-		const struct mailbox_info *to = &job->to.v[i];
-		const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
-
-		if (!to->token.known || !job_in_scope(job, to))
-			continue;
-		if (!from || (from->attributes & MAILBOX_NOSELECT)) {
-			if (look_at_missing(job, to, err) < 0)
-				return -1;
-		} else if (!job_in_scope(job, from)) {
-			leave_alone(job, to,
-				    "'mailboxes' selected it by its special use, which the server "
-				    "no longer gives it; select it by name to go on",
-				    false);
-		}
-	}
-	return 0;
-}
-
-/* Out of scope is not deleted: it stays as it is, and is named once, when the patterns changed. */
-static void name_left_out(struct job *job)
-{
-	const struct job_settings *set = job->set;
-
-	if (!job->record.scope || set->n_only > 0)
-		return;
-	for (size_t i = 0; i < job->to.n; i++) {
-		const struct mailbox_info *to = &job->to.v[i];
-		char *name;
-
-		if (!to->token.known || scope_contains(set->mailboxes, set->n_mailboxes,
-						       &to->name, to->attributes))
-			continue;
-		name = mailbox_name_text(&to->name);
-		job_note(job, "%s is no longer selected by 'mailboxes': what is stored of it stays",
-			 name);
-		free(name);
-	}
-}
-
-/* What the guard holds back is told again in every run, with the number that lets it through. */
-static void name_held(struct job *job)
-{
-	uint64_t n = 0;
-
-	if (job->set->deletions != DELETIONS_MIRROR || job->set->allow_deletes_given ||
-	    job->set->n_only > 0)
-		return;
-	for (size_t i = 0; i < job->to.n; i++)
-		if (job_in_scope(job, &job->to.v[i]))
-			n += job->to.v[i].held;
-	if (n > 0)
-		job_note(job, "the guard of an earlier run holds back deletions (%llu); if they are "
-			      "right: mailcask backup %s --allow-deletes=%llu",
-			 (unsigned long long)n, job->set->name, (unsigned long long)n);
-}
-
-static bool scope_changed(const struct job *job)
-{
-	const char *was = job->record.scope;
-	size_t n = 0;
-
-	if (!was)
-		return false;
-	for (size_t i = 0; i < job->set->n_mailboxes; i++) {
-		size_t len = strlen(job->set->mailboxes[i]);
-
-		if (strncmp(was + n, job->set->mailboxes[i], len) != 0 || was[n + len] != '\n')
-			return true;
-		n += len + 1;
-	}
-	return was[n] != '\0';
-}
+/* What differs in the mailboxes in work, and so what is to be done. */
 
 static int open_lane(struct job *job, struct lane *lane, struct err *err)
 {
@@ -346,7 +73,7 @@ static int compare_sources(struct job *job, struct err *err)
 			.describe = lane->rebinding,
 			.since = lane->base.token.known && !lane->rebinding ? &lane->base.token : NULL,
 			.known = &lane->base.known,
-			.flags_as_then = flags_as_then(job, &lane->from->token, &lane->base.token),
+			.flags_as_then = job_flags_as_then(job, &lane->from->token, &lane->base.token),
 			.out = &lane->source_changes,
 		};
 	}
@@ -445,7 +172,7 @@ static int verify_flags(struct job *job, struct err *err)
 	size_t n = 0;
 	int ret = 0;
 
-	for (size_t i = 0; i < job->n && verifies_flags(job); i++) {
+	for (size_t i = 0; i < job->n && job_verifies_flags(job); i++) {
 		struct lane *lane = &job->lanes[i];
 
 		if (lane->skipped || !lane->source_changes.delta || !lane->target_changes.complete)
@@ -567,11 +294,8 @@ static void plan_lane(struct lane *lane)
 
 int job_compare(struct job *job, struct err *err)
 {
-	if (check_selected(job, err) < 0 || choose_lanes(job, err) < 0)
+	if (job_choose_lanes(job, err) < 0)
 		return -1;
-	if (scope_changed(job))
-		name_left_out(job);
-	name_held(job);
 	if (open_lanes(job, err) < 0 || compare_sources(job, err) < 0 ||
 	    describe_sources(job, err) < 0 || compare_targets(job, err) < 0 ||
 	    verify_flags(job, err) < 0)

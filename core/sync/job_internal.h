@@ -2,8 +2,8 @@
 #define CORE_SYNC_JOB_INTERNAL_H
 
 /*
- * Shared by job.c (who and where), compare.c (what differs), transfer.c (additions), remove.c
- * (deletions) and finish.c (flags and the new agreement).
+ * Shared by job.c (who and where), lanes.c (which mailboxes), compare.c (what differs), transfer.c
+ * (additions), remove.c (deletions) and finish.c (flags and the new agreement).
  */
 
 #include "core/sync/job.h"
@@ -88,6 +88,12 @@ static inline bool job_reads_store(const struct job *job)
 bool token_has_grown(const struct token *then, const struct token *now);
 bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 
+/* lanes.c: without mod-sequences, flags count as they were until it is time to look at them again. */
+bool job_flags_as_then(const struct job *job, const struct token *now, const struct token *then);
+/* lanes.c: it is time not to believe mod-sequences. A store that is read has no reason to be wrong. */
+bool job_verifies_flags(const struct job *job);
+/* lanes.c: choose the mailboxes in work, and name what is said of the others. */
+int job_choose_lanes(struct job *job, struct err *err);
 /* compare.c: choose the lanes, compare both sides, plan. */
 int job_compare(struct job *job, struct err *err);
 /*
