@@ -152,6 +152,8 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 {
 	if (m->created)
 		buf_add_str(out, "created");
+	if (m->gone)
+		buf_add_str(out, "gone at the source");
 	add_count(out, m->new_messages, "new");
 	add_count(out, m->adopted, "taken over");
 	add_count(out, m->recognised, "recognised under new UIDs");
@@ -194,7 +196,7 @@ static void print_mailbox(const struct app *app, const struct job_mailbox *m)
 /* Worth a line: what was looked at and found in order is not. */
 static bool something_happened(const struct job_mailbox *m)
 {
-	return m->created || m->rebound || m->skipped || m->problem || m->new_messages || m->adopted ||
+	return m->created || m->gone || m->rebound || m->skipped || m->problem || m->new_messages || m->adopted ||
 	       m->flags_changed || m->removed || m->kept || m->held || m->waiting ||
 	       m->quarantined || m->foreign;
 }
@@ -305,9 +307,9 @@ static void complain(const struct app *app, const struct job_settings *job,
 static json_t *mailbox_event(const struct job_settings *job, const struct job_mailbox *m)
 {
 	json_t *event = json_pack(
-		"{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"event", "mailbox", "job", job->name, "mailbox", m->name, "created", m->created,
-		"skipped", m->skipped, "new", (json_int_t)m->new_messages, "adopted",
+		"gone", m->gone, "skipped", m->skipped, "new", (json_int_t)m->new_messages, "adopted",
 		(json_int_t)m->adopted, "flags_changed", (json_int_t)m->flags_changed, "removed",
 		(json_int_t)m->removed, "kept", (json_int_t)m->kept, "held", (json_int_t)m->held,
 		"waiting", (json_int_t)m->waiting, "quarantined", (json_int_t)m->quarantined,

@@ -7,7 +7,7 @@
 
 static int open_lane(struct job *job, struct lane *lane, struct err *err)
 {
-	if (mailbox_open(job->source, lane->from, STORE_READ, &lane->source, err) < 0)
+	if (lane->from && mailbox_open(job->source, lane->from, STORE_READ, &lane->source, err) < 0)
 		return -1;
 	if (!lane->to)
 		return 0;
@@ -52,6 +52,13 @@ static bool tells_exactly(const struct job_settings *set)
 	return set->dry_run || set->apply;
 }
 
+/* What the source holds of a mailbox that is gone. */
+static void tell_gone(struct lane *lane)
+{
+	lane->source_changes.token = lane->base.token;
+	lane->source_changes.complete = true;
+}
+
 static int compare_sources(struct job *job, struct err *err)
 {
 	struct changes_request *req = xcalloc(job->n, sizeof(*req));
@@ -63,6 +70,10 @@ static int compare_sources(struct job *job, struct err *err)
 
 		if (lane->skipped || lane->source_unchanged)
 			continue;
+		if (lane->gone) {
+			tell_gone(lane);
+			continue;
+		}
 		/* Where the list does not tell it (0), the comparison will. */
 		lane->rebinding = lane->from->token.uidvalidity != 0 &&
 				  uidvalidity_changed(lane, &lane->from->token);
@@ -93,7 +104,7 @@ static int describe_sources(struct job *job, struct err *err)
 		struct lane *lane = &job->lanes[i];
 		struct changes *told = &lane->source_changes;
 
-		if (lane->skipped || lane->source_unchanged || lane->rebinding ||
+		if (lane->skipped || lane->gone || lane->source_unchanged || lane->rebinding ||
 		    told->err.kind != ERR_NONE || told->token.uidvalidity == 0 ||
 		    !uidvalidity_changed(lane, &told->token))
 			continue;

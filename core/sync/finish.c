@@ -166,21 +166,61 @@ static int set_subscription(struct job *job, struct lane *lane, struct err *err)
 	return store_subscribe(job->target, &lane->from->name, want, err);
 }
 
+/* Whether anything is left in a mailbox that is gone, now that its messages went. */
+static bool is_left(const struct lane *lane)
+{
+	const struct job_mailbox *line = lane_line(lane);
+
+	return line->kept > 0 || line->held > 0 || lane->to->kept > lane->held_removed ||
+	       line->foreign > 0;
+}
+
+/*
+ * What is left of a mailbox that is gone has no part in any agreement: later runs do not look for it at
+ * the source. One that will be removed is looked for until that is done.
+ */
+static int settle_gone(struct lane *lane, bool waiting, struct err *err)
+{
+	const struct base nothing = { 0 };
+
+	if (waiting || lane->partial || !is_left(lane))
+		return 0;
+	return mailbox_set_base(lane->target, &nothing, err);
+}
+
+/* After all else is said, as the store may commit by itself. */
+static int remove_mailboxes(struct job *job, bool waiting, struct err *err)
+{
+	for (size_t i = 0; i < job->n && !waiting; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (lane->gone && !lane->skipped && !lane->partial && !is_left(lane) &&
+		    or_skip(lane, store_remove(job->target, &lane->to->name, err), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int finish_lane(struct job *job, struct lane *lane, bool waiting, struct err *err)
+{
+	if (lane->gone)
+		return or_skip(lane, settle_gone(lane, waiting, err), err);
+	if (set_subscription(job, lane, err) < 0)
+		return -1;
+	return or_skip(lane, set_base(lane, waiting, err), err);
+}
+
 static int finish(struct job *job, struct err *err)
 {
 	bool waiting = false;
 
 	if (change_flags(job, err) < 0 || job_remove_gone(job, &waiting, err) < 0)
 		return -1;
-	for (size_t i = 0; i < job->n; i++) {
-		struct lane *lane = &job->lanes[i];
-
-		if (lane->skipped)
-			continue;
-		if (set_subscription(job, lane, err) < 0 ||
-		    or_skip(lane, set_base(lane, waiting, err), err) < 0)
+	for (size_t i = 0; i < job->n; i++)
+		if (!job->lanes[i].skipped && finish_lane(job, &job->lanes[i], waiting, err) < 0)
 			return -1;
-	}
+	if (remove_mailboxes(job, waiting, err) < 0)
+		return -1;
 	return job_snapshot(job, err);
 }
 

@@ -85,7 +85,7 @@ struct job_mailbox {
 	uint64_t bytes;     /* plan: of the new messages, as far as the source tells sizes */
 	char *problem;      /* why it was skipped or is incomplete, ready to print; NULL: none */
 	bool skipped;       /* nothing of it was done */
-	bool gone;          /* skipped, because it no longer exists at the source */
+	bool gone;          /* it no longer exists at the source */
 	struct quarantined *quarantine; /* those not accepted, n `quarantined` */
 };
 

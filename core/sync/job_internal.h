@@ -13,10 +13,11 @@
 /* One mailbox in work. Unchanged ones have none. */
 struct lane {
 	struct job *job;
-	struct mailbox_info *from; /* in job.from */
+	struct mailbox_info *from; /* in job.from; NULL: `gone` */
 	struct mailbox_info *to;   /* in job.to; NULL: the target does not have it yet */
 	struct mailbox *source, *target;
 	bool source_unchanged; /* only the target side needs mending */
+	bool gone;             /* proven to exist no more at the source: all that is stored of it is gone */
 	/*
 	 * The source's UIDs do not mean what they did, and both sides are described: see recognise.c.
 	 * Then what is stored is bound anew: the message bound to from[i] to to[i], others to nothing.
@@ -38,6 +39,7 @@ struct lane {
 	struct quarantined *failed; /* this run's refusals, one per UID, in order of arrival */
 	size_t n_failed, cap_failed;
 	struct uidset failed_uids;
+	uint64_t held_removed; /* messages that an earlier run's guard held back, and that went */
 	uint64_t new_messages, adopted, bytes; /* counts in the report only once committed */
 	size_t line;               /* index in report.v */
 };

@@ -20,11 +20,13 @@ void job_tell_lane(struct lane *lane)
 {
 	struct job_mailbox *line = lane_line(lane);
 	struct plan_file aside = { 0 };
-	bool asked = lane->job->set->plan_out && (!lane->to || !plan_is_empty(&lane->plan));
+	bool asked = lane->job->set->plan_out &&
+		     (!lane->to || lane->gone || !plan_is_empty(&lane->plan));
 	struct planned_mailbox *m =
 		plan_file_add(asked ? lane->job->set->plan_out : &aside, line->name);
 
 	m->uidvalidity = lane_uidvalidity(lane);
+	m->removed = lane->gone;
 	planned_from_plan(m, &lane->plan, &lane->source_changes, &lane->target_changes);
 	line->new_messages = lane->plan.expect;
 	line->flags_changed = lane->plan.flags_changed;
@@ -40,9 +42,11 @@ void job_hold_to_plan(struct lane *lane)
 	bool all_new = plan_file_removes(file);
 	struct err err;
 
-	if (!wanted && !all_new) {
+	if (lane->gone ? !wanted || !wanted->removed : !wanted && !all_new) {
 		lane->skipped = true; /* and nothing said of it: it was not asked for */
-		lane->partial = !lane->to || !plan_is_empty(&lane->plan);
+		lane->partial = !lane->to || lane->gone || !plan_is_empty(&lane->plan);
+	} else if (wanted && wanted->removed && !lane->gone) {
+		lane_skip(lane, "since the plan was made it came back; left as it is. Make a new plan");
 	} else if (plan_restrict(&lane->plan, &lane->target_changes, lane_uidvalidity(lane), wanted,
 				 all_new, &lane->partial, &err) < 0) {
 		lane_skip(lane, err.text);

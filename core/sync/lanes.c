@@ -50,13 +50,19 @@ static bool subscription_differs(const struct job *job, const struct lane *lane)
 	       ((lane->from->attributes ^ lane->to->attributes) & MAILBOX_SUBSCRIBED) != 0;
 }
 
+/* It has messages that an earlier run's guard held back, and that may go now. */
+static bool allows_held(const struct job *job, const struct mailbox_info *to)
+{
+	return job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR &&
+	       to->held > 0;
+}
+
 static bool needs_work(const struct job *job, const struct lane *lane)
 {
 	const struct mailbox_info *to = lane->to;
 
 	return !lane->source_unchanged || to->touched || subscription_differs(job, lane) ||
-	       (job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR &&
-		to->held > 0);
+	       allows_held(job, to);
 }
 
 /*
@@ -91,6 +97,17 @@ static int only_rests(struct job *job, struct lane *lane, bool *rests, struct er
 	return ret;
 }
 
+/* Of the next lane, which is in work. */
+static void begin_lane(struct job *job, struct lane *lane)
+{
+	lane->line = job_add_line(job, lane->from ? &lane->from->name : &lane->to->name);
+	changes_init(&lane->source_changes);
+	changes_init(&lane->target_changes);
+	base_init(&lane->base);
+	plan_init(&lane->plan);
+	job->n++;
+}
+
 static int choose_lane(struct job *job, struct mailbox_info *from, struct err *err)
 {
 	struct lane *lane = &job->lanes[job->n];
@@ -111,44 +128,66 @@ static int choose_lane(struct job *job, struct mailbox_info *from, struct err *e
 			return 0;
 		}
 	}
-	lane->line = job_add_line(job, &from->name);
-	changes_init(&lane->source_changes);
-	changes_init(&lane->target_changes);
-	base_init(&lane->base);
-	plan_init(&lane->plan);
-	job->n++;
+	begin_lane(job, lane);
 	return 0;
 }
 
-static void leave_alone(struct job *job, const struct mailbox_info *to, const char *why, bool gone)
+static void choose_gone(struct job *job, struct mailbox_info *to)
+{
+	struct lane *lane = &job->lanes[job->n];
+
+	*lane = (struct lane){ .job = job, .to = to, .gone = true };
+	begin_lane(job, lane);
+	lane_line(lane)->gone = true;
+}
+
+static void leave_alone(struct job *job, const struct mailbox_info *to, const char *why)
 {
 	size_t at = job_add_line(job, &to->name); /* which moves report.v */
 	struct job_mailbox *line = &job->report->v[at];
 
 	line->skipped = true;
-	line->gone = gone;
 	line->problem = xstrdup(why);
 	job->report->incomplete = true;
 }
 
 /*
- * A mailbox of the base that the source's list leaves out: ask for it by name, and leave it
- * alone.
+ * A mailbox of the base that the source's list leaves out. It is gone if the list was complete and,
+ * asked for by name, it does not exist either; else it is left alone.
  */
-static int look_at_missing(struct job *job, const struct mailbox_info *to, struct err *err)
+static int look_at_missing(struct job *job, struct mailbox_info *to, struct err *err)
 {
 	bool exists = false;
 
+	if (!job->from.complete) {
+		leave_alone(job, to, "the server did not list all mailboxes, and not this one; left as "
+				     "it is");
+		return 0;
+	}
 	if (store_exists(job->source, &to->name, &exists, err) < 0) {
 		if (err->kind != ERR_MAILBOX)
 			return -1;
 		exists = true; /* no clear answer: not gone */
 	}
-	leave_alone(job, to,
-		    exists ? "the server's list leaves it out, yet it exists; left as it is"
-			   : "it no longer exists at the source; its mail here is left as it is "
-			     "(exclude it under 'mailboxes' to silence this)",
-		    !exists);
+	if (exists)
+		leave_alone(job, to, "the server's list leaves it out, yet it exists; left as it is");
+	else
+		choose_gone(job, to);
+	return 0;
+}
+
+/* Of a mailbox that went in an earlier run only what was kept is left: the base knows nothing of it. */
+static bool went_before(const struct mailbox_info *to)
+{
+	return !to->token.known && to->stored == 0;
+}
+
+static int choose_missing(struct job *job, struct mailbox_info *to, struct err *err)
+{
+	if (to->token.known)
+		return look_at_missing(job, to, err);
+	if (went_before(to) && allows_held(job, to))
+		choose_gone(job, to);
 	return 0;
 }
 
@@ -197,26 +236,25 @@ static int check_selected(struct job *job, struct err *err)
 
 static int choose_lanes(struct job *job, struct err *err)
 {
-	job->lanes = xcalloc(job->from.n, sizeof(*job->lanes));
+	job->lanes = xcalloc(job->from.n + job->to.n, sizeof(*job->lanes));
 	for (size_t i = 0; i < job->from.n; i++)
 		if (!(job->from.v[i].attributes & MAILBOX_NOSELECT) &&
 		    job_in_scope(job, &job->from.v[i]) &&
 		    choose_lane(job, &job->from.v[i], err) < 0)
 			return -1;
 	for (size_t i = 0; i < job->to.n; i++) {
-		const struct mailbox_info *to = &job->to.v[i];
+		struct mailbox_info *to = &job->to.v[i];
 		const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
 
-		if (!to->token.known || !job_in_scope(job, to))
+		if (!job_in_scope(job, to))
 			continue;
 		if (!from || (from->attributes & MAILBOX_NOSELECT)) {
-			if (look_at_missing(job, to, err) < 0)
+			if (choose_missing(job, to, err) < 0)
 				return -1;
-		} else if (!job_in_scope(job, from)) {
+		} else if (to->token.known && !job_in_scope(job, from)) {
 			leave_alone(job, to,
 				    "'mailboxes' selected it by its special use, which the server "
-				    "no longer gives it; select it by name to go on",
-				    false);
+				    "no longer gives it; select it by name to go on");
 		}
 	}
 	return 0;

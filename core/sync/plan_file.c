@@ -11,7 +11,7 @@
 #include "core/base/mem.h"
 
 #define FORMAT "mailcask plan"
-#define VERSION 1
+#define VERSION 2 /* 1 knew nothing of mailboxes that go */
 #define FILE_MAX ((size_t)256 << 20)
 
 static void mailbox_release(struct planned_mailbox *m)
@@ -109,6 +109,8 @@ static json_t *mailbox_json(const struct planned_mailbox *m)
 	json_decref(changes);
 	if (!uidset_is_empty(&m->gone))
 		json_object_set_new(json, "gone", set_json(&m->gone));
+	if (m->removed)
+		json_object_set_new(json, "removed", json_true());
 	return json;
 }
 
@@ -193,6 +195,7 @@ static const char *take_mailbox(const json_t *json, struct plan_file *out)
 		return "a UIDVALIDITY that cannot be";
 	m = plan_file_add(out, name);
 	m->uidvalidity = (uint32_t)uidvalidity;
+	m->removed = json_is_true(json_object_get(json, "removed"));
 	m->bytes = (uint64_t)json_integer_value(json_object_get(json, "bytes"));
 	if (!take_set(json, "fetch", &m->fetch) || !take_set(json, "gone", &m->gone))
 		return "a set of messages that cannot be read";
@@ -211,10 +214,11 @@ static int take_root(const json_t *root, const char *path, struct plan_file *out
 	const char *account = json_string_value(json_object_get(root, "account"));
 	const char *store = json_string_value(json_object_get(root, "store"));
 	const json_t *list = json_object_get(root, "mailboxes");
+	json_int_t version = json_integer_value(json_object_get(root, "version"));
 
 	if (!format || strcmp(format, FORMAT) != 0)
 		return wrong(path, "it does not say that it is one", err);
-	if (json_integer_value(json_object_get(root, "version")) != VERSION)
+	if (version < 1 || version > VERSION)
 		return wrong(path, "it is of another version", err);
 	if (!job || !account || !store || strlen(store) >= sizeof(out->store) ||
 	    !json_is_array(list))

@@ -25,6 +25,7 @@ struct planned_flags {
 struct planned_mailbox {
 	char *name; /* mailbox_name_text() */
 	uint32_t uidvalidity;
+	bool removed;   /* it no longer exists at the source: to be removed when nothing is left in it */
 	uint64_t bytes; /* of what is to be fetched, as far as the source told sizes */
 	struct uidset fetch, gone;
 	struct planned_flags *flags;
@@ -45,7 +46,7 @@ void plan_file_release(struct plan_file *f);
 struct planned_mailbox *plan_file_add(struct plan_file *f, const char *name);
 /* NULL when the plan says nothing of it. */
 const struct planned_mailbox *plan_file_find(const struct plan_file *f, const char *name);
-/* Whether anything is to be removed. */
+/* Whether any message is to be removed. */
 bool plan_file_removes(const struct plan_file *f);
 
 /* Written as a whole or not at all, readable for its owner only. */

@@ -95,8 +95,7 @@ static bool removes_something(const struct lane *lane)
 
 /*
  * What the guard has to know of every mailbox of the target, in work or not; same order as
- * job.to. One that this job does not look after, or that is gone at the source, must not make a
- * loss look small.
+ * job.to. One that this job does not look after must not make a loss look small.
  */
 static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 {
@@ -118,6 +117,8 @@ static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 		if (!removes_something(lane))
 			continue;
 		place[n] = place_of(lane);
+		if (lane->gone)
+			v[place[n]].before = lane->to->stored;
 		v[place[n]].removed = uidset_count(&lane->plan.gone);
 		r[n++] = (struct removal){ .mailbox = lane->target, .set = &lane->plan.gone };
 	}
@@ -184,7 +185,8 @@ static int remove_held(struct lane *lane, struct err *err)
 {
 	if (mailbox_expunge(lane->target, &lane->base.held, err) < 0)
 		return -1;
-	lane_line(lane)->removed += uidset_count(&lane->base.held);
+	lane->held_removed = uidset_count(&lane->base.held);
+	lane_line(lane)->removed += lane->held_removed;
 	return 0;
 }
 

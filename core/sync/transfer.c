@@ -290,7 +290,7 @@ static int make_wants(struct job *job, struct want **want, size_t *n, struct err
 	for (size_t i = 0; i < job->n; i++) {
 		struct lane *lane = &job->lanes[i];
 
-		if (lane->skipped)
+		if (lane->skipped || lane->gone)
 			continue;
 		if (prepare_lane(job, lane, err) < 0) {
 			if (err->kind != ERR_MAILBOX)

@@ -51,16 +51,20 @@ static void message_release(struct memory_message *m)
 	flags_release(&m->base_flags);
 }
 
+static void mailbox_release(struct memory_mailbox *m)
+{
+	for (size_t k = 0; k < m->n; k++)
+		message_release(&m->v[k]);
+	free(m->v);
+	free(m->name);
+	base_release(&m->base);
+	uidset_release(&m->lost);
+}
+
 static void state_release(struct memory_state *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		for (size_t k = 0; k < s->v[i].n; k++)
-			message_release(&s->v[i].v[k]);
-		free(s->v[i].v);
-		free(s->v[i].name);
-		base_release(&s->v[i].base);
-		uidset_release(&s->v[i].lost);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		mailbox_release(&s->v[i]);
 	free(s->v);
 	*s = (struct memory_state){ 0 };
 }
@@ -774,6 +778,48 @@ static int memory_create(struct store *st, const struct mailbox_name *name, unsi
 	return 0;
 }
 
+static int memory_commit(struct store *st, struct err *err);
+
+static void forget_mailbox(struct memory_state *s, const char *name)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->v[i].name, name) == 0) {
+			mailbox_release(&s->v[i]);
+			memmove(&s->v[i], &s->v[i + 1], (s->n - i - 1) * sizeof(*s->v));
+			s->n--;
+			return;
+		}
+}
+
+void memory_remove_mailbox(struct memory_world *w, const char *name)
+{
+	forget_mailbox(&w->stable, name);
+}
+
+bool memory_has_mailbox(struct memory_world *w, const char *name)
+{
+	return find(&w->stable, name) != NULL;
+}
+
+/* As the others do: a change to mailboxes is durable by itself. */
+static int memory_remove(struct store *st, const struct mailbox_name *name, struct err *err)
+{
+	char *text = mailbox_name_text(name);
+	struct memory_mailbox *m = find(&world_of(st)->now, text);
+	int ret = 0;
+
+	if (m && m->n > 0)
+		ret = err_set(err, ERR_MAILBOX, "it still holds messages");
+	else if (m && memory_commit(st, err) < 0)
+		ret = -1;
+	else if (m) {
+		forget_mailbox(&world_of(st)->now, text);
+		ret = memory_commit(st, err);
+	}
+	free(text);
+	return ret;
+}
+
 static int memory_subscribe(struct store *st, const struct mailbox_name *name, bool on,
 			    struct err *err)
 {
@@ -829,6 +875,7 @@ static int memory_snapshot(struct store *st, struct err *err)
 	.renumber = memory_renumber,                                            \
 	.contents = memory_contents,                                            \
 	.create = memory_create,                                                \
+	.remove = memory_remove,                                                \
 	.subscribe = memory_subscribe,                                          \
 	.commit = memory_commit,                                                \
 	.snapshot = memory_snapshot

@@ -94,6 +94,8 @@ void memory_world_init(struct memory_world *w);
 void memory_world_release(struct memory_world *w);
 /* Working on `stable`, between runs. The mailbox is borrowed until the next one is added. */
 struct memory_mailbox *memory_mailbox_get(struct memory_world *w, const char *name);
+void memory_remove_mailbox(struct memory_world *w, const char *name);
+bool memory_has_mailbox(struct memory_world *w, const char *name);
 void memory_deliver(struct memory_world *w, const char *mailbox, const char *body, const char *flags);
 void memory_delete(struct memory_world *w, const char *mailbox, uint32_t uid);
 void memory_set_flags(struct memory_world *w, const char *mailbox, uint32_t uid, const char *flags);

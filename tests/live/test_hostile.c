@@ -291,7 +291,7 @@ static void left_alone(int status, const char *must_name)
 	buf_release(&after);
 }
 
-static void test_a_mailbox_gone_or_not_listed_is_reported_and_left_alone(void **state)
+static void test_a_mailbox_there_but_not_listed_is_left_alone_and_one_gone_waits_for_it(void **state)
 {
 	struct fake_mailbox *unlisted = add("unlisted", 3);
 
@@ -304,8 +304,13 @@ static void test_a_mailbox_gone_or_not_listed_is_reported_and_left_alone(void **
 	fake_remove(server, bytes_of("gone"));
 	fake_trick(server, unlisted, FAKE_UNLISTED, 0, 0, -1);
 	fake_start(server);
-	left_alone(3, "gone");
 	left_alone(3, "unlisted");
+	left_alone(3, "4 deletions wait");
+	fake_stop(server);
+	fake_remove(server, bytes_of("unlisted"));
+	fake_start(server);
+	backup_ends_with(&job, 0, "");
+	assert_same_as_server();
 }
 
 static void test_answers_that_leave_messages_out_delete_nothing(void **state)
@@ -399,7 +404,7 @@ int main(void)
 		FAKE(test_a_server_that_always_cuts_ends_the_run_as_temporary),
 		FAKE(test_a_message_the_server_refuses_is_listed_and_the_rest_stored),
 		FAKE(test_a_message_the_server_passes_over_is_listed_and_the_rest_stored),
-		FAKE(test_a_mailbox_gone_or_not_listed_is_reported_and_left_alone),
+		FAKE(test_a_mailbox_there_but_not_listed_is_left_alone_and_one_gone_waits_for_it),
 		FAKE(test_answers_that_leave_messages_out_delete_nothing),
 		FAKE(test_a_message_count_that_does_not_fit_proves_no_deletion),
 		FAKE(test_a_list_that_fails_or_is_cut_short_deletes_nothing),

@@ -12,7 +12,7 @@
 #include "core/sync/record.h"
 #include "tests/lib/job_rig.h"
 
-static void test_a_gone_mailbox_is_left_alone(void **state)
+static void test_a_mailbox_that_is_not_listed_but_exists_is_left_alone(void **state)
 {
 	struct job_rig *rig = *state;
 
@@ -518,7 +518,7 @@ static void test_a_list_says_of_each_mailbox_once_what_any_line_says(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_JOB_RIG(test_a_gone_mailbox_is_left_alone),
+		WITH_JOB_RIG(test_a_mailbox_that_is_not_listed_but_exists_is_left_alone),
 		WITH_JOB_RIG(test_an_older_state_of_the_store_gives_its_messages_new_uids),
 		WITH_JOB_RIG(test_a_lost_store_stops_the_job_before_anything_is_touched),
 		WITH_JOB_RIG(test_a_store_from_elsewhere_is_not_pruned_in_its_first_run),
