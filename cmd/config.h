@@ -22,6 +22,7 @@ enum config_type {
 	CONFIG_NUMBER,
 	CONFIG_CHOICE,
 	CONFIG_LIST,     /* separated by commas; may be empty; may go on on indented lines */
+	CONFIG_MAP,      /* such a list, of rules as name_map_parse() takes them */
 	CONFIG_DURATION, /* seconds: `90s`, `24h`, `7d` */
 	CONFIG_LIMITS,   /* struct guard_limits: `20`, `10%`, `20 and 10%` */
 	CONFIG_PIN,      /* sha256: and the base64 of 32 bytes */
@@ -108,7 +109,7 @@ struct config_job {
 	struct config_head head;
 	int kind; /* enum config_job_kind */
 	char *from, *to;
-	struct config_list mailboxes, guard_exempt;
+	struct config_list mailboxes, map, guard_exempt;
 	int deletions; /* enum job_deletions */
 	struct guard_limits max_delete;
 	int64_t flag_check; /* seconds */

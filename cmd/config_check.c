@@ -84,9 +84,10 @@ static void describe_store(const char *key, const char *name, const struct confi
 
 static void describe(const struct config_job *job)
 {
-	struct buf boxes = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
+	struct buf boxes = BUF_INIT(1 << 20), map = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
 
 	add_list(&boxes, &job->mailboxes, "all");
+	add_list(&map, &job->map, "");
 	add_list(&exempt, &job->guard_exempt, "none");
 	add_limits(&limits, job);
 	printf("%s: %s\n", job->head.name, config_choice_word(config_kind_words, job->kind));
@@ -96,8 +97,11 @@ static void describe(const struct config_job *job)
 		describe_store("from", job->from, job, job->source);
 	describe_store("to", job->to, job, job->store);
 	printf("  mailboxes  %s\n", buf_str(&boxes));
+	if (job->map.n)
+		printf("  map        %s\n", buf_str(&map));
 	printf("  deletions  %s; not counted: %s\n", buf_str(&limits), buf_str(&exempt));
 	buf_release(&boxes);
+	buf_release(&map);
 	buf_release(&limits);
 	buf_release(&exempt);
 }
@@ -117,13 +121,13 @@ static void describe_json(const struct config_job *job)
 	char *source = job->source ? config_store_path(job->source, job->whose) : NULL;
 
 	report_event(json_pack(
-		"{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:s, s:I, s:i, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:i, s:o}",
 		"event", "job", "job", job->head.name, "kind",
 		config_choice_word(config_kind_words, job->kind), "from", job->from, "host",
 		job->account ? job->account->host : NULL, "user",
 		job->account ? job->account->user : NULL, "from_path", source, "to", job->to, "type",
 		config_choice_word(config_type_words, job->store->type), "path", path, "mailboxes",
-		list_json(&job->mailboxes), "deletions",
+		list_json(&job->mailboxes), "map", list_json(&job->map), "deletions",
 		config_choice_word(config_deletions_words, job->deletions), "max_delete_count",
 		(json_int_t)job->max_delete.count, "max_delete_percent",
 		(int)job->max_delete.percent, "guard_exempt", list_json(&job->guard_exempt)));

@@ -9,6 +9,7 @@
 #include "core/base/mem.h"
 #include "core/base/when.h"
 #include "core/imap/caps.h"
+#include "core/sync/name_map.h"
 #include "core/sync/scope.h"
 
 static const char *const default_exempt[] = { "\\Trash", "\\Junk" };
@@ -78,6 +79,7 @@ void config_section_free(enum config_kind kind, void *section)
 			secret_free(*(char **)member(key, section));
 			break;
 		case CONFIG_LIST:
+		case CONFIG_MAP:
 			list_release(member(key, section));
 			break;
 		case CONFIG_NUMBER:
@@ -195,6 +197,17 @@ static void check_patterns(struct config *cfg, const struct config_key *key,
 			config_problem(cfg, place, "%s: %s", key->name, err.text);
 }
 
+static void check_map(struct config *cfg, const struct config_key *key,
+		      const struct config_list *list, struct config_place place)
+{
+	struct name_map map = { 0 };
+	struct err err = { 0 };
+
+	if (name_map_parse(&map, (const char *const *)list->v, list->n, &err) < 0)
+		config_problem(cfg, place, "%s: %s", key->name, err.text);
+	name_map_release(&map);
+}
+
 static void check_extensions(struct config *cfg, const struct config_key *key, const char *value,
 			     struct config_place place)
 {
@@ -286,7 +299,7 @@ void config_set(struct config *cfg, enum config_kind kind, void *section, size_t
 		config_problem(cfg, place, "'%s' is not supported by this version yet", key->name);
 		return;
 	}
-	if (odd || (*value == '\0' && key->type != CONFIG_LIST)) {
+	if (odd || (*value == '\0' && key->type != CONFIG_LIST && key->type != CONFIG_MAP)) {
 		config_problem(cfg, place, "%s: %s", key->name, odd ? odd : "there is no value");
 		return;
 	}
@@ -323,6 +336,11 @@ void config_set(struct config *cfg, enum config_kind kind, void *section, size_t
 		expected = set_list(member(key, section), value);
 		if (!expected)
 			check_patterns(cfg, key, member(key, section), place);
+		break;
+	case CONFIG_MAP:
+		expected = set_list(member(key, section), value);
+		if (!expected)
+			check_map(cfg, key, member(key, section), place);
 		break;
 	case CONFIG_DURATION:
 		if (!duration_parse(value, member(key, section)))

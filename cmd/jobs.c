@@ -1,5 +1,6 @@
 #include "cmd/jobs.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,16 @@ static void read_store(struct prepared *p, const struct config_job *job)
 		p->set.source_config.layout = config_store_layout(st);
 }
 
+/* It was checked when the configuration was read. */
+static void read_map(struct name_map *out, const struct config_list *rules)
+{
+	struct err err;
+	int ret = name_map_parse(out, (const char *const *)rules->v, rules->n, &err);
+
+	assert(ret == 0);
+	(void)ret;
+}
+
 static void prepare(struct prepared *p, struct app *app, const struct config_job *job,
 		    const struct job_options *opts)
 {
@@ -101,6 +112,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		.apply = opts->apply,
 		.stop = app->stop,
 	};
+	read_map(&p->set.map, &job->map);
 	if (job->account)
 		read_account(p, job, opts->dry_run);
 	else
@@ -110,6 +122,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 static void prepared_release(struct prepared *p)
 {
 	account_release(&p->account);
+	name_map_release(&p->set.map);
 	free(p->path);
 	free(p->source_path);
 	free(p->fingerprint);

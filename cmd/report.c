@@ -171,6 +171,16 @@ void report_row(const char *mailbox, const char *text)
 	printf("  %s%*s  %s\n", mailbox, width < 30 ? 30 - (int)width : 0, "", text);
 }
 
+/* Ready for a terminal; the caller frees it. */
+static char *shown_name(const struct job_mailbox *m)
+{
+	char *both = m->source ? xasprintf("%s (from %s)", m->name, m->source) : xstrdup(m->name);
+	char *shown = escape_text(bytes_of(both), 400);
+
+	free(both);
+	return shown;
+}
+
 static void print_mailbox(const struct app *app, const struct job_mailbox *m)
 {
 	struct buf line = BUF_INIT(16 * 1024);
@@ -187,7 +197,7 @@ static void print_mailbox(const struct app *app, const struct job_mailbox *m)
 		buf_add_str(&line, ", ");
 		report_bytes(&line, m->bytes);
 	}
-	name = escape_text(bytes_of(m->name), 400);
+	name = shown_name(m);
 	report_row(name, buf_str(&line));
 	free(name);
 	buf_release(&line);
@@ -260,7 +270,7 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 static void complain_mailbox(const struct app *app, const struct job_settings *job,
 			     const struct job_mailbox *m, const struct err *err)
 {
-	char *name = escape_text(bytes_of(m->name), 400);
+	char *name = shown_name(m);
 
 	/* What ended the whole job is told once, not again for every mailbox it cut short. */
 	if (m->problem && strcmp(m->problem, err->text) != 0)
@@ -322,6 +332,8 @@ static json_t *mailbox_event(const struct job_settings *job, const struct job_ma
 		json_object_set_new(event, "to_recognise",
 				    json_integer((json_int_t)m->to_recognise));
 	}
+	if (m->source)
+		json_object_set_new(event, "source", json_string(m->source));
 	if (m->problem)
 		json_object_set_new(event, "problem", json_string(m->problem));
 	for (uint64_t i = 0; m->quarantine && i < m->quarantined; i++) {

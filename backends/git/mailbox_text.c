@@ -184,7 +184,7 @@ static int read_delimiter(const struct lines *l, uint8_t *out, struct err *err)
 	return ok && *out ? 0 : fail(l, KEY_DELIMITER, "neither one character nor NIL", err);
 }
 
-/* The name as the server spells it. */
+/* As the server spells it. */
 static int read_wire(const struct lines *l, struct mailbox_name *name, struct err *err)
 {
 	struct buf wire = BUF_INIT(l->value[KEY_WIRE].n);
@@ -206,29 +206,48 @@ out:
 	return ret;
 }
 
+/* What it is called here; where that is not how the server calls it, `name` knows both. */
+static int read_both_names(const struct lines *l, struct mailbox_name *name, struct err *err)
+{
+	struct mailbox_name spelled = MAILBOX_NAME_INIT, given = MAILBOX_NAME_INIT;
+	char *text = NULL;
+	struct err why;
+	int ret = -1;
+
+	if (l->number[KEY_WIRE] && read_wire(l, &spelled, err) < 0)
+		goto out;
+	if (mailbox_name_from_display(&given, l->value[KEY_NAME], &why) < 0) {
+		fail(l, KEY_NAME, "not the name of a mailbox", err);
+		goto out;
+	}
+	text = mailbox_name_text(&given);
+	if (!bytes_is(l->value[KEY_NAME], text)) {
+		fail(l, KEY_NAME, "not how this mailbox is named", err);
+		goto out;
+	}
+	if (l->number[KEY_WIRE])
+		mailbox_name_map(name, &spelled, &given);
+	else
+		mailbox_name_copy(name, &given);
+	ret = 0;
+out:
+	free(text);
+	mailbox_name_release(&spelled);
+	mailbox_name_release(&given);
+	return ret;
+}
+
 static int read_name(const struct lines *l, const char *dir, struct mailbox_name *name,
 		     struct err *err)
 {
-	struct bytes given = l->value[KEY_NAME];
-	char own_dir[LAYOUT_DIR_SIZE], *text;
-	bool same;
-	struct err why;
+	char own_dir[LAYOUT_DIR_SIZE];
 
 	if (need(l, KEY_NAME, err) < 0)
 		return -1;
-	if (l->number[KEY_WIRE]) {
-		if (read_wire(l, name, err) < 0)
-			return -1;
-	} else if (l->number[KEY_DELIMITER] || l->number[KEY_UTF8]) {
+	if (!l->number[KEY_WIRE] && (l->number[KEY_DELIMITER] || l->number[KEY_UTF8]))
 		return need(l, KEY_WIRE, err);
-	} else if (mailbox_name_from_display(name, given, &why) < 0) {
-		return fail(l, KEY_NAME, "not the name of a mailbox", err);
-	}
-	text = mailbox_name_text(name);
-	same = bytes_is(given, text);
-	free(text);
-	if (!same)
-		return fail(l, KEY_NAME, "not how this mailbox is named", err);
+	if (read_both_names(l, name, err) < 0)
+		return -1;
 	layout_dir(name, own_dir);
 	return strcmp(own_dir, dir) == 0
 		       ? 0

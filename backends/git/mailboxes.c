@@ -26,6 +26,10 @@ int gitstore_create(struct store *st, const struct mailbox_name *name, unsigned 
 		gitbox_insert(g, box);
 		message_note(g, box, "created");
 	}
+	if (name->wire.p) {
+		mailbox_name_copy(&box->mb.name, name);
+		mailbox_name_copy(&box->text.name, name);
+	}
 	box->text.attributes = attributes;
 	return 0;
 }

@@ -236,14 +236,11 @@ void index_name_bytes(const struct mailbox_name *name, struct buf *out)
 static int take_name(struct mailbox_name *out, struct bytes name, struct bytes wire,
 		     uint8_t delimiter, bool utf8, struct err *err)
 {
+	struct mailbox_name spelled = MAILBOX_NAME_INIT;
 	const char **parts = NULL;
 	size_t n = 0, cap = 0;
 	int ret = 0;
 
-	if (wire.p || wire.n) {
-		mailbox_name_from_wire(out, wire, delimiter, utf8);
-		return 0;
-	}
 	for (size_t at = 0; at < name.n; n++) {
 		parts = xgrow(parts, n, &cap, sizeof(*parts));
 		parts[n] = (const char *)name.p + at;
@@ -254,6 +251,11 @@ static int take_name(struct mailbox_name *out, struct bytes name, struct bytes w
 	else
 		ret = mailbox_name_from_components(out, parts, n, err);
 	free(parts);
+	if (ret == 0 && (wire.p || wire.n)) {
+		mailbox_name_from_wire(&spelled, wire, delimiter, utf8);
+		mailbox_name_map(out, &spelled, out);
+		mailbox_name_release(&spelled);
+	}
 	return ret;
 }
 

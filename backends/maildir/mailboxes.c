@@ -87,6 +87,26 @@ static bool is_fresh(struct box *box)
 	return box_stamp(box, &s, &err) == 0 && !stamp_is_set(&s);
 }
 
+static int write_name(struct maildir *m, const struct box *box, const struct mailbox_name *name,
+		      const char *dir, const char *moved_from, struct err *err)
+{
+	sqlite3_stmt *st = index_stmt(m, ST_BOX_RENAME);
+	struct buf text = BUF_INIT(SIZE_MAX / 4);
+	int ret;
+
+	index_name_bytes(name, &text);
+	index_bind_name(st, name, buf_bytes(&text));
+	sqlite3_bind_text(st, 5, dir, -1, SQLITE_STATIC);
+	if (moved_from)
+		sqlite3_bind_text(st, 6, moved_from, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, 6);
+	sqlite3_bind_int64(st, 7, box->id);
+	ret = index_run(m, st, err);
+	buf_release(&text);
+	return ret;
+}
+
 int maildir_create(struct store *st, const struct mailbox_name *name, unsigned attributes,
 		   struct err *err)
 {
@@ -112,7 +132,10 @@ int maildir_create(struct store *st, const struct mailbox_name *name, unsigned a
 	m->unsynced = true;
 	box->attributes = attributes;
 	box->dirty = true;
-	return 0;
+	if (!name->wire.p)
+		return 0;
+	mailbox_name_copy(&box->mb.name, name);
+	return write_name(m, box, name, box->dir, box->moved_from, err);
 }
 
 int maildir_subscribe(struct store *st, const struct mailbox_name *name, bool on,
@@ -199,21 +222,7 @@ int mailboxes_renumber(struct maildir *m, struct err *err)
 static int rename_row(struct maildir *m, struct box *box, const struct mailbox_name *to,
 		      char *dir, bool moves, struct err *err)
 {
-	sqlite3_stmt *st = index_stmt(m, ST_BOX_RENAME);
-	struct buf text = BUF_INIT(SIZE_MAX / 4);
-	int ret;
-
-	index_name_bytes(to, &text);
-	index_bind_name(st, to, buf_bytes(&text));
-	sqlite3_bind_text(st, 5, dir, -1, SQLITE_STATIC);
-	if (moves)
-		sqlite3_bind_text(st, 6, box->dir, -1, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(st, 6);
-	sqlite3_bind_int64(st, 7, box->id);
-	ret = index_run(m, st, err);
-	buf_release(&text);
-	if (ret < 0) {
+	if (write_name(m, box, to, dir, moves ? box->dir : NULL, err) < 0) {
 		free(dir);
 		return -1;
 	}

@@ -319,7 +319,7 @@ int mailbox_name_to_wire(const struct mailbox_name *m, uint8_t delimiter, bool u
 	int ret = -1;
 
 	assert(m->count > 0);
-	if (m->wire.p && m->delimiter == delimiter && m->utf8 == utf8) {
+	if (m->wire.p && !m->mapped && m->delimiter == delimiter && m->utf8 == utf8) {
 		buf_add(out, m->wire);
 		return 0;
 	}
@@ -344,6 +344,64 @@ out:
 	buf_release(&wire);
 	buf_release(&part);
 	return ret;
+}
+
+/* A wire form for a name that no server gave, with a delimiter that is in none of its components. */
+static void spell(const struct mailbox_name *m, struct mailbox_name *out)
+{
+	struct buf wire = BUF_INIT(SIZE_MAX / 2);
+	uint8_t delimiter = '/';
+	struct err err;
+
+	while (mailbox_name_to_wire(m, delimiter, true, &wire, &err) < 0)
+		delimiter = delimiter == '/' ? 1 : (uint8_t)(delimiter + 1);
+	mailbox_name_from_wire(out, buf_bytes(&wire), delimiter, true);
+	buf_release(&wire);
+}
+
+void mailbox_name_map(struct mailbox_name *out, const struct mailbox_name *source,
+		      const struct mailbox_name *as)
+{
+	struct mailbox_name name = MAILBOX_NAME_INIT, spelled = MAILBOX_NAME_INIT;
+
+	if (!source->wire.p)
+		spell(source, &spelled);
+	else
+		mailbox_name_copy(&spelled, source);
+	if (mailbox_name_equal(source, as)) {
+		mailbox_name_copy(&name, source);
+	} else {
+		mailbox_name_copy(&name, as);
+		free(name.wire_copy);
+		set_wire(&name, spelled.wire);
+		name.delimiter = spelled.delimiter;
+		name.utf8 = spelled.utf8;
+		name.mapped = true;
+	}
+	mailbox_name_release(&spelled);
+	mailbox_name_release(out);
+	*out = name;
+}
+
+void mailbox_name_source(struct mailbox_name *out, const struct mailbox_name *m)
+{
+	if (m->mapped)
+		mailbox_name_from_wire(out, m->wire, m->delimiter, m->utf8);
+	else
+		mailbox_name_copy(out, m);
+}
+
+bool mailbox_name_same_source(const struct mailbox_name *a, const struct mailbox_name *b)
+{
+	struct mailbox_name x = MAILBOX_NAME_INIT, y = MAILBOX_NAME_INIT;
+	bool same;
+
+	mailbox_name_source(&x, a);
+	mailbox_name_source(&y, b);
+	same = mailbox_name_equal(&x, &y);
+	mailbox_name_release(&x);
+	mailbox_name_release(&y);
+	return same;
 }
 
 static void add_displayed(struct bytes component, struct buf *out)
@@ -425,9 +483,14 @@ int mailbox_name_move(struct mailbox_name *out, const struct mailbox_name *m,
 		      struct err *err)
 {
 	size_t n = to->count + m->count - from->count;
-	const char **parts = xcalloc(n, sizeof(*parts));
+	const char **parts;
 	int ret;
 
+	if (m->count == from->count) {
+		mailbox_name_copy(out, to);
+		return 0;
+	}
+	parts = xcalloc(n, sizeof(*parts));
 	for (size_t i = 0; i < n; i++)
 		parts[i] = i < to->count ? to->components[i]
 					 : m->components[i - to->count + from->count];

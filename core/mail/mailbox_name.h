@@ -37,6 +37,7 @@ struct mailbox_name {
 	uint8_t delimiter; /* of that server; 0: flat, one component */
 	bool utf8;         /* wire is UTF-8 (UTF8=ACCEPT, IMAP4rev2), not modified UTF-7 */
 	bool exact;        /* every component is plain text: no byte stands as =XX but `=3D` */
+	bool mapped;       /* `wire` spells another name than the components: mailbox_name_map() */
 };
 
 #define MAILBOX_NAME_INIT { 0 }
@@ -64,8 +65,18 @@ int mailbox_name_from_components(struct mailbox_name *out, const char *const *co
 int mailbox_name_from_display(struct mailbox_name *out, struct bytes text, struct err *err);
 
 /*
+ * What a store calls a mailbox that is `source` elsewhere: the components of `as`, and the wire form of
+ * `source`, so that mailbox_name_source() finds it again. A copy of `source` where the two are the same.
+ */
+void mailbox_name_map(struct mailbox_name *out, const struct mailbox_name *source,
+		      const struct mailbox_name *as);
+/* The name that was mapped; of any other a copy. */
+void mailbox_name_source(struct mailbox_name *out, const struct mailbox_name *m);
+bool mailbox_name_same_source(const struct mailbox_name *a, const struct mailbox_name *b);
+
+/*
  * Add the name as a server with this delimiter and mode spells it: the bytes it sent, if it is
- * the one the name came from (same delimiter and mode). Returns 0, or -1 with *err
+ * the one the name came from (same delimiter and mode), unless it is mapped. Returns 0, or -1 with *err
  * (ERR_MAILBOX), adding nothing, when a component holds the delimiter or a flat server cannot
  * have several components.
  */
@@ -89,8 +100,8 @@ bool mailbox_name_is_inbox(const struct mailbox_name *m);
 /* Whether `m` is `top` or lies below it. */
 bool mailbox_name_is_below(const struct mailbox_name *m, const struct mailbox_name *top);
 /*
- * What `m`, which is `from` or below it, is called once `from` is renamed to `to`. Without a wire
- * form. Errors as mailbox_name_from_components().
+ * What `m`, which is `from` or below it, is called once `from` is renamed to `to`: that itself, or a
+ * name without a wire form. Errors as mailbox_name_from_components().
  */
 int mailbox_name_move(struct mailbox_name *out, const struct mailbox_name *m,
 		      const struct mailbox_name *from, const struct mailbox_name *to,

@@ -442,8 +442,29 @@ static int compare_contents(struct comparing *c, struct err *err)
 
 static bool in_scope(const struct against *a, const struct mailbox_info *info)
 {
-	return !(info->attributes & MAILBOX_NOSELECT) &&
-	       scope_contains(a->mailboxes, a->n_mailboxes, &info->name, info->attributes);
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+	bool in;
+
+	mailbox_name_source(&source, &info->name);
+	in = !(info->attributes & MAILBOX_NOSELECT) &&
+	     scope_contains(a->mailboxes, a->n_mailboxes, &source, info->attributes);
+	mailbox_name_release(&source);
+	return in;
+}
+
+/* In `list` the mailbox that is one with `name`, which may be of the other side, where `map` renamed it. */
+static const struct mailbox_info *find_same(const struct mailbox_list *list,
+					    const struct mailbox_name *name)
+{
+	const struct mailbox_info *same = mailbox_list_find(list, name);
+
+	if (same && mailbox_name_same_source(&same->name, name))
+		return same;
+	for (size_t i = 0; i < list->n; i++)
+		if ((list->v[i].name.mapped || name->mapped) &&
+		    mailbox_name_same_source(&list->v[i].name, name))
+			return &list->v[i];
+	return NULL;
 }
 
 static void choose_pairs(struct comparing *c)
@@ -453,7 +474,7 @@ static void choose_pairs(struct comparing *c)
 	c->pair = xcalloc(a->from->n, sizeof(*c->pair));
 	for (size_t i = 0; i < a->from->n; i++) {
 		const struct mailbox_info *from = &a->from->v[i];
-		const struct mailbox_info *to = mailbox_list_find(a->to, &from->name);
+		const struct mailbox_info *to = find_same(a->to, &from->name);
 
 		if (!in_scope(a, from))
 			continue;
@@ -467,15 +488,21 @@ static void choose_pairs(struct comparing *c)
 
 static int name_gone(struct against *a, struct err *err)
 {
+	int ret;
+
 	for (size_t i = 0; i < a->to->n; i++) {
 		const struct mailbox_info *to = &a->to->v[i];
-		const struct mailbox_info *from = mailbox_list_find(a->from, &to->name);
+		const struct mailbox_info *from = find_same(a->from, &to->name);
+		struct mailbox_name source = MAILBOX_NAME_INIT;
 		bool exists = false;
 
 		if (!to->token.known || !in_scope(a, to) ||
 		    (from && !(from->attributes & MAILBOX_NOSELECT)))
 			continue;
-		if (store_exists(a->source, &to->name, &exists, err) < 0) {
+		mailbox_name_source(&source, &to->name);
+		ret = store_exists(a->source, &source, &exists, err);
+		mailbox_name_release(&source);
+		if (ret < 0) {
 			if (err->kind != ERR_MAILBOX)
 				return -1;
 			exists = true;

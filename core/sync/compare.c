@@ -7,7 +7,7 @@
 
 static int open_lane(struct job *job, struct lane *lane, struct err *err)
 {
-	if (lane->from && mailbox_open(job->source, lane->from, STORE_READ, &lane->source, err) < 0)
+	if (lane->from && job_open_source(job, lane->from, &lane->source, err) < 0)
 		return -1;
 	if (!lane->to)
 		return 0;

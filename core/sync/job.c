@@ -24,6 +24,7 @@ void job_report_release(struct job_report *r)
 			free(r->v[i].quarantine[k].reason);
 		free(r->v[i].quarantine);
 		free(r->v[i].name);
+		free(r->v[i].source);
 		free(r->v[i].problem);
 	}
 	free(r->v);
@@ -41,9 +42,15 @@ struct job_mailbox *lane_line(const struct lane *lane)
 size_t job_add_line(struct job *job, const struct mailbox_name *name)
 {
 	struct job_report *r = job->report;
+	struct mailbox_name source = MAILBOX_NAME_INIT;
 
 	r->v = xgrow(r->v, r->n, &r->cap, sizeof(*r->v));
 	r->v[r->n] = (struct job_mailbox){ .name = mailbox_name_text(name) };
+	if (name->mapped) {
+		mailbox_name_source(&source, name);
+		r->v[r->n].source = mailbox_name_text(&source);
+		mailbox_name_release(&source);
+	}
 	return r->n++;
 }
 
@@ -84,24 +91,29 @@ void job_tell(struct job *job, enum job_phase phase)
 		job->set->progress(job->set->progress_ctx, &job->progress);
 }
 
-bool job_in_scope(const struct job *job, const struct mailbox_info *info)
+bool job_matches(const char *const *patterns, size_t n, const struct mailbox_info *info)
+{
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+	bool in;
+
+	mailbox_name_source(&source, &info->name);
+	in = scope_contains(patterns, n, &source, info->attributes);
+	mailbox_name_release(&source);
+	return in;
+}
+
+bool job_selects(const struct job *job, const struct mailbox_info *info)
 {
 	const struct job_settings *set = job->set;
 
-	return scope_contains(set->mailboxes, set->n_mailboxes, &info->name,
-			      info->attributes) &&
-	       scope_contains(set->only, set->n_only, &info->name, info->attributes);
+	return job_matches(set->mailboxes, set->n_mailboxes, info) && job_leads_to(set, &info->name);
 }
 
-/* The patterns as one text, to notice when they change. Owned by the caller. */
-static char *scope_text(const struct job_settings *set)
+bool job_in_scope(const struct job *job, const struct mailbox_info *info)
 {
-	struct buf b = BUF_INIT(1 << 20);
-
-	for (size_t i = 0; i < set->n_mailboxes; i++)
-		buf_addf(&b, "%s\n", set->mailboxes[i]);
-	return buf_take(&b);
+	return job_selects(job, info) && job_matches(job->set->only, job->set->n_only, info);
 }
+
 
 /*
  * A store that is read: it must be there, and not be an older state of itself, in which UIDs that
@@ -288,7 +300,7 @@ static int open_stores(struct job *job, struct err *err)
 	if (store_open(set->source, &job->source, &job->source_config, STORE_READ, err) < 0)
 		return -1;
 	job_tell(job, JOB_LIST);
-	if (store_list(job->source, job->record.hint, &job->from, err) < 0)
+	if (job_list_source(job, job->record.hint, &job->from, err) < 0)
 		return -1;
 	if (job_reads_store(job) && job->from.n == 0)
 		return err_set(err, ERR_MISSING, "there is no mailbox in %s",
@@ -348,7 +360,7 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 	job->record.source_generation = job->source_generation;
 	if (!failed && job->set->n_only == 0) { /* else what was left out was not named yet */
 		free(job->record.scope);
-		job->record.scope = scope_text(job->set);
+		job->record.scope = job_scope_text(job->set);
 	}
 	if (!failed && flags_were_compared(job))
 		job->record.flags_checked = started;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/sync/guard.h"
+#include "core/sync/name_map.h"
 #include "core/sync/plan_file.h"
 #include "core/sync/store.h"
 
@@ -39,8 +40,10 @@ struct job_settings {
 	 */
 	struct store_config source_config, target_config;
 	const char *state_dir;         /* $XDG_STATE_HOME/mailcask; made when missing */
-	const char *const *mailboxes;  /* patterns, `!` excludes, `\Sent` means special use; n 0: all */
+	/* Patterns on the source's names, `!` excludes, `\Sent` means special use; n 0: all. */
+	const char *const *mailboxes;
 	size_t n_mailboxes;
+	struct name_map map;           /* what the target calls the source's mailboxes */
 	const char *const *only;       /* further restriction for this run (--mailbox); n 0: none */
 	size_t n_only;
 	enum job_deletions deletions;
@@ -70,6 +73,7 @@ struct job_settings {
 /* What became of one mailbox, or with dry_run what would. */
 struct job_mailbox {
 	char *name; /* display text, not escaped */
+	char *source; /* what the source calls it, where `map` gave it another name; else NULL */
 	bool created;
 	/*
 	 * The source's UIDs do not mean what they did, and this mailbox's messages were recognised by

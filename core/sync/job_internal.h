@@ -88,6 +88,11 @@ static inline bool job_reads_store(const struct job *job)
 
 /* Whether `now` says of a mailbox that something came in since `then`. */
 bool token_has_grown(const struct token *then, const struct token *now);
+/* Whether patterns, which mean the source's names, select it. `info` may be of either side. */
+bool job_matches(const char *const *patterns, size_t n, const struct mailbox_info *info);
+/* Whether the job is about it: `mailboxes` selects it, and `map` leads to the name it has here. */
+bool job_selects(const struct job *job, const struct mailbox_info *info);
+/* And this run is. */
 bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 
 /* lanes.c: without mod-sequences, flags count as they were until it is time to look at them again. */
@@ -96,6 +101,21 @@ bool job_flags_as_then(const struct job *job, const struct token *now, const str
 bool job_verifies_flags(const struct job *job);
 /* lanes.c: choose the mailboxes in work, and name what is said of the others. */
 int job_choose_lanes(struct job *job, struct err *err);
+
+/*
+ * job_names.c: every mailbox of the source, under the name that the target has for it. ERR_CONFIG when two of
+ * them would have the same.
+ */
+int job_list_source(struct job *job, const char *hint, struct mailbox_list *out, struct err *err);
+/* Whether the mailbox that `name` is the source's for has that name at the target now. */
+bool job_leads_to(const struct job_settings *set, const struct mailbox_name *name);
+/* store_exists() and mailbox_open() of the source. */
+int job_ask_source(struct job *job, const struct mailbox_name *name, bool *exists, struct err *err);
+int job_open_source(struct job *job, const struct mailbox_info *info, struct mailbox **out,
+		    struct err *err);
+/* Patterns and rules as one text, to notice when they change. Owned by the caller. */
+char *job_scope_text(const struct job_settings *set);
+
 /* compare.c: choose the lanes, compare both sides, plan. */
 int job_compare(struct job *job, struct err *err);
 /*

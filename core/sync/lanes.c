@@ -4,7 +4,6 @@
 #include "core/base/mem.h"
 #include "core/sync/job_internal.h"
 #include "core/sync/quarantine.h"
-#include "core/sync/scope.h"
 
 /* Which mailboxes are in work, and what is said of the others. */
 
@@ -164,7 +163,7 @@ static int look_at_missing(struct job *job, struct mailbox_info *to, struct err 
 				     "it is");
 		return 0;
 	}
-	if (store_exists(job->source, &to->name, &exists, err) < 0) {
+	if (job_ask_source(job, &to->name, &exists, err) < 0) {
 		if (err->kind != ERR_MAILBOX)
 			return -1;
 		exists = true; /* no clear answer: not gone */
@@ -191,19 +190,14 @@ static int choose_missing(struct job *job, struct mailbox_info *to, struct err *
 	return 0;
 }
 
-static bool selects(const char *pattern, const struct mailbox_info *info)
-{
-	return scope_contains(&pattern, 1, &info->name, info->attributes);
-}
-
 /* Whether a pattern means a mailbox there is, at the source or from an earlier run. */
 static bool selects_any(const struct job *job, const char *pattern)
 {
 	for (size_t i = 0; i < job->from.n; i++)
-		if (selects(pattern, &job->from.v[i]))
+		if (job_matches(&pattern, 1, &job->from.v[i]))
 			return true;
 	for (size_t i = 0; i < job->to.n; i++)
-		if (job->to.v[i].token.known && selects(pattern, &job->to.v[i]))
+		if (job->to.v[i].token.known && job_matches(&pattern, 1, &job->to.v[i]))
 			return true;
 	return false;
 }
@@ -234,12 +228,39 @@ static int check_selected(struct job *job, struct err *err)
 	return 0;
 }
 
+/*
+ * What is stored under the name is another mailbox's mail, because `map` led there from elsewhere before:
+ * neither may pass for the other.
+ */
+static bool is_anothers(struct job *job, const struct mailbox_info *from)
+{
+	const struct mailbox_info *to = mailbox_list_find(&job->to, &from->name);
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+	char *here, *there, *why;
+
+	if (!to || !to->token.known || mailbox_name_same_source(&from->name, &to->name))
+		return false;
+	mailbox_name_source(&source, &to->name);
+	there = mailbox_name_text(&source);
+	mailbox_name_source(&source, &from->name);
+	here = mailbox_name_text(&source);
+	why = xasprintf("it holds the mail of %s, and 'map' now has %s here; nothing was changed. Give %s "
+			"a name under 'map' that is not taken",
+			there, here, here);
+	leave_alone(job, from, why);
+	free(here);
+	free(there);
+	free(why);
+	mailbox_name_release(&source);
+	return true;
+}
+
 static int choose_lanes(struct job *job, struct err *err)
 {
 	job->lanes = xcalloc(job->from.n + job->to.n, sizeof(*job->lanes));
 	for (size_t i = 0; i < job->from.n; i++)
 		if (!(job->from.v[i].attributes & MAILBOX_NOSELECT) &&
-		    job_in_scope(job, &job->from.v[i]) &&
+		    job_in_scope(job, &job->from.v[i]) && !is_anothers(job, &job->from.v[i]) &&
 		    choose_lane(job, &job->from.v[i], err) < 0)
 			return -1;
 	for (size_t i = 0; i < job->to.n; i++) {
@@ -269,14 +290,14 @@ static void name_left_out(struct job *job)
 		return;
 	for (size_t i = 0; i < job->to.n; i++) {
 		const struct mailbox_info *to = &job->to.v[i];
+		bool selected = job_matches(set->mailboxes, set->n_mailboxes, to);
 		char *name;
 
-		if (!to->token.known || scope_contains(set->mailboxes, set->n_mailboxes,
-						       &to->name, to->attributes))
+		if (!to->token.known || job_selects(job, to))
 			continue;
 		name = mailbox_name_text(&to->name);
-		job_note(job, "%s is no longer selected by 'mailboxes': what is stored of it stays",
-			 name);
+		job_note(job, "%s is no longer %s: what is stored of it stays", name,
+			 selected ? "what 'map' leads to" : "selected by 'mailboxes'");
 		free(name);
 	}
 }
@@ -300,19 +321,11 @@ static void name_held(struct job *job)
 
 static bool scope_changed(const struct job *job)
 {
-	const char *was = job->record.scope;
-	size_t n = 0;
+	char *now = job_scope_text(job->set);
+	bool changed = job->record.scope && strcmp(job->record.scope, now) != 0;
 
-	if (!was)
-		return false;
-	for (size_t i = 0; i < job->set->n_mailboxes; i++) {
-		size_t len = strlen(job->set->mailboxes[i]);
-
-		if (strncmp(was + n, job->set->mailboxes[i], len) != 0 || was[n + len] != '\n')
-			return true;
-		n += len + 1;
-	}
-	return was[n] != '\0';
+	free(now);
+	return changed;
 }
 
 int job_choose_lanes(struct job *job, struct err *err)

@@ -13,7 +13,7 @@ static bool exempt_from_guard(const struct job *job, const struct mailbox_info *
 	const char *const *patterns = set->guard_exempt ? set->guard_exempt : usual;
 	size_t n = set->guard_exempt ? set->n_guard_exempt : 2;
 
-	return n > 0 && scope_contains(patterns, n, &info->name, info->attributes);
+	return n > 0 && job_matches(patterns, n, info);
 }
 
 static uint64_t count_gone(const struct job *job)
@@ -139,7 +139,7 @@ static int mail_arrived(struct job *job, bool *out, struct err *err)
 {
 	struct mailbox_list now = { 0 };
 	size_t k = 0; /* lanes are in the order of job.from */
-	int ret = store_list(job->source, job->from.hint, &now, err);
+	int ret = job_list_source(job, job->from.hint, &now, err);
 
 	*out = !now.complete;
 	for (size_t i = 0; ret == 0 && i < now.n; i++) {

@@ -426,7 +426,7 @@ struct store_ops {
 	 */
 	int (*contents)(struct mailbox *mb, content_fn *each, void *ctx, struct err *err);
 
-	/* One that exists is given these attributes. */
+	/* One that exists is given these attributes, and the wire form of `name` if it has one. */
 	int (*create)(struct store *st, const struct mailbox_name *name, unsigned attributes,
 		      struct err *err);
 	int (*rename)(struct store *st, const struct mailbox_name *from,

@@ -275,6 +275,9 @@ static int prepare_lane(struct job *job, struct lane *lane, struct err *err)
 {
 	if (!lane->target && create_target(job, lane, err) < 0)
 		return -1;
+	if (lane->to && !mailbox_name_same_source(&lane->to->name, &lane->from->name) &&
+	    store_create(job->target, &lane->from->name, lane->from->attributes, err) < 0)
+		return -1;
 	if (lane->rebinding && bind_anew(lane, err) < 0)
 		return -1;
 	if (open_base(lane, err) < 0)

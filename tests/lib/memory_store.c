@@ -57,6 +57,7 @@ static void mailbox_release(struct memory_mailbox *m)
 		message_release(&m->v[k]);
 	free(m->v);
 	free(m->name);
+	free(m->source);
 	base_release(&m->base);
 	uidset_release(&m->lost);
 }
@@ -80,6 +81,7 @@ static void state_copy(struct memory_state *to, const struct memory_state *from)
 
 		*t = *f;
 		t->name = xstrdup(f->name);
+		t->source = f->source ? xstrdup(f->source) : NULL;
 		t->v = xcalloc(f->n, sizeof(*t->v));
 		t->cap = f->n;
 		for (size_t k = 0; k < f->n; k++) {
@@ -314,6 +316,19 @@ static void meanwhile(struct memory_world *w, const char *what, const char *mail
 	state_copy(&w->now, &w->stable);
 }
 
+static int read_name(const struct memory_mailbox *m, struct mailbox_name *out, struct err *err)
+{
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+	int ret = mailbox_name_from_display(out, bytes_of(m->name), err);
+
+	if (ret == 0 && m->source)
+		ret = mailbox_name_from_display(&source, bytes_of(m->source), err);
+	if (ret == 0 && m->source)
+		mailbox_name_map(out, &source, out);
+	mailbox_name_release(&source);
+	return ret;
+}
+
 static int memory_list(struct store *st, const char *hint, struct mailbox_list *out, struct err *err)
 {
 	struct memory_world *w = world_of(st);
@@ -329,7 +344,7 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 		if (m->gone_from_list)
 			continue;
 		info = mailbox_list_add(out);
-		if (mailbox_name_from_display(&info->name, bytes_of(m->name), err) < 0)
+		if (read_name(m, &info->name, err) < 0)
 			return -1;
 		info->attributes = m->attributes;
 		info->known = uidset_count(&m->base.known);
@@ -769,11 +784,17 @@ static int memory_create(struct store *st, const struct mailbox_name *name, unsi
 			 struct err *err)
 {
 	char *text = mailbox_name_text(name);
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+	struct memory_mailbox *m = find(&world_of(st)->now, text);
 
 	(void)err;
-	if (!find(&world_of(st)->now, text))
-		add(&world_of(st)->now, text);
-	find(&world_of(st)->now, text)->attributes = attributes;
+	if (!m)
+		m = add(&world_of(st)->now, text);
+	m->attributes = attributes;
+	free(m->source);
+	mailbox_name_source(&source, name);
+	m->source = name->mapped ? mailbox_name_text(&source) : NULL;
+	mailbox_name_release(&source);
 	free(text);
 	return 0;
 }

@@ -25,6 +25,7 @@ struct memory_message {
 
 struct memory_mailbox {
 	char *name; /* display form */
+	char *source; /* target: what the source calls it, where that is another name; else NULL */
 	unsigned attributes;
 	uint32_t uidvalidity, uidnext;
 	uint64_t modseq;

@@ -328,8 +328,6 @@ static void test_what_a_later_version_will_do_is_refused_by_this_one(void **stat
 	static const struct {
 		const char *text, *want;
 	} cases[] = {
-		{ ACCOUNT REST "map = a b\n",
-		  "main.ini:12: 'map' is not supported by this version yet\n" },
 		{ ACCOUNT REST "flag_check = 1\n",
 		  "main.ini:12: flag_check must be a number and s, m, h, d or w, like 24h, not '1'\n" },
 		{ ACCOUNT REST "[job s]\nkind = sync\nfrom = work\nto = archive\n",

@@ -326,6 +326,56 @@ static void test_the_servers_spelling_is_not_part_of_the_name(void **state)
 	mailbox_name_release(&inbox);
 }
 
+static void assert_maps(const struct mailbox_name *source, const char *as)
+{
+	struct mailbox_name name = MAILBOX_NAME_INIT, target = MAILBOX_NAME_INIT, back = MAILBOX_NAME_INIT;
+	char *text;
+	struct err err;
+
+	assert_int_equal(mailbox_name_from_display(&target, bytes_of(as), &err), 0);
+	mailbox_name_map(&name, source, &target);
+	text = mailbox_name_text(&name);
+	assert_string_equal(text, as);
+	assert_int_equal(name.mapped, !mailbox_name_equal(source, &target));
+	mailbox_name_source(&back, &name);
+	assert_true(mailbox_name_equal(&back, source));
+	assert_true(mailbox_name_same_source(&name, source));
+	if (source->wire.p)
+		assert_true(bytes_equal(back.wire, source->wire));
+	mailbox_name_map(&name, source, source); /* nothing of the first remains */
+	assert_false(name.mapped);
+	free(text);
+	mailbox_name_release(&name);
+	mailbox_name_release(&target);
+	mailbox_name_release(&back);
+}
+
+static void test_a_mapped_name_still_knows_what_it_was(void **state)
+{
+	struct mailbox_name server = from_wire("Entw&APw-rfe.x", '.', false), local = MAILBOX_NAME_INIT;
+	struct mailbox_name as = MAILBOX_NAME_INIT, name = MAILBOX_NAME_INIT;
+	struct buf wire = BUF_INIT(100);
+	struct err err;
+
+	(void)state;
+	assert_maps(&server, "Drafts/x");
+	assert_maps(&server, "Entwürfe/x");
+	assert_maps(&server, "INBOX");
+	/* No server spelled these. */
+	assert_int_equal(mailbox_name_from_display(&local, bytes_of("a%2Fb/c=41%01"), &err), 0);
+	assert_maps(&local, "Other");
+	/* To another server it is what it is called here, and not what it was. */
+	assert_int_equal(mailbox_name_from_display(&as, bytes_of("Drafts/x"), &err), 0);
+	mailbox_name_map(&name, &server, &as);
+	assert_int_equal(mailbox_name_to_wire(&name, '.', false, &wire, &err), 0);
+	assert_string_equal(buf_str(&wire), "Drafts.x");
+	mailbox_name_release(&server);
+	mailbox_name_release(&local);
+	mailbox_name_release(&as);
+	mailbox_name_release(&name);
+	buf_release(&wire);
+}
+
 static void test_list_patterns_match(void **state)
 {
 	static const struct {
@@ -379,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_text_that_cannot_be_a_name_is_an_error),
 		cmocka_unit_test(test_a_name_sorts_before_those_below_it),
 		cmocka_unit_test(test_the_servers_spelling_is_not_part_of_the_name),
+		cmocka_unit_test(test_a_mapped_name_still_knows_what_it_was),
 		cmocka_unit_test(test_list_patterns_match),
 	};
 
