@@ -752,6 +752,52 @@ static void rename_box(struct bench *b, const char *from, const char *to)
 	mailbox_name_release(&c);
 }
 
+static void list_has(struct bench *b, const char *name, const char *source)
+{
+	struct mailbox_name was = MAILBOX_NAME_INIT;
+	struct mailbox_list list;
+	const struct mailbox_info *info = bench_info(b, name, &list);
+	char *text;
+
+	assert_non_null(info);
+	mailbox_name_source(&was, &info->name);
+	text = mailbox_name_text(&was);
+	assert_string_equal(text, source);
+	assert_int_equal(info->name.mapped, strcmp(name, source) != 0);
+	free(text);
+	mailbox_name_release(&was);
+	mailbox_list_release(&list);
+}
+
+static void test_a_mapped_mailbox_knows_what_it_is_elsewhere(void **state)
+{
+	struct bench *b = bench_of(state);
+	struct mailbox_name source = MAILBOX_NAME_INIT, name = MAILBOX_NAME_INIT;
+	struct err err = { 0 };
+
+	mailbox_name_from_wire(&source, bytes_of("Entw&APw-rfe"), '.', false);
+	must(mailbox_name_from_display(&name, bytes_of("Drafts/x"), &err), &err);
+	mailbox_name_map(&name, &source, &name);
+	must(store_create(b->st, &name, 0, &err), &err);
+	bench_put_text(bench_find(b, "Drafts/x"), 1, "x");
+	bench_commit(b);
+	bench_reopen(b);
+	list_has(b, "Drafts/x", "Entwürfe");
+	/* One that is there takes over what it is said to be, with all that is in it. */
+	mailbox_name_from_wire(&source, bytes_of("Old"), '.', false);
+	mailbox_name_map(&name, &source, &name);
+	must(store_create(b->st, &name, 0, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	list_has(b, "Drafts/x", "Old");
+	assert_int_equal(bench_live(b), 1);
+	rename_box(b, "Drafts/x", "Other");
+	bench_reopen(b);
+	list_has(b, "Other", "Other");
+	mailbox_name_release(&source);
+	mailbox_name_release(&name);
+}
+
 static void test_renaming_takes_what_is_below_along(void **state)
 {
 	struct bench *b = bench_of(state);
@@ -916,6 +962,7 @@ static int teardown(void **state)
 	FOR(sut, test_fetching_exact_sets_reports_what_is_not_there),                   \
 	FOR(sut, test_hostile_names_stay_inside_and_come_back),                         \
 	FOR(sut, test_wire_names_come_back_exactly),                                    \
+	FOR(sut, test_a_mapped_mailbox_knows_what_it_is_elsewhere),                     \
 	FOR(sut, test_renaming_takes_what_is_below_along),                              \
 	FOR(sut, test_only_an_empty_mailbox_is_removed),                                \
 	FOR(sut, test_a_second_writer_is_refused),                                      \
