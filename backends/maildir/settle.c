@@ -69,6 +69,7 @@ static int place_box(struct maildir *m, struct box *box, struct err *err)
 		int found;
 
 		index_row(st, &row);
+		crash_point("maildir: rename into cur");
 		found = place_one(box, &row, err);
 		if (found < 0) {
 			index_done(st);
@@ -92,7 +93,6 @@ int maildir_place(struct maildir *m, struct err *err)
 	for (size_t i = 0; i < m->n; i++) {
 		if (m->box[i]->placed_to == m->box[i]->next_uid)
 			continue;
-		crash_point("maildir: rename into cur");
 		m->unsettled = m->unsynced = true;
 		if (place_box(m, m->box[i], err) < 0)
 			return -1;
@@ -166,8 +166,7 @@ int maildir_remove_files(struct maildir *m, struct err *err)
 		const char *dir = (const char *)sqlite3_column_text(st, 1);
 		struct bytes base = index_text(st, 2);
 
-		if (!box)
-			crash_point("maildir: unlink");
+		crash_point("maildir: unlink");
 		m->unsettled = m->unsynced = true;
 		if (!box || strcmp(box->dir, dir) != 0)
 			box = box_by_dir(m, dir);

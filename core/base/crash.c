@@ -5,11 +5,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+void (*crash_watch)(const char *step);
+
 void crash_point(const char *step)
 {
 	static long left = -1;
 	static int known;
 
+	if (crash_watch)
+		crash_watch(step);
 	if (!known) {
 		const char *at = getenv("CRASH_AT");
 

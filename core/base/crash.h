@@ -8,6 +8,8 @@
  */
 #ifdef MAILCASK_TEST
 void crash_point(const char *step);
+/* Called at every crash point of this process, unless NULL: what lies on the disk is what a crash would leave. */
+extern void (*crash_watch)(const char *step);
 #else
 static inline void crash_point(const char *step)
 {

@@ -122,18 +122,32 @@ bool test_until(bool (*ready)(void *ctx), void *ctx, int ms)
 	return true;
 }
 
+static const char *keep_tmp_dir(const char *path)
+{
+	if (chmod(path, 0755) < 0)
+		test_die_sys("make %s", path);
+	if (janitor < 0)
+		start_janitor();
+	if (write(janitor, path, strlen(path) + 1) < 0)
+		test_die_sys("tell the janitor of %s", path);
+	name_list_add(&tmp_dirs, path);
+	return tmp_dirs.name[tmp_dirs.n - 1];
+}
+
 const char *tmp_dir(void)
 {
 	char path[] = "/tmp/mc-XXXXXX"; /* not $TMPDIR: socket paths end at 107 bytes */
 
-	if (!mkdtemp(path) || chmod(path, 0755) < 0)
+	if (!mkdtemp(path))
 		test_die_sys("make %s", path);
-	if (janitor < 0)
-		start_janitor();
-	if (write(janitor, path, sizeof(path)) < 0)
-		test_die_sys("tell the janitor of %s", path);
-	name_list_add(&tmp_dirs, path);
-	return tmp_dirs.name[tmp_dirs.n - 1];
+	return keep_tmp_dir(path);
+}
+
+const char *tmp_dir_in_memory(void)
+{
+	char path[] = "/dev/shm/mc-XXXXXX";
+
+	return mkdtemp(path) ? keep_tmp_dir(path) : tmp_dir();
 }
 
 char *path_join(const char *dir, const char *name)

@@ -27,6 +27,8 @@ bool test_until(bool (*ready)(void *ctx), void *ctx, int ms);
  * is short (server sockets lie below it), 0755 and so are its parents; it stays valid until then.
  */
 const char *tmp_dir(void);
+/* The same in memory where the system has that, for very many small files. */
+const char *tmp_dir_in_memory(void);
 /* A path below `dir`, owned by the caller. */
 char *path_join(const char *dir, const char *name);
 /* Remove a file or a directory with all it holds; none is fine. */
