@@ -126,7 +126,6 @@ static int sink_write(void *ctx, void *handle, struct bytes piece, struct err *e
 	return pack_stream_write(d->stream, piece, err);
 }
 
-/* A source UID that is bound already: 1 and the message's UID, 0, -1. */
 struct search {
 	uint32_t source_uid, uid;
 };
@@ -141,10 +140,12 @@ static int compare_source(void *ctx, const struct entry_line *line, struct err *
 	return 0;
 }
 
-static int find_stored(struct gitbox *box, uint32_t source_uid, uint32_t *uid, struct err *err)
+int append_find(struct gitbox *box, uint32_t source_uid, uint32_t *uid, struct err *err)
 {
 	struct search s = { .source_uid = source_uid };
 
+	if (gitbox_load_base(box, err) < 0)
+		return -1;
 	if (source_uid == 0 || !uidset_has(&box->sources, source_uid))
 		return 0;
 	if (box->text.remapped == 0) {
@@ -162,14 +163,17 @@ static int find_stored(struct gitbox *box, uint32_t source_uid, uint32_t *uid, s
 static int take_kept(struct gitbox *box, struct entry_line *line, const struct object_id *id,
 		     struct err *err)
 {
+	struct buf extra = BUF_INIT(LEAF_TEXT_MAX);
 	struct kept_item *kept;
 	int got = kept_list_by_content(box, id, line->size, &kept, err);
 
 	if (got <= 0)
 		return got;
 	line->uid = kept->line.entry.uid;
-	line->extra = kept->line.entry.extra;
-	if (leaf_insert(box, line, id, err) < 0)
+	entry_take_pairs(line, &kept->line.entry, &extra);
+	got = leaf_insert(box, line, id, err);
+	buf_release(&extra);
+	if (got < 0)
 		return -1;
 	kept_list_remove(box, kept);
 	return 1;
@@ -200,21 +204,22 @@ static int insert_new(struct gitbox *box, struct entry_line *line, const struct 
 	return 0;
 }
 
-/* The blob is in the pack: make it a message. */
-static int store_line(struct delivery *d, const struct message *msg, const struct object_id *id,
-		      enum outcome *what, uint32_t *uid, struct err *err)
+int append_blob(struct gitbox *box, const struct message *msg, const struct object_id *id,
+		uint64_t size, enum outcome *what, uint32_t *uid, struct err *err)
 {
 	static const struct flags none = FLAGS_INIT;
 	static const struct maildate nil = { 0 };
-	struct gitbox *box = d->to->box;
 	struct buf flags = BUF_INIT(LEAF_TEXT_MAX), date = BUF_INIT(LEAF_TEXT_MAX);
-	struct entry_line line = { .source_uid = msg->uid, .size = d->size };
+	struct buf extra = BUF_INIT(LEAF_TEXT_MAX);
+	struct entry_line line = { .source_uid = msg->uid, .size = size };
 	int got;
 
 	flags_format(msg->flags ? msg->flags : &none, &flags);
 	entry_date_write(msg->date ? msg->date : &nil, &date);
 	line.flags = buf_bytes(&flags);
 	line.date = buf_bytes(&date);
+	entry_extra_write((struct bytes){ 0 }, msg->identity, &extra);
+	line.extra = buf_bytes(&extra);
 	got = adopt(box, &line, id, err);
 	*what = got > 0 ? OUTCOME_ADOPTED : OUTCOME_DONE;
 	if (got == 0)
@@ -224,7 +229,8 @@ static int store_line(struct delivery *d, const struct message *msg, const struc
 	*uid = line.uid;
 	buf_release(&flags);
 	buf_release(&date);
-	return got < 0 ? -1 : 0;
+	buf_release(&extra);
+	return got < 0 ? -1 : leaf_bound(gitstore_of(box), err);
 }
 
 static int save_twin(void *ctx, struct bytes piece, struct err *err)
@@ -265,16 +271,14 @@ static int take(struct delivery *d, const struct message *msg, enum outcome *wha
 {
 	struct gitbox *box = d->to->box;
 	struct object_id id;
-	int got = gitbox_load_base(box, err);
+	int got = append_find(box, msg->uid, uid, err);
 
 	*what = OUTCOME_DONE;
-	if (got == 0)
-		got = find_stored(box, msg->uid, uid, err);
 	if (got != 0)
 		return got < 0 ? -1 : 0;
-	if (store_body(d, &id, err) < 0 || store_line(d, msg, &id, what, uid, err) < 0)
+	if (store_body(d, &id, err) < 0)
 		return -1;
-	return leaf_bound(gitstore_of(box), err);
+	return append_blob(box, msg, &id, d->size, what, uid, err);
 }
 
 static int sink_end(void *ctx, void *handle, const struct message *msg, bool complete,

@@ -243,6 +243,23 @@ int gitstore_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *
 	return ret;
 }
 
+/* It means nothing in another account. */
+static void forget_identity(struct gitbox *box, struct kept_item *item)
+{
+	struct entry_line line = item->line.entry;
+	struct buf extra = BUF_INIT(LEAF_TEXT_MAX);
+	char *was = item->own;
+
+	if (entry_identity(&line).n > 0) {
+		entry_extra_write(line.extra, (struct bytes){ 0 }, &extra);
+		line.extra = buf_bytes(&extra);
+		item->own = line_own(&item->line.entry, &line);
+		free(was);
+		box->kept.dirty = true;
+	}
+	buf_release(&extra);
+}
+
 static int rebind_box(struct gitbox *box, const struct uidset *all, struct err *err)
 {
 	bool held = false;
@@ -253,6 +270,7 @@ static int rebind_box(struct gitbox *box, const struct uidset *all, struct err *
 	for (size_t i = 0; i < box->kept.n; i++) {
 		box->kept.dirty |= box->kept.v[i].line.held;
 		box->kept.v[i].line.held = false;
+		forget_identity(box, &box->kept.v[i]);
 	}
 	gitbox_touch(box);
 	quarantine_free(box->quarantine, box->n_quarantine);

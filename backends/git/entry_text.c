@@ -1,6 +1,7 @@
 #include "backends/git/entry_text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "backends/git/text_line.h"
 #include "core/base/buf.h"
@@ -8,6 +9,7 @@
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
 #include "core/mail/maildate.h"
+#include "core/sync/identity.h"
 
 #define DATE_SIZE 25 /* `2024-05-06T07:08:09+02:00` */
 #define DATE_TEXT_MAX 400
@@ -105,6 +107,55 @@ static bool take_pair(struct bytes *in, struct bytes *key)
 		n++;
 	*in = bytes_skip(at, n);
 	return true;
+}
+
+/* The next pair as it stands, without the blank before it. */
+static bool next_pair(struct bytes *in, struct bytes *pair)
+{
+	const uint8_t *end;
+
+	if (in->n == 0)
+		return false;
+	*pair = bytes_skip(*in, 1);
+	end = memchr(pair->p, ' ', pair->n);
+	if (end)
+		pair->n = (size_t)(end - pair->p);
+	*in = bytes_skip(*in, pair->n + 1);
+	return true;
+}
+
+struct bytes entry_identity(const struct entry_line *e)
+{
+	struct bytes rest = e->extra, pair;
+
+	while (next_pair(&rest, &pair))
+		if (identity_is_valid(pair))
+			return pair;
+	return (struct bytes){ 0 };
+}
+
+void entry_extra_write(struct bytes extra, struct bytes identity, struct buf *out)
+{
+	struct bytes pair;
+
+	while (next_pair(&extra, &pair)) {
+		if (identity_is_valid(pair))
+			continue;
+		buf_add_byte(out, ' ');
+		buf_add(out, pair);
+	}
+	if (identity.n == 0)
+		return;
+	buf_add_byte(out, ' ');
+	buf_add(out, identity);
+}
+
+void entry_take_pairs(struct entry_line *line, const struct entry_line *old, struct buf *text)
+{
+	struct bytes identity = entry_identity(line);
+
+	entry_extra_write(old->extra, identity.n ? identity : entry_identity(old), text);
+	line->extra = buf_bytes(text);
 }
 
 /* What follows is to be pairs of a later version. What is ours comes before them. */

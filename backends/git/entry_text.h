@@ -57,6 +57,17 @@ int entry_next(struct entry_reader *r, struct entry_line *e, struct err *err);
 /* Add a line with its end. What was read is written as it was; no field may hold a line end. */
 void entry_write(const struct entry_line *e, struct buf *out);
 
+/*
+ * The identity of a message (core/sync/identity.h) is one of its pairs, which stands in `extra` as any that
+ * this version does not know. Nothing where there is none.
+ */
+struct bytes entry_identity(const struct entry_line *e);
+/* Add `extra` with this identity in place of the one it has; an empty one takes it out. */
+void entry_extra_write(struct bytes extra, struct bytes identity, struct buf *out);
+
+/* Give `line`, which takes the place of `old`, the pairs of that, but keep its identity if it has one. */
+void entry_take_pairs(struct entry_line *line, const struct entry_line *old, struct buf *text);
+
 /* A kept message. Lines ascend by UID; the same id may stand in several. */
 struct kept_line {
 	uint8_t id[LAYOUT_ID_SIZE]; /* of the blob */

@@ -13,6 +13,7 @@
 #include "backends/git/compact.h"
 #include "backends/git/contents.h"
 #include "backends/git/edit.h"
+#include "backends/git/held.h"
 #include "backends/git/identify.h"
 #include "backends/git/mailboxes.h"
 #include "backends/git/read.h"
@@ -27,6 +28,7 @@
 static void free_all(struct gitstore *g)
 {
 	appenders_release(g);
+	identities_release(g);
 	for (size_t i = 0; i < g->n; i++)
 		gitbox_free(g->box[i]);
 	for (size_t i = 0; i < g->n_gone; i++)
@@ -270,6 +272,9 @@ const struct store_ops git_store = {
 	.changes = gitstore_changes,
 	.fetch = gitstore_fetch,
 	.append = gitstore_append,
+	.holds_identities = gitstore_holds_identities,
+	.find_identity = gitstore_find_identity,
+	.copy_as = gitstore_copy_as,
 	.change_flags = gitstore_change_flags,
 	.copy = gitstore_copy,
 	.expunge = gitstore_expunge,

@@ -127,6 +127,7 @@ struct gitstore {
 	size_t n_gone, cap_gone;
 	size_t open_leaves, open_groups; /* in memory */
 	struct appender *appenders; /* what append() handed out */
+	struct identities *identities; /* see held.c; NULL: not gathered yet */
 	struct delivery *spare;     /* one delivery's memory, for the next */
 	const char *why;  /* during commit_change() */
 	struct buf notes; /* lines for the message of the next snapshot: mailboxes that came and went */

@@ -64,7 +64,7 @@ static int send_item(struct fetch *f, const struct item *item, struct err *err)
 	struct flags flags = FLAGS_INIT;
 	struct maildate date;
 	struct message msg = { .uid = item->line.uid, .flags = &flags, .date = &date,
-			       .size = item->line.size };
+			       .size = item->line.size, .identity = entry_identity(&item->line) };
 	struct err second;
 	int ret;
 
@@ -73,7 +73,7 @@ static int send_item(struct fetch *f, const struct item *item, struct err *err)
 	entry_date_read(item->line.date, &date);
 	ret = f->sink->begin(f->sink->ctx, f->want->tag, &msg, &o.handle, err);
 	if (ret == 0) {
-		ret = send_blob(&o, &item->id, err);
+		ret = f->want->attributes ? 0 : send_blob(&o, &item->id, err);
 		if (f->sink->end(f->sink->ctx, o.handle, &msg, ret == 0, ret < 0 ? &second : err) < 0)
 			ret = -1;
 	}

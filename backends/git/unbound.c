@@ -110,6 +110,7 @@ int unbound_take(struct gitbox *box, struct entry_line *line, const struct objec
 		struct leaf *leaf;
 		struct item *item;
 		struct entry_line was;
+		struct buf extra = BUF_INIT(LEAF_TEXT_MAX);
 		int got = leaf_find(box, box->unbound[i].uid, &leaf, &item, err);
 
 		if (got < 0)
@@ -119,8 +120,10 @@ int unbound_take(struct gitbox *box, struct entry_line *line, const struct objec
 			continue;
 		was = item->line;
 		line->uid = was.uid;
-		line->extra = was.extra;
-		if (leaf_change(leaf, item, line, err) < 0)
+		entry_take_pairs(line, &was, &extra);
+		got = leaf_change(leaf, item, line, err);
+		buf_release(&extra);
+		if (got < 0)
 			return -1;
 		gitbox_count_out(box, &was); /* looks at its numbers only */
 		return 1;

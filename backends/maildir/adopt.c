@@ -218,7 +218,8 @@ static int take_foreign(struct box *box, const struct incoming *in, uint32_t *ui
 	struct row row = { .source_uid = in->source_uid, .base = was.base,
 			   .letters = bytes_of(letters), .size = in->size, .form = c->content.form,
 			   .date = in->date, .bits = in->flags->bits,
-			   .keywords = buf_bytes(&keywords), .sha256 = in->sha256 };
+			   .keywords = buf_bytes(&keywords), .sha256 = in->sha256,
+			   .identity = in->identity };
 
 	if (row_insert(box, &row, err) == 0)
 		ret = 1;
@@ -255,8 +256,9 @@ static int take_row(struct box *box, const struct row *row, const struct incomin
 	if (row_place_letters(box, row, letters, err) < 0 || index_begin(m, err) < 0)
 		return -1;
 	flags_keywords_text(in->flags, &keywords);
-	index_bind(st, "ibbibii", (int64_t)in->source_uid, bytes_of(letters), in->date,
+	index_bind(st, "ibbibnii", (int64_t)in->source_uid, bytes_of(letters), in->date,
 		   (int64_t)in->flags->bits, buf_bytes(&keywords), box->id, (int64_t)row->uid);
+	index_bind_identity(st, 6, in->identity);
 	if (in->source_uid == 0)
 		sqlite3_bind_null(st, 1);
 	ret = index_run(m, st, err);

@@ -23,6 +23,7 @@ struct incoming {
 	const struct flags *flags;
 	struct bytes date; /* as text */
 	struct bytes sha256;
+	struct bytes identity;
 	uint64_t size;
 };
 /* 1 taken over (*uid is set), 0 there is none, -1 with *err set. */

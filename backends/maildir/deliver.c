@@ -22,14 +22,6 @@
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
 
-/* What one append() handed out. */
-struct appender {
-	struct box *box;
-	outcome_fn *report;
-	void *ctx, *tag;
-	struct appender *next;
-};
-
 /* A message on its way in. */
 struct delivery {
 	struct appender *to;
@@ -308,7 +300,8 @@ static int store_row(struct delivery *d, const struct incoming *in, bool exact, 
 	char letters[ALL_LETTERS_MAX];
 	struct buf keywords = BUF_INIT(SIZE_MAX / 4);
 	struct row row = { .source_uid = in->source_uid, .size = in->size, .date = in->date,
-			   .sha256 = in->sha256, .form = exact ? FORM_EXACT : FORM_LF };
+			   .sha256 = in->sha256, .identity = in->identity,
+			   .form = exact ? FORM_EXACT : FORM_LF };
 	int ret;
 
 	keywords_to_letters(box, in->flags, (struct bytes){ 0 }, letters);
@@ -333,6 +326,7 @@ static int take(struct delivery *d, const struct message *msg, enum outcome *wha
 	struct buf date = BUF_INIT(SIZE_MAX / 4);
 	struct incoming in = { .source_uid = msg->uid, .size = d->size,
 			       .flags = msg->flags ? msg->flags : &none,
+			       .identity = msg->identity,
 			       .sha256 = bytes_from(sum, SHA256_SIZE) };
 	bool exact;
 	int got = is_stored(box, msg->uid, uid, err);
@@ -378,6 +372,12 @@ static int sink_end(void *ctx, void *handle, const struct message *msg, bool com
 	return ret;
 }
 
+struct message_sink appender_sink(struct appender *a)
+{
+	return (struct message_sink){ .ctx = a, .begin = sink_begin, .write = sink_write,
+				      .end = sink_end };
+}
+
 int maildir_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err)
 {
@@ -390,8 +390,7 @@ int maildir_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 	*a = (struct appender){ .box = (struct box *)mb, .report = report, .ctx = ctx,
 				.tag = tag, .next = m->appenders };
 	m->appenders = a;
-	*sink = (struct message_sink){ .ctx = a, .begin = sink_begin, .write = sink_write,
-				       .end = sink_end };
+	*sink = appender_sink(a);
 	return 0;
 }
 

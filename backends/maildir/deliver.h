@@ -10,12 +10,21 @@
  */
 #define GATHER_MAX (1024 * 1024)
 
+/* What one append() handed out. */
+struct appender {
+	struct box *box;
+	outcome_fn *report;
+	void *ctx, *tag;
+	struct appender *next;
+};
+/* Messages for a->box; `a` outlives it. */
+struct message_sink appender_sink(struct appender *a);
+
 int maildir_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err);
 int maildir_copy(struct mailbox *mb, const struct uidset *set, struct mailbox *to,
 		 struct err *err);
 
-struct appender;
 struct delivery;
 void delivery_free(struct delivery *d); /* NULL is allowed */
 void appenders_free(struct maildir *m);

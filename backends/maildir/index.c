@@ -11,7 +11,8 @@
 #include "core/base/mem.h"
 
 #define MESSAGE_COLUMNS                                                                    \
-	"uid, source_uid, base, letters, size, form, state, date, flags, keywords, sha256, held"
+	"uid, source_uid, base, letters, size, form, state, date, flags, keywords, sha256, held,"     \
+	" identity"
 #define BOX_COLUMNS                                                                        \
 	"attributes, agreed, source_uidvalidity, source_uidnext, source_messages,"         \
 	" source_highestmodseq, known_count, uidvalidity, next_uid, placing_from,"         \
@@ -19,7 +20,7 @@
 
 static const char *const statements[ST_COUNT] = {
 	[ST_MESSAGE_INSERT] = "INSERT INTO messages (mailbox, " MESSAGE_COLUMNS
-			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0)",
+			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0,?)",
 	[ST_MESSAGE_BY_UID] =
 		"SELECT " MESSAGE_COLUMNS " FROM messages WHERE mailbox = ? AND uid = ?",
 	/* Left alone, SQLite walks the whole mailbox by its primary key: it takes the index for no better. */
@@ -38,13 +39,18 @@ static const char *const statements[ST_COUNT] = {
 		" FROM messages INDEXED BY messages_content"
 		" WHERE substr(sha256, 1, 8) = substr(?2, 1, 8) AND sha256 = ?2 AND mailbox = ?1"
 		" AND size = ?3 AND state = 0 AND source_uid IS NULL ORDER BY uid LIMIT 1",
+	[ST_MESSAGE_BY_IDENTITY] = "SELECT mailbox, uid FROM messages INDEXED BY messages_identity"
+				   " WHERE identity = ? ORDER BY state, mailbox, uid LIMIT 1",
+	[ST_MESSAGE_WITH_IDENTITY] = "SELECT 1 FROM messages INDEXED BY messages_identity"
+				     " WHERE identity IS NOT NULL LIMIT 1",
 	[ST_MESSAGE_SET_FLAGS] = "UPDATE messages SET letters = ?, flags = ?, keywords = ?"
 				 " WHERE mailbox = ? AND uid = ?",
 	[ST_MESSAGE_SET_STATE] = "UPDATE messages SET state = ?, held = ?, source_uid = NULL"
 				 " WHERE mailbox = ? AND uid = ?",
 	[ST_MESSAGE_TAKE] =
 		"UPDATE messages SET state = 0, held = 0, source_uid = ?, letters = ?,"
-		" date = ?, flags = ?, keywords = ? WHERE mailbox = ? AND uid = ?",
+		" date = ?, flags = ?, keywords = ?, identity = coalesce(?, identity)"
+		" WHERE mailbox = ? AND uid = ?",
 	[ST_MESSAGE_DELETE] = "DELETE FROM messages WHERE mailbox = ? AND uid = ?",
 	[ST_REMOVAL_INSERT] =
 		"INSERT INTO removals (directory, base, letters) VALUES (?,?,?)",
@@ -116,14 +122,28 @@ int index_exec(struct maildir *m, const char *sql, struct err *err)
 								       : index_fail(m, err);
 }
 
+/* A store of an older version that is only read: what it has no column for is NULL. */
+static char *without_identity(const char *sql)
+{
+	const char *at = strstr(sql, " identity FROM");
+
+	return at ? xasprintf("%.*s NULL%s", (int)(at - sql), sql, at + strlen(" identity"))
+		  : xstrdup(sql);
+}
+
 sqlite3_stmt *index_stmt(struct maildir *m, enum statement which)
 {
 	sqlite3_stmt **st = &m->stmt[which];
+	char *old = NULL;
 
-	if (!*st &&
-	    sqlite3_prepare_v3(m->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, st,
-			       NULL) != SQLITE_OK)
-		return NULL; /* binding and stepping NULL is an error that index_step() reports */
+	if (*st)
+		return *st;
+	if (m->schema < 3)
+		old = without_identity(statements[which]);
+	/* Binding and stepping NULL is an error that index_step() reports. */
+	sqlite3_prepare_v3(m->db, old ? old : statements[which], -1, SQLITE_PREPARE_PERSISTENT, st,
+			   NULL);
+	free(old);
 	return *st;
 }
 
@@ -151,6 +171,15 @@ void index_bind(sqlite3_stmt *st, const char *types, ...)
 		}
 	}
 	va_end(ap);
+}
+
+void index_bind_identity(sqlite3_stmt *st, int at, struct bytes identity)
+{
+	if (identity.n)
+		sqlite3_bind_text64(st, at, (const char *)identity.p, identity.n, SQLITE_STATIC,
+				    SQLITE_UTF8);
+	else
+		sqlite3_bind_null(st, at);
 }
 
 void index_done(sqlite3_stmt *st)
@@ -205,6 +234,7 @@ void index_row(sqlite3_stmt *st, struct row *out)
 		.keywords = index_text(st, 9),
 		.sha256 = index_text(st, 10),
 		.held = sqlite3_column_int(st, 11) != 0,
+		.identity = index_text(st, 12),
 	};
 }
 

@@ -7,7 +7,7 @@
 
 /* `mailcask.db`: every query on it stands in index*.c, or names one of these statements. */
 #define INDEX_FILE "mailcask.db"
-#define INDEX_SCHEMA 2
+#define INDEX_SCHEMA 3
 extern const char index_schema[]; /* what makes an empty one */
 
 enum statement {
@@ -17,6 +17,8 @@ enum statement {
 	ST_MESSAGES_FROM, /* all rows, in ascending order of uid, from one on */
 	ST_MESSAGE_KEPT_BY_CONTENT,
 	ST_MESSAGE_UNBOUND_BY_CONTENT, /* live, and bound to no source UID */
+	ST_MESSAGE_BY_IDENTITY, /* where: mailbox and uid, live ones first */
+	ST_MESSAGE_WITH_IDENTITY, /* any */
 	ST_MESSAGE_SET_FLAGS,
 	ST_MESSAGE_SET_STATE,
 	ST_MESSAGE_TAKE, /* a kept row becomes live */
@@ -56,6 +58,8 @@ int index_fail(struct maildir *m, struct err *err);
 int index_trouble(sqlite3 *db, const char *file, struct err *err);
 int index_exec(struct maildir *m, const char *sql, struct err *err);
 
+/* A column that is NULL where there is no identity. Borrowed as by index_bind(). */
+void index_bind_identity(sqlite3_stmt *st, int at, struct bytes identity);
 /* The columns of a ST_MESSAGE... query. */
 void index_row(sqlite3_stmt *st, struct row *out);
 struct bytes index_text(sqlite3_stmt *st, int column);

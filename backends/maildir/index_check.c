@@ -64,19 +64,22 @@ static void take_verdict(struct examination *x, sqlite3_stmt *st)
 	free(safe);
 }
 
-/* Makes of the tables of a new database those of version 1, if `db` is one of those. */
+/* Makes of the tables of a new database those of an older version, if `db` is of one. */
 static int as_old_as(sqlite3 *fresh, sqlite3 *db)
 {
 	sqlite3_stmt *st = NULL;
-	int version = 0;
+	int version = 0, rc = SQLITE_OK;
 
 	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
 	    sqlite3_step(st) == SQLITE_ROW)
 		version = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
-	if (version != 1)
-		return SQLITE_OK;
-	return sqlite3_exec(fresh, "ALTER TABLE quarantine DROP COLUMN last", NULL, NULL, NULL);
+	if (version == 1 || version == 2)
+		rc = sqlite3_exec(fresh, "DROP INDEX messages_identity;"
+					 "ALTER TABLE messages DROP COLUMN identity", NULL, NULL, NULL);
+	if (version == 1 && rc == SQLITE_OK)
+		rc = sqlite3_exec(fresh, "ALTER TABLE quarantine DROP COLUMN last", NULL, NULL, NULL);
+	return rc;
 }
 
 /* The tables and indexes of a new database are what those of this one must be. */

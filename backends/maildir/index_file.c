@@ -30,12 +30,13 @@ const char index_schema[] =
 	" mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, source_uid INTEGER,"
 	" base BLOB NOT NULL, letters BLOB NOT NULL, size INTEGER NOT NULL,"
 	" form INTEGER NOT NULL, state INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0,"
-	" date BLOB NOT NULL, flags INTEGER NOT NULL, keywords BLOB NOT NULL, sha256 BLOB,"
+	" date BLOB NOT NULL, flags INTEGER NOT NULL, keywords BLOB NOT NULL, sha256 BLOB, identity TEXT,"
 	" PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;"
 	"CREATE INDEX messages_source ON messages (mailbox, source_uid)"
 	" WHERE source_uid IS NOT NULL;"
 	"CREATE INDEX messages_kept ON messages (mailbox, sha256) WHERE state = 1;"
 	"CREATE INDEX messages_content ON messages (substr(sha256, 1, 8));"
+	"CREATE INDEX messages_identity ON messages (identity) WHERE identity IS NOT NULL;"
 	"CREATE TABLE removals (id INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" directory TEXT NOT NULL, base BLOB NOT NULL, letters BLOB NOT NULL);"
 	"CREATE TABLE quarantine ("
@@ -43,12 +44,23 @@ const char index_schema[] =
 	" reason TEXT NOT NULL, since INTEGER NOT NULL, attempts INTEGER NOT NULL,"
 	" accepted INTEGER NOT NULL, last INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;"
-	"PRAGMA user_version = 2;";
+	"PRAGMA user_version = 3;";
 
-/* 1 to 2: so that the text of the table becomes just what it is above. */
-static const char upgrade[] =
-	"ALTER TABLE quarantine ADD COLUMN last INTEGER NOT NULL DEFAULT 0;"
-	"PRAGMA user_version = 2;";
+/* From each version to the next: so that the texts of the tables become just what they are above. */
+static const char *const upgrades[INDEX_SCHEMA] = {
+	[1] = "ALTER TABLE quarantine ADD COLUMN last INTEGER NOT NULL DEFAULT 0",
+	[2] = "ALTER TABLE messages ADD COLUMN identity TEXT;"
+	      "CREATE INDEX messages_identity ON messages (identity) WHERE identity IS NOT NULL",
+};
+
+static int run_upgrades(sqlite3 *db, int from)
+{
+	int rc = SQLITE_OK;
+
+	for (int i = from; i < INDEX_SCHEMA && rc == SQLITE_OK; i++)
+		rc = sqlite3_exec(db, upgrades[i], NULL, NULL, NULL);
+	return rc == SQLITE_OK ? sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL) : rc;
+}
 
 /* -1 when there is none. */
 static int64_t file_size_of(const char *path)
@@ -250,12 +262,15 @@ static int make_schema(struct maildir *m, struct err *err)
 	return index_exec(m, "COMMIT", err);
 }
 
-/* A store that is only read stays as it is: see read_quarantine(). */
+/* A store that is only read stays as it is: see read_quarantine() and index_stmt(). */
 static int upgrade_schema(struct maildir *m, struct err *err)
 {
-	if (index_begin(m, err) < 0 || index_exec(m, upgrade, err) < 0)
+	if (index_begin(m, err) < 0)
 		return -1;
+	if (run_upgrades(m->db, m->schema) != SQLITE_OK)
+		return index_fail(m, err);
 	m->in_tx = false;
+	m->schema = INDEX_SCHEMA;
 	return index_exec(m, "COMMIT", err);
 }
 
@@ -328,7 +343,7 @@ static char *index_path(const struct maildir *m)
 int index_open(struct maildir *m, bool create, struct err *err)
 {
 	const char *path = m->index = index_path(m);
-	int version = 0;
+	bool writes = m->mode == STORE_WRITE || m->side || m->memory;
 
 	create |= m->side;
 	m->stmt = xcalloc(ST_COUNT, sizeof(*m->stmt));
@@ -344,12 +359,13 @@ int index_open(struct maildir *m, bool create, struct err *err)
 		return -1;
 	}
 	sqlite3_busy_timeout(m->db, 5000);
-	if (set_modes(m, err) < 0 || check_schema(m->db, path, &version, err) < 0)
+	if (set_modes(m, err) < 0 || check_schema(m->db, path, &m->schema, err) < 0)
 		return -1;
-	if (version > 0 && check_layout(m, err) < 0)
+	if (m->schema > 0 && check_layout(m, err) < 0)
 		return -1;
-	if (version > 0)
-		return m->mode == STORE_WRITE && version < INDEX_SCHEMA ? upgrade_schema(m, err) : 0;
+	if (m->schema > 0)
+		return writes && m->schema < INDEX_SCHEMA ? upgrade_schema(m, err) : 0;
+	m->schema = INDEX_SCHEMA;
 	if (make_schema(m, err) < 0)
 		return -1;
 	return m->side ? sync_parent(path, err) : 0;

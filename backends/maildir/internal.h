@@ -108,6 +108,7 @@ struct maildir {
 	struct box **box; /* sorted by name */
 	size_t n, cap;
 	struct sqlite3 *db;
+	int schema; /* of the database as it is opened */
 	struct sqlite3_stmt **stmt;
 	struct appender *appenders; /* what append() handed out */
 	struct delivery *spare; /* one delivery's memory, for the next */
@@ -142,6 +143,7 @@ struct row {
 	struct bytes keywords;
 	struct bytes sha256;
 	bool held;
+	struct bytes identity; /* n is 0: none */
 };
 
 #endif

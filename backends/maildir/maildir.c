@@ -14,6 +14,7 @@
 #include "backends/maildir/check.h"
 #include "backends/maildir/contents.h"
 #include "backends/maildir/deliver.h"
+#include "backends/maildir/held.h"
 #include "backends/maildir/identity.h"
 #include "backends/maildir/index.h"
 #include "backends/maildir/mailboxes.h"
@@ -250,6 +251,9 @@ const struct store_ops maildir_store = {
 	.changes = maildir_changes,
 	.fetch = maildir_fetch,
 	.append = maildir_append,
+	.holds_identities = maildir_holds_identities,
+	.find_identity = maildir_find_identity,
+	.copy_as = maildir_copy_as,
 	.change_flags = maildir_change_flags,
 	.copy = maildir_copy,
 	.expunge = maildir_expunge,

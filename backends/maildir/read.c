@@ -183,7 +183,7 @@ static void attributes_release(struct attributes *a)
  * became of it.
  */
 static int send_file(struct box *box, const struct row *row, const struct place *at, int fd,
-		     void *tag, const struct message_sink *sink, enum outcome *outcome,
+		     bool body, void *tag, const struct message_sink *sink, enum outcome *outcome,
 		     struct err *err)
 {
 	struct outgoing o = { .m = maildir_of(box), .sink = sink, .size = row->size };
@@ -200,6 +200,7 @@ static int send_file(struct box *box, const struct row *row, const struct place 
 	msg.flags = &a.flags;
 	msg.date = &a.date;
 	msg.size = o.size;
+	msg.identity = row->identity;
 	if (sink->begin(sink->ctx, tag, &msg, &o.handle, err) < 0) {
 		ret = -1;
 		goto out;
@@ -208,8 +209,9 @@ static int send_file(struct box *box, const struct row *row, const struct place 
 		o.sha = EVP_MD_CTX_new();
 		EVP_DigestInit_ex(o.sha, EVP_sha256(), NULL);
 	}
-	ret = read_wire(fd, form, send_piece, &o, err);
-	if (ret == 0)
+	if (body)
+		ret = read_wire(fd, form, send_piece, &o, err);
+	if (body && ret == 0)
 		ret = judge_sent(&o, row, err);
 	EVP_MD_CTX_free(o.sha);
 	if (ret < 0)
@@ -225,8 +227,8 @@ out:
 	return ret;
 }
 
-static int fetch_row(struct box *box, const struct row *row, void *tag,
-		     const struct message_sink *sink, enum outcome *outcome, struct err *err)
+int read_row(struct box *box, const struct row *row, bool body, void *tag,
+	     const struct message_sink *sink, enum outcome *outcome, struct err *err)
 {
 	struct place at;
 	int fd, ret;
@@ -243,7 +245,7 @@ static int fetch_row(struct box *box, const struct row *row, void *tag,
 	*outcome = OUTCOME_REFUSED;
 	if (fd < 0)
 		return err_sys(err, ERR_MESSAGE, "open %s", at.name);
-	ret = send_file(box, row, &at, fd, tag, sink, outcome, err);
+	ret = send_file(box, row, &at, fd, body, tag, sink, outcome, err);
 	close(fd);
 	return ret;
 }
@@ -300,7 +302,7 @@ static int fetch_one(struct want *w, const struct message_sink *sink, outcome_fn
 	while (last < UINT32_MAX && (got = next_row(box, w->set, last + 1, &c, err)) > 0) {
 		enum outcome what = OUTCOME_NO_ANSWER;
 		struct err why = { 0 };
-		int ret = fetch_row(box, &c.row, w->tag, sink, &what, &why);
+		int ret = read_row(box, &c.row, !w->attributes, w->tag, sink, &what, &why);
 
 		report_unknown(w, last, c.row.uid, report, ctx);
 		last = c.row.uid;

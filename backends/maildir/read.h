@@ -22,6 +22,13 @@ struct file_content {
 };
 int read_content(int fd, struct bytes base, struct file_content *out, struct err *err);
 
+/*
+ * Give the message of a row to a sink. 0 with *outcome, -1: ERR_MESSAGE spoils this message only. Without
+ * `body` no write() comes. Also one whose hash is not that of the row is spoiled.
+ */
+int read_row(struct box *box, const struct row *row, bool body, void *tag,
+	     const struct message_sink *sink, enum outcome *outcome, struct err *err);
+
 int maildir_fetch(struct store *st, struct want *want, size_t n,
 		  const struct message_sink *sink, outcome_fn *report, void *ctx,
 		  struct err *err);

@@ -30,6 +30,7 @@ int row_insert(struct box *box, struct row *row, struct err *err)
 		   (int64_t)row->bits, row->keywords);
 	if (row->source_uid)
 		sqlite3_bind_int64(st, 3, row->source_uid);
+	index_bind_identity(st, 13, row->identity);
 	if (row->sha256.n)
 		sqlite3_bind_blob64(st, 12, row->sha256.p, row->sha256.n, SQLITE_STATIC);
 	else
@@ -117,7 +118,8 @@ static struct bytes keep_bytes(struct buf *to, struct bytes b)
 
 void row_copy(struct row_copy *c, const struct row *row)
 {
-	size_t need = row->base.n + row->letters.n + row->date.n + row->keywords.n;
+	size_t need = row->base.n + row->letters.n + row->date.n + row->keywords.n +
+		      row->identity.n;
 
 	buf_clear(&c->bytes);
 	buf_reserve(&c->bytes, need + 1); /* so that nothing moves while we point into it */
@@ -126,6 +128,7 @@ void row_copy(struct row_copy *c, const struct row *row)
 	c->row.letters = keep_bytes(&c->bytes, row->letters);
 	c->row.date = keep_bytes(&c->bytes, row->date);
 	c->row.keywords = keep_bytes(&c->bytes, row->keywords);
+	c->row.identity = keep_bytes(&c->bytes, row->identity);
 	c->row.sha256 = (struct bytes){ 0 };
 	if (row->sha256.n == SHA256_SIZE) {
 		memcpy(c->sha256, row->sha256.p, SHA256_SIZE);
@@ -376,7 +379,8 @@ int maildir_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *t
 int maildir_rebind(struct maildir *m, struct err *err)
 {
 	if (index_begin(m, err) < 0 ||
-	    index_exec(m, "UPDATE messages SET state = 1, held = 0, source_uid = NULL", err) < 0 ||
+	    index_exec(m, "UPDATE messages SET state = 1, held = 0, source_uid = NULL,"
+			  " identity = NULL", err) < 0 ||
 	    index_exec(m, "UPDATE mailboxes SET known = NULL; DELETE FROM quarantine", err) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n; i++) {

@@ -194,6 +194,30 @@ int store_fetch(struct store *st, struct want *want, size_t n, const struct mess
 	return st->ops->fetch(st, want, n, sink, report, ctx, err);
 }
 
+bool store_tells_identities(struct store *st)
+{
+	return st->ops->tells_identities && st->ops->tells_identities(st);
+}
+
+bool store_keeps_identities(const struct store *st)
+{
+	return st->ops->find_identity != NULL;
+}
+
+int store_holds_identities(struct store *st, bool *out, struct err *err)
+{
+	*out = false;
+	return store_keeps_identities(st) ? st->ops->holds_identities(st, out, err) : 0;
+}
+
+int store_find_identity(struct store *st, struct bytes identity, struct held *out,
+			struct err *err)
+{
+	if (identity.n == 0 || !store_keeps_identities(st))
+		return 0;
+	return st->ops->find_identity(st, identity, out, err);
+}
+
 int store_count_lost(struct store *st, struct removal *r, size_t n, struct err *err)
 {
 	if (!st->ops->count_lost)
@@ -281,6 +305,16 @@ int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 	if (!mb->store->ops->append)
 		return cannot(mb->store, "take messages", err);
 	return mb->store->ops->append(mb, report, ctx, tag, sink, err);
+}
+
+int mailbox_copy_as(const struct held *held, struct mailbox *mb, const struct message *as,
+		    enum outcome *what, uint32_t *new_uid, struct err *why, struct err *err)
+{
+	assert(held->mailbox->store == mb->store);
+	*why = (struct err){ .kind = ERR_NONE };
+	if (!mb->store->ops->copy_as)
+		return cannot(mb->store, "make one message of another", err);
+	return mb->store->ops->copy_as(held, mb, as, what, new_uid, why, err);
 }
 
 int mailbox_change_flags(struct mailbox *mb, const struct uidset *set,

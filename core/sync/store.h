@@ -245,6 +245,7 @@ struct message {
 	const struct flags *flags;
 	const struct maildate *date;
 	uint64_t size; /* bytes that will be written, if told; else 0 */
+	struct bytes identity; /* see identity.h; nothing in it: not told */
 };
 
 enum outcome {
@@ -300,6 +301,11 @@ struct want {
 	 * at: what is given need not be more than a header with these.
 	 */
 	bool header;
+	/*
+	 * No message is wanted, only what is said of each: begin() and end(), which has date, flags,
+	 * size and identity, without a write(). The size is then the one that the store announces.
+	 */
+	bool attributes;
 	uint64_t expect; /* how many messages to expect, for batching and progress; 0: unknown */
 	void *tag;       /* given to sink and report */
 	/* Out: every message that exists had its outcome, and none was OUTCOME_NO_ANSWER. */
@@ -312,6 +318,12 @@ struct want {
 
 struct flag_delta {
 	struct flags add, remove;
+};
+
+/* A message that a store holds. */
+struct held {
+	struct mailbox *mailbox; /* the store's own, open until the store is closed */
+	uint32_t uid;            /* in it; live or kept */
 };
 
 /* Messages that a plan would remove from one mailbox. */
@@ -378,6 +390,12 @@ struct store_ops {
 		     const struct message_sink *sink, outcome_fn *report, void *ctx,
 		     struct err *err);
 
+	/*
+	 * Whether messages that fetch() gives come with an identity. Sources; NULL: they do not. To be
+	 * asked after list().
+	 */
+	bool (*tells_identities)(struct store *st);
+
 	/* The rest is for stores that can be written; NULL where this one cannot. */
 
 	/*
@@ -389,6 +407,22 @@ struct store_ops {
 	 */
 	int (*append)(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		      struct message_sink *sink, struct err *err);
+	/*
+	 * Whether any message here has an identity; and one, live or kept, that has just this: 1 and
+	 * *out, 0 there is none, -1. A store that keeps what append() was told of it has these two and
+	 * copy_as(), any other none of the three. A base that is dropped (cfg->rebind) takes all identities along.
+	 */
+	int (*holds_identities)(struct store *st, bool *out, struct err *err);
+	int (*find_identity)(struct store *st, struct bytes identity, struct held *out,
+			     struct err *err);
+	/*
+	 * As if the bytes of that message were appended to `mb` as the message *as, with as->identity.
+	 * *what: OUTCOME_DONE or OUTCOME_ADOPTED, and *new_uid; OUTCOME_UID_UNKNOWN, nothing done: it is not
+	 * there; OUTCOME_REFUSED with *why, nothing done: it is damaged, which is looked at while copying,
+	 * or has not the size as->size. -1: trouble with `mb` or the store.
+	 */
+	int (*copy_as)(const struct held *held, struct mailbox *mb, const struct message *as,
+		       enum outcome *what, uint32_t *new_uid, struct err *why, struct err *err);
 	/* Base holders make the outcome the base flags too. */
 	int (*change_flags)(struct mailbox *mb, const struct uidset *set,
 			    const struct flag_delta *delta, struct err *err);
@@ -474,6 +508,12 @@ int store_exists(struct store *st, const struct mailbox_name *name, bool *out,
 int store_changes(struct store *st, struct changes_request *req, size_t n, struct err *err);
 int store_fetch(struct store *st, struct want *want, size_t n, const struct message_sink *sink,
 		outcome_fn *report, void *ctx, struct err *err);
+bool store_tells_identities(struct store *st);
+/* Whether it keeps identities, and can make one message of another. */
+bool store_keeps_identities(const struct store *st);
+int store_holds_identities(struct store *st, bool *out, struct err *err);
+int store_find_identity(struct store *st, struct bytes identity, struct held *out,
+			struct err *err);
 int store_count_lost(struct store *st, struct removal *r, size_t n, struct err *err);
 int store_create(struct store *st, const struct mailbox_name *name, unsigned attributes,
 		 struct err *err);
@@ -495,6 +535,8 @@ int mailbox_base(struct mailbox *mb, struct base *out, struct err *err);
 int mailbox_quarantine(struct mailbox *mb, struct base *out, struct err *err);
 int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err);
+int mailbox_copy_as(const struct held *held, struct mailbox *mb, const struct message *as,
+		    enum outcome *what, uint32_t *new_uid, struct err *why, struct err *err);
 int mailbox_change_flags(struct mailbox *mb, const struct uidset *set,
 			 const struct flag_delta *delta, struct err *err);
 int mailbox_copy(struct mailbox *mb, const struct uidset *set, struct mailbox *to,

@@ -349,29 +349,41 @@ static void test_a_newer_format_is_refused(void **state)
 	assert_non_null(strstr(err.text, "newer version"));
 }
 
-/* Version 1 did not know when a message in quarantine was last tried. */
-static void test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write(void **state)
+/* Version 1 did not know when a message in quarantine was last tried, version 2 no identities. */
+static void upgrade_from(void **state, const char *make_old, int64_t last)
 {
 	struct bench *b = mdir_bench(state);
 	struct mailbox *mb = bench_mailbox(b, "INBOX");
 	char reason[] = "no";
 	struct quarantined q = { .uid = 9, .reason = reason, .attempts = 3, .last = 77 };
 	struct base given = { .quarantine = &q, .n_quarantine = 1 }, got;
+	const struct put known = { .body = bytes_of("stored later"), .identity = "emailid=M1" };
 	struct mailbox_list list;
 	struct checked found;
+	struct held held;
+	struct gots all;
 	struct err err = { 0 };
+	bool any;
 
 	base_init(&got);
 	must(mailbox_set_base(mb, &given, &err), &err);
+	bench_put_text(mb, 4, "stored then");
 	bench_commit(b);
 	bench_close(b);
-	mdir_sql(b, "ALTER TABLE quarantine DROP COLUMN last; PRAGMA user_version = 1");
+	mdir_sql(b, make_old);
 	bench_open_as(b, STORE_READ);
 	must(mailbox_open(b->st, bench_info(b, "INBOX", &list), STORE_READ, &mb, &err), &err);
 	must(mailbox_base(mb, &got, &err), &err);
 	mailbox_list_release(&list);
 	assert_int_equal(got.quarantine[0].attempts, 3);
-	assert_int_equal(got.quarantine[0].last, 0);
+	assert_int_equal(got.quarantine[0].last, last);
+	bench_fetch_all(mb, &all);
+	assert_int_equal(all.n, 1);
+	assert_string_equal(buf_str(&all.v[0].body), "stored then");
+	gots_release(&all);
+	must(store_holds_identities(b->st, &any, &err), &err);
+	assert_false(any);
+	assert_int_equal(store_find_identity(b->st, bytes_of("emailid=M1"), &held, &err), 0);
 	bench_close(b);
 	check_now(b, &found, false);
 	check_says(&found, "");
@@ -379,8 +391,10 @@ static void test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write(vo
 	bench_reopen(b); /* to write */
 	mb = bench_find(b, "INBOX");
 	must(mailbox_set_base(mb, &given, &err), &err);
+	bench_put(mb, 5, &known, NULL);
 	bench_commit(b);
 	bench_reopen(b);
+	assert_int_equal(store_find_identity(b->st, bytes_of("emailid=M1"), &held, &err), 1);
 	must(mailbox_base(bench_find(b, "INBOX"), &got, &err), &err);
 	assert_int_equal(got.quarantine[0].last, 77);
 	base_release(&got);
@@ -389,6 +403,18 @@ static void test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write(vo
 	check_says(&found, "");
 	checked_release(&found);
 	bench_reopen(b);
+}
+
+static void test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write(void **state)
+{
+	upgrade_from(state, "DROP INDEX messages_identity; ALTER TABLE messages DROP COLUMN identity;"
+			    "ALTER TABLE quarantine DROP COLUMN last; PRAGMA user_version = 1", 0);
+}
+
+static void test_a_store_of_version_2_is_read_and_upgraded_by_the_first_write(void **state)
+{
+	upgrade_from(state, "DROP INDEX messages_identity; ALTER TABLE messages DROP COLUMN identity;"
+			    "PRAGMA user_version = 2", 77);
 }
 
 static void test_the_other_layout_is_refused(void **state)
@@ -668,6 +694,7 @@ int main(void)
 		FOR(&fs, test_a_link_to_nothing_is_a_missing_disk),
 		FOR(&fs, test_a_newer_format_is_refused),
 		FOR(&fs, test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write),
+		FOR(&fs, test_a_store_of_version_2_is_read_and_upgraded_by_the_first_write),
 		FOR(&fs, test_the_other_layout_is_refused),
 		FOR(&fs, test_a_full_disk_loses_nothing_that_was_committed),
 		FOR(&fs, test_a_failed_commit_leaves_the_last_one),

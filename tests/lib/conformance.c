@@ -124,7 +124,9 @@ enum outcome bench_put(struct mailbox *mb, uint32_t source_uid, const struct put
 	struct message_sink sink;
 	struct flags flags = FLAGS_INIT;
 	struct maildate date;
-	struct message msg = { .uid = source_uid, .flags = &flags, .date = &date };
+	struct message msg = { .uid = source_uid, .flags = &flags, .date = &date,
+			       .identity = put->identity ? bytes_of(put->identity)
+							 : (struct bytes){ 0 } };
 	size_t piece = put->piece ? put->piece : put->body.n;
 	struct err err = { 0 };
 	void *handle;
@@ -170,6 +172,7 @@ static int got_begin(void *ctx, void *tag, const struct message *msg, void **han
 	buf_init(&g->v[g->n].body, SIZE_MAX / 4);
 	buf_init(&g->v[g->n].flags, 4096);
 	buf_init(&g->v[g->n].date, 4096);
+	buf_init(&g->v[g->n].identity, 4096);
 	*handle = (void *)(uintptr_t)(g->n++ + 1);
 	return 0;
 }
@@ -190,12 +193,15 @@ static int got_end(void *ctx, void *handle, const struct message *msg, bool comp
 		   struct err *err)
 {
 	struct got *g = got_of(ctx, handle);
+	const struct gots *all = ctx;
 
 	(void)err;
 	g->complete = complete;
 	if (!complete)
 		return 0;
-	if (msg->size != g->body.n)
+	g->size = msg->size;
+	buf_add(&g->identity, msg->identity);
+	if (!all->attributes && msg->size != g->body.n)
 		test_die("fetch said %llu bytes and gave %zu", (unsigned long long)msg->size,
 			 g->body.n);
 	flags_format(msg->flags, &g->flags);
@@ -218,17 +224,33 @@ static void on_got(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32
 			g->v[i].what = what;
 }
 
-void bench_fetch(struct mailbox *mb, const struct uidset *set, bool exact, struct gots *out)
+static void fetch_into(struct mailbox *mb, const struct uidset *set, bool exact, struct gots *out)
 {
-	struct want want = { .mailbox = mb, .set = set, .exact = exact };
-	struct message_sink sink = { .begin = got_begin, .write = got_write, .end = got_end };
+	struct want want = { .mailbox = mb, .set = set, .exact = exact,
+			     .attributes = out->attributes };
+	const struct message_sink sink = { .ctx = out, .begin = got_begin, .write = got_write,
+					   .end = got_end };
 	struct err err = { 0 };
 
-	*out = (struct gots){ 0 };
-	sink.ctx = out;
 	must(store_fetch(mb->store, &want, 1, &sink, on_got, out, &err), &err);
 	must(want.err.kind == ERR_NONE ? 0 : -1, &want.err);
 	out->complete = want.complete;
+}
+
+void bench_fetch(struct mailbox *mb, const struct uidset *set, bool exact, struct gots *out)
+{
+	*out = (struct gots){ 0 };
+	fetch_into(mb, set, exact, out);
+}
+
+void bench_fetch_attributes(struct mailbox *mb, struct gots *out)
+{
+	struct uidset all = UIDSET_INIT;
+
+	*out = (struct gots){ .attributes = true };
+	uidset_add_range(&all, 1, UINT32_MAX);
+	fetch_into(mb, &all, false, out);
+	uidset_release(&all);
 }
 
 void bench_fetch_all(struct mailbox *mb, struct gots *out)
@@ -246,6 +268,7 @@ void gots_release(struct gots *g)
 		buf_release(&g->v[i].body);
 		buf_release(&g->v[i].flags);
 		buf_release(&g->v[i].date);
+		buf_release(&g->v[i].identity);
 	}
 	free(g->v);
 	*g = (struct gots){ 0 };

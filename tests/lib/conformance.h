@@ -45,6 +45,7 @@ struct put {
 	const char *flags; /* as flags_add_list() takes them; NULL: none */
 	const char *date;  /* NULL: a fixed one */
 	size_t piece;      /* bytes per write(); 0: all at once */
+	const char *identity; /* NULL: none */
 };
 #define PUT_DATE "17-Jul-1996 02:44:25 -0700"
 enum outcome bench_put(struct mailbox *mb, uint32_t source_uid, const struct put *put,
@@ -55,7 +56,8 @@ enum outcome bench_put_text(struct mailbox *mb, uint32_t source_uid, const char 
 /* What fetch() gave of one message. */
 struct got {
 	uint32_t uid;
-	struct buf body, flags, date;
+	struct buf body, flags, date, identity;
+	uint64_t size; /* as it was told */
 	bool complete;
 	enum outcome what;
 };
@@ -64,8 +66,11 @@ struct gots {
 	size_t n, cap;
 	size_t unknown; /* UIDs reported as not existing */
 	bool complete;
+	bool attributes; /* no bodies were asked for */
 };
 void bench_fetch(struct mailbox *mb, const struct uidset *set, bool exact, struct gots *out);
+/* Without bodies. */
+void bench_fetch_attributes(struct mailbox *mb, struct gots *out);
 void bench_fetch_all(struct mailbox *mb, struct gots *out);
 void gots_release(struct gots *g);
 
