@@ -156,6 +156,7 @@ static void add_counts(struct buf *out, const struct job_mailbox *m)
 		buf_add_str(out, "gone at the source");
 	add_count(out, m->new_messages, "new");
 	add_count(out, m->adopted, "taken over");
+	add_count(out, m->copied, "of them copied here, not downloaded");
 	add_count(out, m->recognised, "recognised under new UIDs");
 	add_count(out, m->flags_changed, "with changed flags");
 	add_count(out, m->removed, "removed");
@@ -234,6 +235,7 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	struct job_mailbox sum = {
 		.new_messages = r->new_messages,
 		.adopted = r->adopted,
+		.copied = r->copied,
 		.flags_changed = r->flags_changed,
 		.removed = r->removed,
 		.kept = r->kept,
@@ -317,10 +319,11 @@ static void complain(const struct app *app, const struct job_settings *job,
 static json_t *mailbox_event(const struct job_settings *job, const struct job_mailbox *m)
 {
 	json_t *event = json_pack(
-		"{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"event", "mailbox", "job", job->name, "mailbox", m->name, "created", m->created,
 		"gone", m->gone, "skipped", m->skipped, "new", (json_int_t)m->new_messages, "adopted",
-		(json_int_t)m->adopted, "flags_changed", (json_int_t)m->flags_changed, "removed",
+		(json_int_t)m->adopted, "copied", (json_int_t)m->copied, "flags_changed",
+		(json_int_t)m->flags_changed, "removed",
 		(json_int_t)m->removed, "kept", (json_int_t)m->kept, "held", (json_int_t)m->held,
 		"waiting", (json_int_t)m->waiting, "quarantined", (json_int_t)m->quarantined,
 		"accepted", (json_int_t)m->accepted,
@@ -362,11 +365,11 @@ static void print_events(const struct job_settings *job, const struct job_report
 		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name,
 				       "kind", report_kind(err->kind), "text", err->text));
 	report_event(json_pack(
-		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I}",
+		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I}",
 		"event", "summary", "job", job->name, "dry_run", job->dry_run, "exit", (int)status,
 		"mailboxes", (json_int_t)(r->n + r->mailboxes_unchanged), "mailboxes_unchanged",
 		(json_int_t)count_unchanged(r), "new", (json_int_t)r->new_messages,
-		"flags_changed", (json_int_t)r->flags_changed, "removed", (json_int_t)r->removed,
+		"copied", (json_int_t)r->copied, "flags_changed", (json_int_t)r->flags_changed, "removed", (json_int_t)r->removed,
 		"kept", (json_int_t)r->kept, "held", (json_int_t)r->held_messages, "guard_tripped",
 		r->held, "incomplete", r->incomplete, "allow_deletes",
 		(json_int_t)r->deletes_shown, "bytes", (json_int_t)r->bytes, "ms",

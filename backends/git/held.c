@@ -9,6 +9,7 @@
 #include "backends/git/leaf.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/sync/identity.h"
 
 /*
  * Where messages with an identity were when this was first asked for: all flags files are read once. What
@@ -50,7 +51,11 @@ static int compare_places(const void *a, const void *b)
 {
 	const struct identity_place *x = a, *y = b;
 
-	return (x->hash > y->hash) - (x->hash < y->hash);
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	if (x->box != y->box)
+		return x->box < y->box ? -1 : 1;
+	return (x->uid > y->uid) - (x->uid < y->uid);
 }
 
 static int gather_line(void *ctx, const struct entry_line *line, struct err *err)
@@ -115,7 +120,10 @@ int gitstore_holds_identities(struct store *st, bool *out, struct err *err)
 	return 0;
 }
 
-/* The message, live or kept: its line and blob. 1, 0 none, -1. Borrowed until something changes. */
+/*
+ * The message, live or kept: its line and blob. 1, or 2 when it is kept, 0 none, -1. Borrowed until
+ * something changes.
+ */
 static int find_message(struct gitbox *box, uint32_t uid, struct entry_line *line,
 			struct object_id *id, struct err *err)
 {
@@ -136,7 +144,7 @@ static int find_message(struct gitbox *box, uint32_t uid, struct entry_line *lin
 		*line = kept->line.entry;
 		memcpy(id->b, kept->line.id, OBJECT_ID_SIZE);
 	}
-	return got;
+	return got > 0 ? 2 : got;
 }
 
 /* The first place with this hash. */
@@ -159,25 +167,32 @@ int gitstore_find_identity(struct store *st, struct bytes identity, struct held 
 			   struct err *err)
 {
 	struct gitstore *g = (struct gitstore *)st;
-	uint64_t hash = hash_of(identity);
+	uint64_t hash = hash_of(identity), size = 0;
+	const struct gitbox *last = NULL; /* where a live one was found */
 	const struct identities *t;
+	bool agree = true;
 
 	if (gather(g, err) < 0)
 		return -1;
+	*out = (struct held){ 0 };
 	t = g->identities;
-	for (size_t i = first_of(t, hash); i < t->n && t->v[i].hash == hash; i++) {
+	for (size_t i = first_of(t, hash); agree && i < t->n && t->v[i].hash == hash; i++) {
 		struct gitbox *box = t->box[t->v[i].box];
 		struct entry_line line;
 		struct object_id id;
 		struct err damaged;
+		int got = find_message(box, t->v[i].uid, &line, &id, &damaged);
 
-		if (find_message(box, t->v[i].uid, &line, &id, &damaged) <= 0 ||
-		    !bytes_equal(entry_identity(&line), identity))
+		if (got <= 0 || !bytes_equal(entry_identity(&line), identity))
 			continue;
-		*out = (struct held){ .mailbox = &box->mb, .uid = t->v[i].uid };
-		return leaf_bound(g, err) < 0 ? -1 : 1;
+		agree = !out->mailbox || (line.size == size && !(got == 1 && box == last));
+		last = got == 1 ? box : last;
+		size = line.size;
+		if (!out->mailbox || (got == 1 && out->source_uid == 0))
+			*out = (struct held){ .mailbox = &box->mb, .uid = line.uid,
+					      .source_uid = got == 1 ? line.source_uid : 0 };
 	}
-	return 0;
+	return leaf_bound(g, err) < 0 ? -1 : agree && out->mailbox;
 }
 
 static int ignore_piece(void *ctx, struct bytes piece, struct err *err)
@@ -215,6 +230,8 @@ int gitstore_copy_as(const struct held *held, struct mailbox *mb, const struct m
 {
 	struct gitbox *box = (struct gitbox *)mb;
 	struct gitstore *g = gitstore_of(box);
+	struct message copy = *as;
+	struct buf identity = BUF_INIT(IDENTITY_MAX);
 	struct entry_line line;
 	struct object_id id;
 	uint64_t size;
@@ -236,8 +253,11 @@ int gitstore_copy_as(const struct held *held, struct mailbox *mb, const struct m
 		return 0;
 	}
 	*what = OUTCOME_DONE;
+	buf_add(&identity, entry_identity(&line)); /* which may not outlive what comes now */
+	copy.identity = buf_bytes(&identity);
 	got = append_find(box, as->uid, new_uid, err);
 	if (got == 0)
-		return append_blob(box, as, &id, size, what, new_uid, err);
+		got = append_blob(box, &copy, &id, size, what, new_uid, err);
+	buf_release(&identity);
 	return got < 0 ? -1 : 0;
 }

@@ -201,16 +201,22 @@ static uint64_t wanted_members(const struct fetch_box *b)
 	return take ? take : 1;
 }
 
+/* One command for all: what is said of messages is short. */
+static bool is_short(const struct fetch_box *b)
+{
+	return b->want->attributes;
+}
+
 /* Too much for one command, and enough under way to wait until there may be another. */
 static bool can_wait_to_cut(const struct fetch_box *b)
 {
-	return b->under_way >= 2 && !may_cut(b->fetch) &&
+	return !is_short(b) && b->under_way >= 2 && !may_cut(b->fetch) &&
 	       wanted_members(b) < uidset_count(&b->todo);
 }
 
 static uint64_t chunk_members(const struct fetch_box *b)
 {
-	return may_cut(b->fetch) ? wanted_members(b) : uidset_count(&b->todo);
+	return !is_short(b) && may_cut(b->fetch) ? wanted_members(b) : uidset_count(&b->todo);
 }
 
 /* Move the first `n` members of `todo` to `out`, fewer where the command would get too long. */
@@ -419,6 +425,16 @@ static void box_release(struct fetch_box *b)
 	free(b->cuts);
 }
 
+bool imap_store_tells_identities(struct store *base)
+{
+	struct imap_store *st = imap_of(base);
+
+	for (size_t i = 0; i < st->n; i++)
+		if (st->conn[i]->session && identity_items(st->conn[i]->session))
+			return true;
+	return false;
+}
+
 int imap_store_fetch(struct store *base, struct want *want, size_t n,
 		     const struct message_sink *sink, outcome_fn *report, void *ctx,
 		     struct err *err)
@@ -443,6 +459,8 @@ int imap_store_fetch(struct store *base, struct want *want, size_t n,
 	f.failed = true;
 	pool_drop_busy(f.st);
 	for (size_t i = 0; i < n; i++) {
+		f.st->identities_refused |= want[i].attributes && f.box[i].examined &&
+					    want[i].err.kind == ERR_MAILBOX;
 		report_unanswered(&f.box[i], err);
 		box_release(&f.box[i]);
 	}

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/mem.h"
@@ -93,6 +94,20 @@ static bool asks_size(const struct chunk *k)
 	return k->kind == CHUNK_SINGLE || k->kind == CHUNK_ISOLATED;
 }
 
+/* Of the two kinds the standard's, where a server has both. "" when it is not told. */
+static void take_identity(const struct imap_fetch *f, char out[IDENTITY_MAX + 1])
+{
+	out[0] = '\0';
+	if (f->present & IMAP_FETCH_EMAILID)
+		snprintf(out, IDENTITY_MAX + 1, IDENTITY_EMAIL "%.*s",
+			 f->email_id.n > IDENTITY_VALUE_MAX ? 0 : (int)f->email_id.n,
+			 f->email_id.n ? (const char *)f->email_id.p : "");
+	else if ((f->present & IMAP_FETCH_GM_MSGID) && f->gm_msgid)
+		snprintf(out, IDENTITY_MAX + 1, IDENTITY_GMAIL "%llu", (unsigned long long)f->gm_msgid);
+	if (!identity_is_valid(bytes_of(out)))
+		out[0] = '\0';
+}
+
 /* Some servers answer about one message in several responses, in any order. */
 static void remember_apart(struct chunk *k, const struct imap_fetch *f)
 {
@@ -112,10 +127,11 @@ static void remember_apart(struct chunk *k, const struct imap_fetch *f)
 		flags_copy(&apart->flags, f->flags);
 		apart->flags_known = true;
 	}
-	if (is_date(f)) {
+	if (is_date(f))
 		take_date(&apart->date, f);
-		apart->date_known = true;
-	}
+	apart->date_known |= (f->present & IMAP_FETCH_INTERNALDATE) != 0;
+	if (f->present & (IMAP_FETCH_EMAILID | IMAP_FETCH_GM_MSGID))
+		take_identity(f, apart->identity);
 	if (f->present & IMAP_FETCH_SIZE) {
 		apart->size = f->size;
 		apart->size_known = true;
@@ -128,12 +144,16 @@ static void close_passage(struct chunk *k, const struct imap_fetch *f)
 	const struct message_sink *sink = k->box->fetch->sink;
 	const struct told_apart *apart = k->apart.uid == k->uid ? &k->apart : NULL;
 	const struct flags none = FLAGS_INIT;
+	char identity[IDENTITY_MAX + 1] = "";
 	struct maildate date;
 	struct message msg = { .uid = k->uid, .flags = &none };
 	struct err err;
 	int ret;
 
 	maildate_init(&date);
+	if (f)
+		take_identity(f, identity);
+	msg.identity = bytes_of(!*identity && apart ? apart->identity : identity);
 	if (f && f->flags)
 		msg.flags = f->flags;
 	else if (apart && apart->flags_known)
@@ -143,6 +163,8 @@ static void close_passage(struct chunk *k, const struct imap_fetch *f)
 	else if (apart && apart->date_known)
 		maildate_copy(&date, &apart->date);
 	msg.date = &date;
+	if (k->box->want->attributes && apart)
+		msg.size = apart->size;
 	ret = sink->end(sink->ctx, k->handle, &msg, true, &err);
 	maildate_release(&date);
 	k->passage = PASSAGE_NONE;
@@ -269,6 +291,22 @@ static void on_message(void *ctx, const struct imap_fetch *f)
 		uidset_add(&k->box->present, f->uid);
 }
 
+/* All that is said of a message, once it is, for who wants no more. */
+static void on_attributes(void *ctx, const struct imap_fetch *f)
+{
+	struct chunk *k = ctx;
+	const struct told_apart *apart = &k->apart;
+
+	remember_apart(k, f);
+	if (!apart->flags_known || !apart->date_known || !apart->size_known ||
+	    !is_wanted(k, f->uid) || k->box->over || k->box->fetch->failed)
+		return;
+	k->uid = f->uid;
+	open_passage(k, f, apart->size);
+	if (k->passage == PASSAGE_OPEN)
+		close_passage(k, f);
+}
+
 static void on_drop(void *ctx)
 {
 	struct chunk *k = ctx;
@@ -304,6 +342,13 @@ static void on_found(void *ctx, const struct uidset *found, const struct imap_re
 	chunk_free(k);
 }
 
+unsigned identity_items(const struct imap_session *s)
+{
+	unsigned offered = imap_fetch_offered(s, IMAP_FETCH_EMAILID | IMAP_FETCH_GM_MSGID);
+
+	return offered & IMAP_FETCH_EMAILID ? IMAP_FETCH_EMAILID : offered;
+}
+
 static int submit_bodies(struct chunk *k, struct err *err)
 {
 	const struct imap_fetch_sink sink = {
@@ -317,8 +362,23 @@ static int submit_bodies(struct chunk *k, struct err *err)
 	const struct imap_fetch_request request = {
 		.uids = &k->asked,
 		.items = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE |
-			 (asks_size(k) ? IMAP_FETCH_SIZE : 0),
+			 (asks_size(k) ? IMAP_FETCH_SIZE : 0) |
+			 (k->box->want->header || k->box->fetch->st->identities_refused
+				  ? 0
+				  : identity_items(k->conn->session)),
 		.section = k->box->want->header ? HEADER_SECTION : "",
+	};
+
+	return imap_fetch(k->conn->session, &request, &sink, err);
+}
+
+static int submit_attributes(struct chunk *k, struct err *err)
+{
+	const struct imap_fetch_sink sink = { .message = on_attributes, .done = on_done, .ctx = k };
+	const struct imap_fetch_request request = {
+		.uids = &k->asked,
+		.items = IMAP_FETCH_FLAGS | IMAP_FETCH_INTERNALDATE | IMAP_FETCH_SIZE |
+			 identity_items(k->conn->session),
 	};
 
 	return imap_fetch(k->conn->session, &request, &sink, err);
@@ -343,6 +403,8 @@ int chunk_submit(struct chunk *k, struct err *err)
 		ret = imap_search(k->conn->session, "ALL", NULL, on_found, k, err);
 	else if (k->kind == CHUNK_PRESENCE)
 		ret = submit_presence(k, err);
+	else if (k->box->want->attributes)
+		ret = submit_attributes(k, err);
 	else
 		ret = submit_bodies(k, err);
 	if (ret < 0)

@@ -6,6 +6,7 @@
 #include "core/mail/flags.h"
 #include "core/mail/maildate.h"
 #include "core/msgset/uidset.h"
+#include "core/sync/identity.h"
 
 #include "backends/imap/private.h"
 
@@ -90,6 +91,7 @@ struct told_apart {
 	uint64_t size; /* RFC822.SIZE */
 	struct flags flags;
 	struct maildate date;
+	char identity[IDENTITY_MAX + 1]; /* "": not told */
 };
 
 struct chunk {
@@ -109,6 +111,8 @@ struct chunk {
 
 /* --- fetch_chunk.c --- */
 
+/* The item that says which messages are the same; 0 where the server has no such thing. */
+unsigned identity_items(const struct imap_session *s);
 /* Submit on k->conn, whose mailbox is open or opening. Takes `k` over, also on -1. */
 int chunk_submit(struct chunk *k, struct err *err);
 

@@ -61,6 +61,7 @@ struct imap_store {
 	bool utf8;
 	struct imap_mailbox_handle *mailboxes;
 	struct throttle throttle;
+	bool identities_refused; /* the server says that it has them, and would not tell them */
 };
 
 static inline struct imap_store *imap_of(struct store *st)
@@ -115,6 +116,7 @@ int imap_store_exists(struct store *st, const struct mailbox_name *name, bool *o
 /* --- changes.c, fetch.c --- */
 
 int imap_store_changes(struct store *st, struct changes_request *req, size_t n, struct err *err);
+bool imap_store_tells_identities(struct store *st);
 int imap_store_fetch(struct store *st, struct want *want, size_t n,
 		     const struct message_sink *sink, outcome_fn *report, void *ctx,
 		     struct err *err);

@@ -110,4 +110,5 @@ const struct store_ops imap_store = {
 	.open_mailbox = imap_store_open_mailbox,
 	.changes = imap_store_changes,
 	.fetch = imap_store_fetch,
+	.tells_identities = imap_store_tells_identities,
 };

@@ -31,33 +31,49 @@ static struct box *box_of_id(const struct maildir *m, int64_t id)
 	return NULL;
 }
 
+static void take_place(const struct maildir *m, sqlite3_stmt *found, struct held *out)
+{
+	struct box *box = box_of_id(m, sqlite3_column_int64(found, 0));
+
+	if (box)
+		*out = (struct held){ .mailbox = &box->mb,
+				      .uid = (uint32_t)sqlite3_column_int64(found, 1),
+				      .source_uid = (uint32_t)sqlite3_column_int64(found, 2) };
+}
+
 int maildir_find_identity(struct store *st, struct bytes identity, struct held *out,
 			  struct err *err)
 {
 	struct maildir *m = (struct maildir *)st;
+	int64_t first_size = -1, last_box = -1;
 	sqlite3_stmt *find;
-	struct box *box;
+	bool agree = true;
 	int got;
 
 	if (m->schema < 3)
 		return 0;
-	find = index_stmt(m, ST_MESSAGE_BY_IDENTITY);
+	*out = (struct held){ 0 };
+	find = index_stmt(m, ST_MESSAGES_BY_IDENTITY);
 	index_bind_identity(find, 1, identity);
-	got = index_step(m, find, err);
-	if (got <= 0)
-		return got;
-	box = box_of_id(m, sqlite3_column_int64(find, 0));
-	*out = (struct held){ .mailbox = box ? &box->mb : NULL,
-			      .uid = (uint32_t)sqlite3_column_int64(find, 1) };
+	while (agree && (got = index_step(m, find, err)) > 0) {
+		int64_t id = sqlite3_column_int64(find, 0), size = sqlite3_column_int64(find, 3);
+		bool live = sqlite3_column_int(find, 4) == ROW_LIVE;
+
+		agree = (first_size < 0 || size == first_size) && !(live && id == last_box);
+		if (first_size < 0)
+			take_place(m, find, out);
+		first_size = size;
+		last_box = id;
+	}
 	index_done(find);
-	return box != NULL;
+	return got < 0 ? -1 : agree && out->mailbox;
 }
 
 /* A message on its way from one mailbox into another. */
 struct copying {
 	struct appender to;
 	struct message_sink inner;
-	const struct message *as;
+	struct message as;
 	void *handle;
 	bool stuck; /* where it goes, not where it comes from */
 	enum outcome what;
@@ -82,10 +98,10 @@ static int copy_begin(void *ctx, void *tag, const struct message *msg, void **ha
 	struct copying *c = ctx;
 
 	*handle = c;
-	if (msg->size != c->as->size)
+	if (msg->size != c->as.size)
 		return err_set(err, ERR_MESSAGE, "it has %llu bytes here, and is said to have %llu",
-			       (unsigned long long)msg->size, (unsigned long long)c->as->size);
-	if (c->inner.begin(c->inner.ctx, tag, c->as, &c->handle, err) == 0)
+			       (unsigned long long)msg->size, (unsigned long long)c->as.size);
+	if (c->inner.begin(c->inner.ctx, tag, &c->as, &c->handle, err) == 0)
 		return 0;
 	c->stuck = true;
 	return -1;
@@ -109,7 +125,7 @@ static int copy_end(void *ctx, void *handle, const struct message *msg, bool com
 
 	(void)ctx;
 	(void)msg;
-	if (c->inner.end(c->inner.ctx, c->handle, c->as, complete, err) == 0)
+	if (c->inner.end(c->inner.ctx, c->handle, &c->as, complete, err) == 0)
 		return 0;
 	c->stuck = true;
 	return -1;
@@ -119,7 +135,7 @@ int maildir_copy_as(const struct held *held, struct mailbox *mb, const struct me
 		    enum outcome *what, uint32_t *new_uid, struct err *why, struct err *err)
 {
 	struct box *from = (struct box *)held->mailbox, *to = (struct box *)mb;
-	struct copying c = { .to = { .box = to, .report = on_delivered, .ctx = &c }, .as = as };
+	struct copying c = { .to = { .box = to, .report = on_delivered, .ctx = &c }, .as = *as };
 	const struct message_sink sink = { .ctx = &c, .begin = copy_begin, .write = copy_write,
 					   .end = copy_end };
 	struct row_copy row = { .bytes = BUF_INIT(SIZE_MAX / 4) };
@@ -132,6 +148,7 @@ int maildir_copy_as(const struct held *held, struct mailbox *mb, const struct me
 		return ret;
 	row_copy(&row, &found);
 	row_done(from);
+	c.as.identity = row.row.identity;
 	if (row.row.sha256.n == 0)
 		ret = err_set(why, ERR_MESSAGE, "its content was never hashed");
 	else

@@ -39,8 +39,9 @@ static const char *const statements[ST_COUNT] = {
 		" FROM messages INDEXED BY messages_content"
 		" WHERE substr(sha256, 1, 8) = substr(?2, 1, 8) AND sha256 = ?2 AND mailbox = ?1"
 		" AND size = ?3 AND state = 0 AND source_uid IS NULL ORDER BY uid LIMIT 1",
-	[ST_MESSAGE_BY_IDENTITY] = "SELECT mailbox, uid FROM messages INDEXED BY messages_identity"
-				   " WHERE identity = ? ORDER BY state, mailbox, uid LIMIT 1",
+	[ST_MESSAGES_BY_IDENTITY] =
+		"SELECT mailbox, uid, source_uid, size, state FROM messages"
+		" INDEXED BY messages_identity WHERE identity = ? ORDER BY state, mailbox, uid",
 	[ST_MESSAGE_WITH_IDENTITY] = "SELECT 1 FROM messages INDEXED BY messages_identity"
 				     " WHERE identity IS NOT NULL LIMIT 1",
 	[ST_MESSAGE_SET_FLAGS] = "UPDATE messages SET letters = ?, flags = ?, keywords = ?"

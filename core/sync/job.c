@@ -320,7 +320,7 @@ static int run_lanes(struct job *job, struct err *err)
 	if (job_compare(job, err) < 0)
 		return -1;
 	if (job->set->dry_run)
-		return job_preview(job, err);
+		return job_preview_transfer(job, err) < 0 ? -1 : job_preview(job, err);
 	job_tell(job, JOB_TRANSFER);
 	if (job_transfer(job, err) < 0)
 		return -1;
@@ -391,6 +391,7 @@ static void add_totals(struct job_report *r, bool adopting)
 			m->foreign -= m->adopted < m->foreign ? m->adopted : m->foreign;
 		r->new_messages += m->new_messages;
 		r->adopted += m->adopted;
+		r->copied += m->copied;
 		r->flags_changed += m->flags_changed;
 		r->removed += m->removed;
 		r->kept += m->kept;
@@ -414,12 +415,16 @@ static void release_lanes(struct job *job)
 		free(lane->bind_to);
 		uidset_release(&lane->passed);
 		uidset_release(&lane->stored);
+		uidset_release(&lane->told);
+		uidset_release(&lane->spared);
+		uidset_release(&lane->ask);
 		uidset_release(&lane->unknown);
 		uidset_release(&lane->failed_uids);
 		for (size_t k = 0; k < lane->n_failed; k++)
 			free(lane->failed[k].reason);
 		free(lane->failed);
 	}
+	job_join_free(job);
 	free(job->lanes);
 }
 

@@ -82,11 +82,16 @@ struct job_mailbox {
 	bool rebound;
 	uint64_t recognised, to_recognise;
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held;
+	/*
+	 * Of the new and adopted ones: so many are messages that the store holds under another name, by the
+	 * source's word and the same size, and were made from that. `bytes` is without them.
+	 */
+	uint64_t copied;
 	uint64_t waiting;   /* deletions put off to the next run, because an addition failed */
 	uint64_t quarantined; /* not accepted, in all */
 	uint64_t accepted;    /* in quarantine, and accepted; told of mailboxes looked at only */
 	uint64_t foreign;   /* files we did not write and left alone */
-	uint64_t bytes;     /* plan: of the new messages, as far as the source tells sizes */
+	uint64_t bytes;     /* plan: of the messages to fetch, as far as the source tells sizes */
 	char *problem;      /* why it was skipped or is incomplete, ready to print; NULL: none */
 	bool skipped;       /* nothing of it was done */
 	bool gone;          /* it no longer exists at the source */
@@ -104,6 +109,7 @@ struct job_report {
 	uint64_t deletes_shown; /* the N that --allow-deletes=N must be at least */
 	uint64_t mailboxes_unchanged; /* besides those in `v`, which were looked at */
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held_messages, bytes;
+	uint64_t copied;
 	int64_t estimate; /* plan only: seconds it would take, by earlier runs; 0: not known */
 };
 

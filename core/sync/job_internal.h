@@ -35,11 +35,17 @@ struct lane {
 	struct message_sink sink;  /* the target's */
 	/* Source UIDs: handed to the target in this run, and taken by it. */
 	struct uidset passed, stored;
+	/*
+	 * identity_join.c. Source UIDs: those that the source described, those that need no fetching (made
+	 * from what is held, or to be made), and what is left to fetch of plan.fetch.
+	 */
+	struct uidset told, spared, ask;
 	struct uidset unknown; /* source UIDs asked for that the source says it does not have */
 	struct quarantined *failed; /* this run's refusals, one per UID, in order of arrival */
 	size_t n_failed, cap_failed;
 	struct uidset failed_uids;
 	uint64_t held_removed; /* messages that an earlier run's guard held back, and that went */
+	uint64_t copied; /* of the two next: made from what the store held, without their bytes */
 	uint64_t new_messages, adopted, bytes; /* counts in the report only once committed */
 	size_t line;               /* index in report.v */
 };
@@ -57,6 +63,7 @@ struct job {
 	uint64_t source_generation;
 	struct lane *lanes;
 	size_t n;
+	struct join *join; /* identity_join.c; NULL: nothing is joined */
 	char *account_then; /* whose mail the store held before it was opened; NULL: nobody's */
 	bool flags_due;     /* flags are compared, or counted, whatever mod-sequences say */
 	int64_t now;        /* Unix time when it began */
@@ -128,8 +135,33 @@ int job_recognise(struct job *job, struct err *err);
  * together in job_snapshot(). -1: the job cannot go on; what the report counts is durable.
  */
 int job_transfer(struct job *job, struct err *err);
+/*
+ * transfer.c: the target took a message of the lane, or refused it. Of one that did not pass through its sink, count
+ * what came in, of so many bytes, and commit when that is due.
+ */
+void job_stored(struct lane *lane, uint32_t uid, enum outcome what, uint32_t new_uid,
+		const struct err *why);
+int job_count_in(struct lane *lane, uint64_t bytes, struct err *err);
+/* transfer.c: as job_transfer() does on trouble of the target with a message. -1 */
+int job_target_trouble(struct lane *lane, struct err *err);
+/*
+ * identity_join.c: before bodies are fetched. Where it can pay, ask the source which messages of the
+ * wants (their tags are lanes) are the same, make those that the store holds, and leave in the
+ * wants what is to be fetched. In a dry run nothing is made, but counted, and lanes' lines say so.
+ */
+int job_join(struct job *job, struct want *want, size_t n, struct err *err);
+/* The target took `uid` of the lane. */
+void job_joined(struct lane *lane, uint32_t uid, uint32_t new_uid);
+/*
+ * After the fetch: make the others of what came. What could not be made is in the sets of the same wants,
+ * all others of which are empty.
+ */
+int job_join_rest(struct job *job, struct want *want, size_t n, struct err *err);
+void job_join_free(struct job *job);
 /* transfer.c: commit, and count what is durable now. */
 int job_commit(struct job *job, struct err *err);
+/* transfer.c: dry run: what of it would not be fetched. */
+int job_preview_transfer(struct job *job, struct err *err);
 /* The same at the end of a run that came to its end. */
 int job_snapshot(struct job *job, struct err *err);
 /* Something failed before anything was removed: commit what is not durable yet, if possible. */

@@ -21,6 +21,7 @@ static struct message unbound(const struct message *msg)
 {
 	struct message out = *msg;
 
+	out.identity = (struct bytes){ 0 }; /* it means something in its account only */
 	out.uid = 0;
 	return out;
 }

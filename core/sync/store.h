@@ -324,6 +324,7 @@ struct flag_delta {
 struct held {
 	struct mailbox *mailbox; /* the store's own, open until the store is closed */
 	uint32_t uid;            /* in it; live or kept */
+	uint32_t source_uid;     /* that it is bound to; 0: to none, or kept */
 };
 
 /* Messages that a plan would remove from one mailbox. */
@@ -409,14 +410,16 @@ struct store_ops {
 		      struct message_sink *sink, struct err *err);
 	/*
 	 * Whether any message here has an identity; and one, live or kept, that has just this: 1 and
-	 * *out, 0 there is none, -1. A store that keeps what append() was told of it has these two and
+	 * *out, 0 there is none, -1. There is none, either, when several have it that cannot be the same: of
+	 * different sizes, or live in one mailbox. A store that keeps what append() was told of it has these two and
 	 * copy_as(), any other none of the three. A base that is dropped (cfg->rebind) takes all identities along.
 	 */
 	int (*holds_identities)(struct store *st, bool *out, struct err *err);
 	int (*find_identity)(struct store *st, struct bytes identity, struct held *out,
 			     struct err *err);
 	/*
-	 * As if the bytes of that message were appended to `mb` as the message *as, with as->identity.
+	 * As if the bytes of that message were appended to `mb` as the message *as, but with the identity
+	 * of that message: as->identity is not looked at.
 	 * *what: OUTCOME_DONE or OUTCOME_ADOPTED, and *new_uid; OUTCOME_UID_UNKNOWN, nothing done: it is not
 	 * there; OUTCOME_REFUSED with *why, nothing done: it is damaged, which is looked at while copying,
 	 * or has not the size as->size. -1: trouble with `mb` or the store.

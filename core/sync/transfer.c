@@ -24,6 +24,7 @@ static void count_durable(struct job *job)
 
 		line->new_messages = job->lanes[i].new_messages;
 		line->adopted = job->lanes[i].adopted;
+		line->copied = job->lanes[i].copied;
 		line->bytes = job->lanes[i].bytes;
 	}
 	job->open_messages = job->open_bytes = 0;
@@ -67,7 +68,7 @@ static bool waits_for_snapshot(const struct job *job)
  * The target failed: with one message, with one mailbox (then that is skipped, and each message
  * still to come for it is turned away), or as a whole.
  */
-static int target_trouble(struct lane *lane, struct err *err)
+int job_target_trouble(struct lane *lane, struct err *err)
 {
 	if (err->kind == ERR_MAILBOX) {
 		lane_skip(lane, err->text);
@@ -85,10 +86,21 @@ static bool is_wanted(const struct lane *lane, uint32_t uid)
 	       !uidset_has(&lane->passed, uid);
 }
 
+/* An identity means something in its account only. */
+static struct message in_target(const struct lane *lane, const struct message *msg)
+{
+	struct message out = *msg;
+
+	if (job_reads_store(lane->job))
+		out.identity = (struct bytes){ 0 };
+	return out;
+}
+
 static int pass_begin(void *ctx, void *tag, const struct message *msg, void **handle,
 		      struct err *err)
 {
 	struct lane *lane = tag;
+	const struct message out = in_target(lane, msg);
 	void *inner;
 	struct passing *p;
 
@@ -97,8 +109,8 @@ static int pass_begin(void *ctx, void *tag, const struct message *msg, void **ha
 		return err_set(err, ERR_MESSAGE, "its mailbox is skipped");
 	if (!is_wanted(lane, msg->uid))
 		return err_set(err, ERR_MESSAGE, "UID %u was not asked for", msg->uid);
-	if (lane->sink.begin(lane->sink.ctx, lane, msg, &inner, err) < 0)
-		return target_trouble(lane, err);
+	if (lane->sink.begin(lane->sink.ctx, lane, &out, &inner, err) < 0)
+		return job_target_trouble(lane, err);
 	p = xcalloc(1, sizeof(*p));
 	*p = (struct passing){ .lane = lane, .handle = inner };
 	*handle = p;
@@ -113,7 +125,7 @@ static int pass_write(void *ctx, void *handle, struct bytes piece, struct err *e
 	p->bytes += piece.n;
 	job->progress.bytes += piece.n;
 	if (p->lane->sink.write(p->lane->sink.ctx, p->handle, piece, err) < 0)
-		return target_trouble(p->lane, err);
+		return job_target_trouble(p->lane, err);
 	return 0;
 }
 
@@ -130,33 +142,43 @@ static int commit_batch(struct job *job, struct err *err)
 	return -1;
 }
 
-static int pass_end(void *ctx, void *handle, const struct message *msg, bool complete,
-		    struct err *err)
+int job_count_in(struct lane *lane, uint64_t bytes, struct err *err)
 {
-	struct passing *p = handle;
-	struct job *job = ctx;
-	struct lane *lane = p->lane;
-	uint64_t bytes = p->bytes;
-	void *inner = p->handle;
+	struct job *job = lane->job;
 
-	free(p);
-	complete = complete && is_wanted(lane, msg->uid); /* not one of two at the same time */
-	if (complete)
-		uidset_add(&lane->passed, msg->uid);
-	if (lane->sink.end(lane->sink.ctx, inner, msg, complete, err) < 0) {
-		if (complete)
-			uidset_remove(&lane->passed, msg->uid); /* the source will report it */
-		return target_trouble(lane, err);
-	}
-	if (!complete)
-		return 0;
-	lane->bytes += bytes;
 	job->open_bytes += bytes;
 	job->open_messages++;
 	job->progress.messages++;
 	job->progress.mailbox = lane_line(lane)->name;
 	job_tell(job, JOB_TRANSFER);
 	return batch_is_full(job) ? commit_batch(job, err) : 0;
+}
+
+static int pass_end(void *ctx, void *handle, const struct message *msg, bool complete,
+		    struct err *err)
+{
+	struct passing *p = handle;
+	struct lane *lane = p->lane;
+	struct message out = { 0 };
+	uint64_t bytes = p->bytes;
+	void *inner = p->handle;
+
+	(void)ctx;
+	free(p);
+	if (msg)
+		out = in_target(lane, msg);
+	complete = complete && is_wanted(lane, msg->uid); /* not one of two at the same time */
+	if (complete)
+		uidset_add(&lane->passed, msg->uid);
+	if (lane->sink.end(lane->sink.ctx, inner, msg ? &out : NULL, complete, err) < 0) {
+		if (complete)
+			uidset_remove(&lane->passed, msg->uid); /* the source will report it */
+		return job_target_trouble(lane, err);
+	}
+	if (!complete)
+		return 0;
+	lane->bytes += bytes;
+	return job_count_in(lane, bytes, err);
 }
 
 /* The first word on a message that could not be had or stored counts. */
@@ -181,13 +203,9 @@ static const char *reason(const struct err *why)
 	return why ? why->text : "refused without a reason";
 }
 
-/* The target's word on a message. */
-static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
-		      const struct err *why)
+void job_stored(struct lane *lane, uint32_t uid, enum outcome what, uint32_t new_uid,
+		const struct err *why)
 {
-	struct lane *lane = tag;
-
-	(void)ctx;
 	switch (what) {
 	case OUTCOME_ADOPTED:
 		lane->adopted++;
@@ -209,6 +227,16 @@ static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uin
 		lane->incomplete = true;
 		break;
 	}
+}
+
+/* The target's word on a message. */
+static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
+		      const struct err *why)
+{
+	(void)ctx;
+	job_stored(tag, uid, what, new_uid, why);
+	if (what == OUTCOME_DONE || what == OUTCOME_ADOPTED)
+		job_joined(tag, uid, new_uid);
 }
 
 /* The source's word. What it delivered, the target answers for. */
@@ -285,23 +313,29 @@ static int prepare_lane(struct job *job, struct lane *lane, struct err *err)
 	return mailbox_append(lane->target, on_stored, job, lane, &lane->sink, err);
 }
 
+static int prepare_lanes(struct job *job, struct err *err)
+{
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (lane->skipped || lane->gone || prepare_lane(job, lane, err) == 0)
+			continue;
+		if (err->kind != ERR_MAILBOX)
+			return -1;
+		lane_skip(lane, err->text);
+	}
+	return 0;
+}
+
 /* The wants of all lanes that lack messages. The caller frees *want. */
-static int make_wants(struct job *job, struct want **want, size_t *n, struct err *err)
+static void make_wants(struct job *job, struct want **want, size_t *n)
 {
 	*want = xcalloc(job->n, sizeof(**want));
 	*n = 0;
 	for (size_t i = 0; i < job->n; i++) {
 		struct lane *lane = &job->lanes[i];
 
-		if (lane->skipped || lane->gone)
-			continue;
-		if (prepare_lane(job, lane, err) < 0) {
-			if (err->kind != ERR_MAILBOX)
-				return -1;
-			lane_skip(lane, err->text);
-			continue;
-		}
-		if (uidset_is_empty(&lane->plan.fetch))
+		if (lane->skipped || lane->gone || uidset_is_empty(&lane->plan.fetch))
 			continue;
 		(*want)[(*n)++] = (struct want){
 			.mailbox = lane->source,
@@ -312,7 +346,6 @@ static int make_wants(struct job *job, struct want **want, size_t *n, struct err
 		};
 		job->progress.messages_total += lane->plan.expect;
 	}
-	return 0;
 }
 
 static void settle_wants(const struct want *want, size_t n)
@@ -378,6 +411,27 @@ static int look_again(struct job *job, struct err *err)
 	return ret;
 }
 
+static int fetch_wants(struct job *job, struct want *want, size_t n,
+		       const struct message_sink *sink, struct err *err)
+{
+	int ret = store_fetch(job->source, want, n, sink, on_fetched, job, err);
+
+	settle_wants(want, n);
+	return ret;
+}
+
+int job_preview_transfer(struct job *job, struct err *err)
+{
+	struct want *want;
+	size_t n;
+	int ret;
+
+	make_wants(job, &want, &n);
+	ret = job_join(job, want, n, err);
+	free(want);
+	return ret;
+}
+
 int job_transfer(struct job *job, struct err *err)
 {
 	const struct message_sink sink = {
@@ -389,10 +443,16 @@ int job_transfer(struct job *job, struct err *err)
 	int ret = -1;
 
 	job->committed_at = clock_ms();
-	if (make_wants(job, &want, &n, err) < 0)
+	if (prepare_lanes(job, err) < 0)
 		goto out;
-	ret = store_fetch(job->source, want, n, &sink, on_fetched, job, err);
-	settle_wants(want, n);
+	make_wants(job, &want, &n);
+	ret = job_join(job, want, n, err);
+	if (ret == 0)
+		ret = fetch_wants(job, want, n, &sink, err);
+	if (ret == 0)
+		ret = job_join_rest(job, want, n, err);
+	if (ret == 0 && job->join)
+		ret = fetch_wants(job, want, n, &sink, err);
 	if (ret == 0)
 		ret = look_again(job, err);
 	/*

@@ -254,7 +254,8 @@ static void test_flags_keywords_and_dates_come_back(void **state)
 	struct gots got;
 
 	for (size_t i = 0; i < n; i++) {
-		struct put put = { bytes_of("a\r\n"), cases[i].flags, cases[i].date, 0 };
+		struct put put = { .body = bytes_of("a\r\n"), .flags = cases[i].flags,
+				   .date = cases[i].date };
 
 		bench_put(mb, (uint32_t)i + 1, &put, NULL);
 	}

@@ -28,9 +28,11 @@ struct fake_imap *fake_new(void)
 				"ENABLE ESEARCH");
 	f->log_path = path_join(tmp_dir(), "commands");
 	f->log = open(f->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	f->sent_path = path_join(tmp_dir(), "bodies");
+	f->sent = open(f->sent_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	f->left = mmap(NULL, FAKE_TRICKS_MAX * sizeof(int), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (f->log < 0 || f->left == MAP_FAILED)
+	if (f->log < 0 || f->sent < 0 || f->left == MAP_FAILED)
 		test_die_sys("fake server");
 	return f;
 }
@@ -39,6 +41,7 @@ static void message_free(struct fake_msg *m)
 {
 	free(m->flags);
 	free(m->date);
+	free(m->identity);
 	buf_release(&m->body);
 }
 
@@ -62,8 +65,10 @@ void fake_free(struct fake_imap *f)
 	free(f->mb);
 	close(f->listener);
 	close(f->log);
+	close(f->sent);
 	munmap(f->left, FAKE_TRICKS_MAX * sizeof(int));
 	free(f->log_path);
+	free(f->sent_path);
 	free(f->capability);
 	free(f);
 }
@@ -94,10 +99,10 @@ static _Noreturn void accept_for_ever(const struct fake_imap *f)
 
 void fake_start(struct fake_imap *f)
 {
-	const int keep[] = { f->listener, f->log };
+	const int keep[] = { f->listener, f->log, f->sent };
 
 	fake_stop(f);
-	f->pid = proc_fork_server(keep, 2);
+	f->pid = proc_fork_server(keep, 3);
 	if (f->pid == 0)
 		accept_for_ever(f);
 }
@@ -191,6 +196,14 @@ static struct fake_msg *find_message(const struct fake_mailbox *mb, uint32_t uid
 		if (mb->msg[i].uid == uid)
 			return &mb->msg[i];
 	test_die("fake server: there is no UID %u", uid);
+}
+
+void fake_identity(struct fake_mailbox *mb, uint32_t uid, const char *identity)
+{
+	struct fake_msg *m = find_message(mb, uid);
+
+	free(m->identity);
+	m->identity = xstrdup(identity);
 }
 
 void fake_expunge(struct fake_mailbox *mb, uint32_t uid)
@@ -330,8 +343,13 @@ void fake_commands(struct fake_imap *f, struct buf *out)
 	read_file(f->log_path, out);
 }
 
+void fake_bodies(struct fake_imap *f, struct buf *out)
+{
+	read_file(f->sent_path, out);
+}
+
 void fake_forget(struct fake_imap *f)
 {
-	if (ftruncate(f->log, 0) < 0)
+	if (ftruncate(f->log, 0) < 0 || ftruncate(f->sent, 0) < 0)
 		test_die_sys("forget commands");
 }

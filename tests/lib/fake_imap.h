@@ -17,7 +17,7 @@ struct buf;
  *
  * Answered: CAPABILITY LOGIN AUTHENTICATE(PLAIN) ID ENABLE NAMESPACE LIST LSUB STATUS EXAMINE
  * SELECT UNSELECT CLOSE, UID SEARCH (ALL, UID set), FETCH and UID FETCH (UID FLAGS INTERNALDATE
- * RFC822.SIZE BODY.PEEK[] BODY[]<o.n>), NOOP, LOGOUT; BAD for the rest.
+ * RFC822.SIZE EMAILID X-GM-MSGID BODY.PEEK[] BODY[]<o.n>), NOOP, LOGOUT; BAD for the rest.
  */
 struct fake_imap;
 struct fake_mailbox;
@@ -48,6 +48,8 @@ void fake_uidvalidity(struct fake_mailbox *mb, uint32_t uidvalidity);
 /* UIDs ascend. `date` NULL: "01-Jan-2020 00:00:00 +0000". The bytes are copied. */
 void fake_message(struct fake_mailbox *mb, uint32_t uid, const char *flags, const char *date,
 		  struct bytes body);
+/* What EMAILID or X-GM-MSGID says of it, where the capability OBJECTID or X-GM-EXT-1 is there. */
+void fake_identity(struct fake_mailbox *mb, uint32_t uid, const char *identity);
 void fake_expunge(struct fake_mailbox *mb, uint32_t uid);
 void fake_flags(struct fake_mailbox *mb, uint32_t uid, const char *flags);
 /* One of each shape: bare LF, mixed, CR CR LF, NUL, 0x80-0xFF, empty, no final newline... */
@@ -70,6 +72,7 @@ enum fake_trick {
 	FAKE_LIST_NO,    /* LIST ends with NO after all its lines (mb NULL) */
 	FAKE_LIST_SHORT, /* connection closed in the middle of the LIST answer (mb NULL) */
 	FAKE_LOGIN_NO,   /* NO [AUTHENTICATIONFAILED] (mb NULL) */
+	FAKE_SIZE,       /* RFC822.SIZE of `uid` is off by `at` */
 	FAKE_BYE,        /* "* BYE" and close at EXAMINE or SELECT */
 	FAKE_NOT_STICKY  /* every session has another UIDVALIDITY, and UIDNOTSTICKY (times: -1) */
 };
@@ -79,6 +82,8 @@ void fake_tricks_clear(struct fake_imap *f);
 
 /* Everything clients sent since fake_new() or fake_forget(), one command per line, tags removed. */
 void fake_commands(struct fake_imap *f, struct buf *out);
+/* The same of whole bodies sent, in order: "MAILBOX UID" one per line. */
+void fake_bodies(struct fake_imap *f, struct buf *out);
 void fake_forget(struct fake_imap *f);
 
 #endif

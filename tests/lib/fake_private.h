@@ -11,7 +11,7 @@
 /* The model that fake_imap.c builds and fake_session.c serves. */
 struct fake_msg {
 	uint32_t uid;
-	char *flags, *date;
+	char *flags, *date, *identity;
 	struct buf body;
 };
 
@@ -36,7 +36,8 @@ struct fake_imap {
 	int listener, port;
 	int pid; /* 0: stopped */
 	int log; /* what clients sent */
-	char *log_path, *capability;
+	int sent; /* which bodies were sent */
+	char *log_path, *sent_path, *capability;
 	char delimiter;
 	struct fake_mailbox **mb; /* pointers: callers keep theirs while more are added */
 	size_t n, cap;

@@ -418,6 +418,14 @@ static bool wanted(const struct session *s, const char *set, size_t i, bool uid)
 		   : set_has(set, (uint32_t)i + 1, (uint32_t)mb->n);
 }
 
+static void log_body(const struct session *s, const struct fake_msg *m)
+{
+	char *line = xasprintf("%s %u\n", buf_str(&s->selected->name), m->uid);
+
+	(void)!write(s->f->sent, line, strlen(line));
+	free(line);
+}
+
 static void add_body(struct session *s, const struct fake_msg *m, const char *item)
 {
 	const char *section = strchr(item, '['), *part = strchr(item, '<');
@@ -439,6 +447,8 @@ static void add_body(struct session *s, const struct fake_msg *m, const char *it
 		buf_addf(&s->out, "<%lu>", from);
 	}
 	buf_addf(&s->out, " {%zu}\r\n", body.n);
+	if (section[1] == ']')
+		log_body(s, m);
 	cut = fake_use(s->f, s->selected, FAKE_CUT, m->uid);
 	if (cut) {
 		body.n = (size_t)cut->at < body.n ? (size_t)cut->at : body.n;
@@ -446,6 +456,13 @@ static void add_body(struct session *s, const struct fake_msg *m, const char *it
 		close_now(s);
 	}
 	buf_add(&s->out, body);
+}
+
+static long long size_told(const struct session *s, const struct fake_msg *m)
+{
+	const struct fake_trick_entry *lie = fake_use(s->f, s->selected, FAKE_SIZE, m->uid);
+
+	return (long long)m->body.n + (lie ? lie->at : 0);
 }
 
 /* One FETCH item; false when it is unknown. */
@@ -459,7 +476,11 @@ static bool add_item(struct session *s, const struct fake_msg *m, size_t w)
 	else if (is(s, w, "INTERNALDATE"))
 		buf_addf(&s->out, "INTERNALDATE \"%s\"", m->date);
 	else if (is(s, w, "RFC822.SIZE"))
-		buf_addf(&s->out, "RFC822.SIZE %zu", m->body.n);
+		buf_addf(&s->out, "RFC822.SIZE %lld", size_told(s, m));
+	else if (is(s, w, "EMAILID") && fake_can(s->f, "OBJECTID"))
+		buf_addf(&s->out, "EMAILID (%s)", m->identity ? m->identity : "");
+	else if (is(s, w, "X-GM-MSGID") && fake_can(s->f, "X-GM-EXT-1"))
+		buf_addf(&s->out, "X-GM-MSGID %s", m->identity ? m->identity : "0");
 	else if (strncasecmp(item, "BODY[", 5) == 0 || strncasecmp(item, "BODY.PEEK[", 10) == 0)
 		add_body(s, m, item);
 	else
