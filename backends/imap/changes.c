@@ -13,7 +13,8 @@
  * UID FETCH 1:<UIDNEXT-1> (FLAGS) (CHANGEDSINCE n VANISHED), without QRESYNC the same less
  * VANISHED, without CONDSTORE only what lies above the UIDNEXT of then. It is believed when known +
  * new - vanished are as many as EXISTS says. When there are fewer and the server does not say which
- * are gone, or says it wrongly, it is asked which of the known are left (vanished.h).
+ * are gone, or says it wrongly, it is asked which of the known are left (vanished.h). Flags that no
+ * mod-sequence tells of are then asked for one by one (columns.c).
  *
  * Everything else, and whatever does not add up, is told in full: UID FETCH 1:<UIDNEXT-1> (FLAGS).
  * That is complete when the answer holds as many messages below UIDNEXT as EXISTS said at EXAMINE
@@ -38,6 +39,9 @@ static void release(struct comparison *k)
 	uidset_release(&k->vanished);
 	uidset_release(&k->numbers);
 	uidset_release(&k->unclear);
+	columns_release(k);
+	uidset_release(&k->differ);
+	flags_release(&k->in_use);
 	uidset_builder_release(&k->found);
 }
 
@@ -138,28 +142,44 @@ static void refused(struct comparison *k, const struct imap_result *r)
 	k->turned_away = false;
 }
 
+/* A FETCH of this look is answered; true: as it should be. */
+static bool fetch_done(struct comparison *k, const struct imap_result *r)
+{
+	k->conn->load--;
+	if (k->stage == STAGE_DONE) /* EXAMINE was refused */
+		return false;
+	if (r->outcome == IMAP_DONE_LOST && !k->turned_away)
+		line_lost(k, r);
+	else if (r->outcome != IMAP_DONE_OK)
+		refused(k, r);
+	return r->outcome == IMAP_DONE_OK;
+}
+
+static bool was_expunged(const struct imap_result *r)
+{
+	return r->mailbox && r->mailbox->removed > 0;
+}
+
+static void on_differing_done(void *ctx, const struct imap_result *r)
+{
+	struct comparison *k = ctx;
+
+	if (fetch_done(k, r))
+		comparison_judge_flags(k, r->damaged, was_expunged(r));
+}
+
 static void on_flags_done(void *ctx, const struct imap_result *r)
 {
 	struct comparison *k = ctx;
 	uint32_t below = k->ask_below;
 
-	k->conn->load--;
-	if (k->stage == STAGE_DONE) /* EXAMINE was refused */
+	if (!fetch_done(k, r))
 		return;
-	if (r->outcome == IMAP_DONE_LOST && !k->turned_away) {
-		line_lost(k, r);
-		return;
-	}
-	if (r->outcome != IMAP_DONE_OK) {
-		refused(k, r);
-		return;
-	}
 	k->asked_below = below;
 	if (k->now.uid_next > below && ++k->looks < LOOKS_MAX)
 		comparison_wait(k);
 	else
-		comparison_judge(k, r->damaged || k->now.uid_next > below,
-		      r->mailbox && r->mailbox->removed > 0);
+		comparison_judge(k, r->damaged || k->now.uid_next > below, was_expunged(r));
 }
 
 /* --- EXAMINE --- */
@@ -204,6 +224,8 @@ static void on_examined(void *ctx, const struct imap_result *r)
 	k->uids_moved |= k->n > 0 && k->now.uid_validity != r->mailbox->uid_validity;
 	k->now = *r->mailbox;
 	k->examined = true;
+	if (k->req->flagged)
+		flags_copy(&k->in_use, &r->mailbox->flags);
 	if (!k->modseq)
 		k->modseq = k->now.highest_modseq;
 	if (!k->only_examine)
@@ -231,10 +253,11 @@ static void settle_searches(struct comparison *k, const struct imap_result *r)
 	else if (r->outcome == IMAP_DONE_LOST)
 		line_lost(k, r);
 	else if (k->look == LOOK_COUNTS)
-		comparison_judge_counts(k, !k->doubtful, r->mailbox && r->mailbox->removed > 0);
+		comparison_judge_counts(k, !k->doubtful, was_expunged(r));
+	else if (k->look == LOOK_COLUMNS)
+		comparison_judge_columns(k, !k->doubtful, was_expunged(r));
 	else
-		comparison_judge_search(k, &found, !k->doubtful,
-					r->mailbox && r->mailbox->removed > 0);
+		comparison_judge_search(k, &found, !k->doubtful, was_expunged(r));
 	k->turned_away = false;
 	uidset_release(&found);
 }
@@ -272,6 +295,16 @@ static void on_counted(void *ctx, bool counted, uint64_t count, const struct ima
 	search_done(k, counted, r);
 }
 
+static void on_column(void *ctx, const struct uidset *found, const struct imap_result *r)
+{
+	struct comparison *k = ctx;
+	bool good = found && !r->damaged;
+
+	if (good)
+		good = columns_take(k, k->n_columns - k->searches, found);
+	search_done(k, good, r);
+}
+
 /* --- asking --- */
 
 /* Up to where this look asks: 0 when only EXAMINE can tell. */
@@ -284,8 +317,12 @@ static uint32_t bound_of(const struct comparison *k)
 
 static int ask_flags(struct comparison *k, struct err *err)
 {
-	const struct imap_fetch_sink sink = { .message = on_flags, .vanished = on_vanished,
-					      .done = on_flags_done, .ctx = k };
+	const struct imap_fetch_sink sink = {
+		.message = on_flags,
+		.vanished = on_vanished,
+		.done = k->look == LOOK_FLAGS ? on_differing_done : on_flags_done,
+		.ctx = k,
+	};
 	struct uidset uids = UIDSET_INIT;
 	struct imap_fetch_request request = { .uids = &uids, .items = IMAP_FETCH_FLAGS };
 	int ret;
@@ -298,7 +335,10 @@ static int ask_flags(struct comparison *k, struct err *err)
 		request.changed_since = k->req->since->highestmodseq;
 	request.vanished = request.changed_since &&
 			   imap_session_enabled(k->conn->session, IMAP_CAP_QRESYNC);
-	uidset_add_range(&uids, k->asked_below, k->ask_below - 1);
+	if (k->look == LOOK_FLAGS)
+		uidset_copy(&uids, &k->differ);
+	else
+		uidset_add_range(&uids, k->asked_below, k->ask_below - 1);
 	ret = imap_fetch(k->conn->session, &request, &sink, err);
 	uidset_release(&uids);
 	return ret;
@@ -352,10 +392,25 @@ static int ask_counts(struct comparison *k, struct err *err)
 	return ret;
 }
 
+static int ask_columns(struct comparison *k, struct err *err)
+{
+	int ret = 0;
+
+	uidset_clear(&k->differ);
+	for (size_t i = 0; ret == 0 && i < k->n_columns; i++) {
+		k->searches++;
+		ret = imap_search(k->conn->session, k->columns[i].criteria, NULL, on_column, k, err);
+		k->searches -= ret < 0;
+	}
+	return ret;
+}
+
 static int ask_look(struct comparison *k, struct err *err)
 {
 	if (k->look == LOOK_COUNTS)
 		return ask_counts(k, err);
+	if (k->look == LOOK_COLUMNS)
+		return ask_columns(k, err);
 	if (k->look == LOOK_SAMPLE)
 		return ask_numbers(k, err);
 	if (k->look == LOOK_LEFT)
@@ -366,9 +421,11 @@ static int ask_look(struct comparison *k, struct err *err)
 /* The flags of what was known are part of what has to be told. */
 static bool can_tell_changes(const struct comparison *k)
 {
-	return k->req->since->highestmodseq
-		       ? imap_session_has(k->conn->session, IMAP_CAP_CONDSTORE)
-		       : k->req->flags_as_then;
+	if (k->req->since->highestmodseq)
+		return imap_session_has(k->conn->session, IMAP_CAP_CONDSTORE);
+	return k->req->flags_as_then ||
+	       (k->req->flagged && imap_session_has(k->conn->session, IMAP_CAP_ESEARCH) &&
+		columns_pay(k));
 }
 
 static void ask(struct comparison *k, struct connection *c)
@@ -382,7 +439,7 @@ static void ask(struct comparison *k, struct connection *c)
 		comparison_begin(k, LOOK_ALL);
 	k->ask_below = bound_of(k);
 	k->only_examine = k->req->everything_new ||
-			  (!comparison_searches(k) && k->ask_below <= k->asked_below);
+			  (!comparison_asks_known(k) && k->ask_below <= k->asked_below);
 	uidset_builder_init(&k->found);
 	k->doubtful = false;
 	c->opened = k->mb;

@@ -178,22 +178,27 @@ static bool agreement_is_void(const struct comparison *k)
 	       (k->now.no_modseq || k->now.highest_modseq < since->highestmodseq);
 }
 
-/* The changes add up: tell them, or have the flags counted first. */
+/* The changes add up: tell them, or have the flags counted or compared first. */
 static void deliver_changes(struct comparison *k)
 {
-	if (k->req->flagged && k->now.exists > 0 &&
-	    imap_session_has(k->conn->session, IMAP_CAP_ESEARCH)) {
+	if (!k->req->flagged || k->now.exists == 0 ||
+	    !imap_session_has(k->conn->session, IMAP_CAP_ESEARCH)) {
+		deliver(k, true);
+	} else if (k->req->since->highestmodseq) {
 		k->look = LOOK_COUNTS;
 		comparison_wait(k);
+	} else if (columns_prepare(k)) {
+		k->look = LOOK_COLUMNS;
+		comparison_wait(k);
 	} else {
-		deliver(k, true);
+		ask_for_all(k);
 	}
 }
 
 /* How many have this flag now, by what the changes say. */
 static uint64_t expected_count(const struct comparison *k, unsigned bit)
 {
-	const struct uidset *then = &k->req->flagged[bit];
+	const struct uidset *then = &k->req->flagged->v[bit].set;
 	uint64_t n = uidset_count(then);
 	struct uidset gone = UIDSET_INIT;
 
@@ -300,6 +305,40 @@ void comparison_judge_counts(struct comparison *k, bool good, bool expunged)
 		deliver(k, true);
 	else
 		ask_for_all(k);
+}
+
+void comparison_judge_columns(struct comparison *k, bool good, bool expunged)
+{
+	if (!good) {
+		ask_for_all(k);
+	} else if (has_stirred(k, expunged) || columns_outdated(k)) {
+		start_over(k);
+	} else if (uidset_is_empty(&k->differ)) {
+		deliver(k, true);
+	} else {
+		k->look = LOOK_FLAGS;
+		comparison_wait(k);
+	}
+}
+
+void comparison_judge_flags(struct comparison *k, bool damaged, bool expunged)
+{
+	struct uidset_builder told;
+	struct uidset all = UIDSET_INIT;
+	bool whole;
+
+	settle(k);
+	uidset_builder_init(&told);
+	for (size_t i = 0; i < k->n; i++)
+		uidset_builder_add(&told, k->v[i].uid, k->v[i].uid);
+	uidset_builder_finish(&told, &all);
+	uidset_builder_release(&told);
+	whole = uidset_is_subset(&k->differ, &all);
+	uidset_release(&all);
+	if (damaged || !whole || has_stirred(k, expunged))
+		start_over(k);
+	else
+		deliver(k, true);
 }
 
 void comparison_judge_search(struct comparison *k, const struct uidset *found, bool good,

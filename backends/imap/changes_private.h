@@ -25,6 +25,8 @@ enum look {
 	LOOK_SAMPLE,  /* then perhaps: the UIDs of some message numbers */
 	LOOK_LEFT,    /* and which of the known UIDs are left */
 	LOOK_COUNTS,  /* and how many have each flag, when that is wanted */
+	LOOK_COLUMNS, /* or which messages do, where no mod-sequence tells of changes */
+	LOOK_FLAGS,   /* then: the flags of those where that is another answer than it was */
 	LOOK_ALL,     /* everything */
 };
 
@@ -60,6 +62,18 @@ struct comparison {
 	unsigned searches;              /* of them, under way */
 	bool doubtful;                  /* one of them failed, or something stirred meanwhile */
 	uint64_t counts[FLAG_BITS];     /* told in this look */
+	/* LOOK_COLUMNS: see columns.c. */
+	struct flags in_use; /* FLAGS of the last EXAMINE, kept only where it is needed */
+	struct column *columns;
+	size_t n_columns;
+	struct uidset differ; /* UIDs that have a flag they had not, or the other way round */
+};
+
+/* A flag to be asked for. */
+struct column {
+	char *criteria;
+	const struct uidset *then; /* who had it; NULL: nobody */
+	bool listed; /* the server's FLAGS has it, or it is a system flag */
 };
 
 struct comparing {
@@ -71,9 +85,10 @@ struct comparing {
 	struct pool_job job;
 };
 
-static inline bool comparison_searches(const struct comparison *k)
+/* It asks about what was known, whatever UIDNEXT is. */
+static inline bool comparison_asks_known(const struct comparison *k)
 {
-	return k->look == LOOK_SAMPLE || k->look == LOOK_LEFT || k->look == LOOK_COUNTS;
+	return k->look != LOOK_CHANGES && k->look != LOOK_ALL;
 }
 
 /* --- changes.c --- */
@@ -94,6 +109,22 @@ void comparison_judge_search(struct comparison *k, const struct uidset *found, b
 			     bool expunged);
 /* The counts of this look are in k->counts, if `good`. The same. */
 void comparison_judge_counts(struct comparison *k, bool good, bool expunged);
+/* The searches of LOOK_COLUMNS were answered; the flags of k->differ were. The same. */
+void comparison_judge_columns(struct comparison *k, bool good, bool expunged);
+void comparison_judge_flags(struct comparison *k, bool damaged, bool expunged);
+
+/* --- columns.c --- */
+
+/* Whether flag by flag is less to tell than message by message, as far as the base shows. */
+bool columns_pay(const struct comparison *k);
+/* What LOOK_COLUMNS has to ask, from k->in_use. False: a flag cannot be searched for. */
+bool columns_prepare(struct comparison *k);
+/* Who has the flag of this column: note who had not. False: the server does not list what it uses. */
+bool columns_take(struct comparison *k, size_t column, const struct uidset *found);
+/* Whether a flag is in use that was not asked for. */
+bool columns_outdated(const struct comparison *k);
+void columns_release(struct comparison *k);
+
 /* The token of the last EXAMINE into the answer. */
 void comparison_tell_token(struct comparison *k);
 

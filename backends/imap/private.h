@@ -18,6 +18,7 @@
  *   throttle.c     servers that ask to be left alone for a while
  *   list.c         list(), exists(), which namespaces are ours
  *   changes.c      changes(): what the mailboxes hold
+ *   columns.c      flags, asked for one by one
  *   fetch.c        fetch(): what to ask next, and how it is cut
  *   fetch_settle.c what became of what was asked
  *   fetch_chunk.c  the answers to one command of it, and where their bytes go

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "core/base/mem.h"
+#include "core/sync/flagged.h"
 #include "core/sync/job_internal.h"
 
 /* What differs in the mailboxes in work, and so what is to be done. */
@@ -59,6 +60,55 @@ static void tell_gone(struct lane *lane)
 	lane->source_changes.complete = true;
 }
 
+/* Those that `wanted` (NULL: all that were not yet) says. */
+static int compare_targets(struct job *job, bool (*wanted)(const struct lane *lane), struct err *err)
+{
+	struct changes_request *req = xcalloc(job->n, sizeof(*req));
+	size_t n = 0;
+	int ret;
+
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (lane->skipped || !lane->target || (wanted && !wanted(lane)))
+			continue;
+		if (lane->target_compared && !lane->rebinding)
+			continue;
+		changes_release(&lane->target_changes);
+		changes_init(&lane->target_changes);
+		lane->target_compared = true;
+		req[n++] = (struct changes_request){
+			.mailbox = lane->target,
+			.describe = lane->rebinding,
+			.out = &lane->target_changes,
+		};
+	}
+	ret = n ? store_changes(job->target, req, n, err) : 0;
+	free(req);
+	return ret;
+}
+
+/* Flags are to be compared with a source that has no mod-sequences: it may do so flag by flag. */
+static bool compares_flags(const struct lane *lane)
+{
+	return job_verifies_flags(lane->job) && !lane->gone && lane->base.token.known &&
+	       lane->base.token.highestmodseq == 0 && lane->from->token.highestmodseq == 0 &&
+	       !uidvalidity_changed(lane, &lane->from->token);
+}
+
+static int gather_flags(struct job *job, struct err *err)
+{
+	if (compare_targets(job, compares_flags, err) < 0)
+		return -1;
+	for (size_t i = 0; i < job->n; i++) {
+		struct lane *lane = &job->lanes[i];
+
+		if (lane->target_compared && lane->target_changes.complete)
+			flagged_gather(&lane->flagged, &lane->target_changes, &lane->base.known);
+	}
+	return 0;
+}
+
 static int compare_sources(struct job *job, struct err *err)
 {
 	struct changes_request *req = xcalloc(job->n, sizeof(*req));
@@ -85,6 +135,7 @@ static int compare_sources(struct job *job, struct err *err)
 			.since = lane->base.token.known && !lane->rebinding ? &lane->base.token : NULL,
 			.known = &lane->base.known,
 			.flags_as_then = job_flags_as_then(job, &lane->from->token, &lane->base.token),
+			.flagged = lane->flagged.n ? &lane->flagged : NULL,
 			.out = &lane->source_changes,
 		};
 	}
@@ -120,59 +171,6 @@ static int describe_sources(struct job *job, struct err *err)
 	return ret;
 }
 
-static int compare_targets(struct job *job, struct err *err)
-{
-	struct changes_request *req = xcalloc(job->n, sizeof(*req));
-	size_t n = 0;
-	int ret;
-
-	for (size_t i = 0; i < job->n; i++)
-		if (!job->lanes[i].skipped && job->lanes[i].target)
-			req[n++] = (struct changes_request){
-				.mailbox = job->lanes[i].target,
-				.describe = job->lanes[i].rebinding,
-				.out = &job->lanes[i].target_changes,
-			};
-	ret = n ? store_changes(job->target, req, n, err) : 0;
-	free(req);
-	return ret;
-}
-
-/* Which messages have each flag by the base; nothing where some of the known are not stored. */
-static void gather_flagged(struct lane *lane)
-{
-	const struct changes *c = &lane->target_changes;
-	struct uidset_builder b[FLAG_BITS];
-	uint64_t bound = 0;
-
-	for (unsigned bit = 0; bit < FLAG_BITS; bit++)
-		uidset_builder_init(&b[bit]);
-	for (size_t i = 0; i < c->n; i++) {
-		unsigned flags = flag_table_get(c->flags, c->v[i].base_flags)->bits;
-
-		bound += uidset_has(&lane->base.known, c->v[i].source_uid);
-		for (unsigned bit = 0; c->v[i].source_uid && bit < FLAG_BITS; bit++)
-			if (flags >> bit & 1)
-				uidset_builder_add(&b[bit], c->v[i].source_uid,
-						   c->v[i].source_uid);
-	}
-	if (bound > 0 && bound == uidset_count(&lane->base.known))
-		lane->flagged = xcalloc(FLAG_BITS, sizeof(*lane->flagged));
-	for (unsigned bit = 0; bit < FLAG_BITS; bit++) {
-		if (lane->flagged)
-			uidset_builder_finish(&b[bit], &lane->flagged[bit]);
-		uidset_builder_release(&b[bit]);
-	}
-}
-
-static void free_flagged(struct lane *lane)
-{
-	for (unsigned bit = 0; lane->flagged && bit < FLAG_BITS; bit++)
-		uidset_release(&lane->flagged[bit]);
-	free(lane->flagged);
-	lane->flagged = NULL;
-}
-
 /*
  * Ask again where only changes were told, with what the base has each flag on: the source counts, and
  * tells everything when it was wrong to tell so little.
@@ -188,8 +186,8 @@ static int verify_flags(struct job *job, struct err *err)
 
 		if (lane->skipped || !lane->source_changes.delta || !lane->target_changes.complete)
 			continue;
-		gather_flagged(lane);
-		if (!lane->flagged)
+		if (lane->flagged.n || /* it was asked with them */
+		    !flagged_gather(&lane->flagged, &lane->target_changes, &lane->base.known))
 			continue;
 		changes_release(&lane->source_changes);
 		changes_init(&lane->source_changes);
@@ -197,7 +195,7 @@ static int verify_flags(struct job *job, struct err *err)
 			.mailbox = lane->source,
 			.since = &lane->base.token,
 			.known = &lane->base.known,
-			.flagged = lane->flagged,
+			.flagged = &lane->flagged,
 			.sizes = job->set->dry_run,
 			.out = &lane->source_changes,
 		};
@@ -205,7 +203,7 @@ static int verify_flags(struct job *job, struct err *err)
 	if (n)
 		ret = store_changes(job->source, req, n, err);
 	for (size_t i = 0; i < job->n; i++)
-		free_flagged(&job->lanes[i]);
+		flagged_release(&job->lanes[i].flagged);
 	free(req);
 	return ret;
 }
@@ -307,8 +305,8 @@ int job_compare(struct job *job, struct err *err)
 {
 	if (job_choose_lanes(job, err) < 0)
 		return -1;
-	if (open_lanes(job, err) < 0 || compare_sources(job, err) < 0 ||
-	    describe_sources(job, err) < 0 || compare_targets(job, err) < 0 ||
+	if (open_lanes(job, err) < 0 || gather_flags(job, err) < 0 || compare_sources(job, err) < 0 ||
+	    describe_sources(job, err) < 0 || compare_targets(job, NULL, err) < 0 ||
 	    verify_flags(job, err) < 0)
 		return -1;
 	for (size_t i = 0; i < job->n; i++)

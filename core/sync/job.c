@@ -8,6 +8,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/sync/flagged.h"
 #include "core/sync/job_internal.h"
 #include "core/sync/restore.h"
 #include "core/sync/scope.h"
@@ -409,6 +410,7 @@ static void release_lanes(struct job *job)
 
 		changes_release(&lane->source_changes);
 		changes_release(&lane->target_changes);
+		flagged_release(&lane->flagged);
 		base_release(&lane->base);
 		plan_release(&lane->plan);
 		free(lane->bind_from);

@@ -29,7 +29,8 @@ struct lane {
 	bool incomplete;       /* not everything that exists has been stored or quarantined */
 	bool partial;          /* settings.apply leaves out some of what there is to do */
 	struct changes source_changes, target_changes;
-	struct uidset *flagged; /* what the base says, as in changes_request; only while they are verified */
+	struct flagged flagged; /* what the base says, as in changes_request; only while they are compared */
+	bool target_compared;
 	struct base base;
 	struct plan plan;
 	struct message_sink sink;  /* the target's */

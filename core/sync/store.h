@@ -190,6 +190,17 @@ void changes_release(struct changes *c);
 /* Append one entry (uid above the last one's). */
 struct entry *changes_add(struct changes *c, uint32_t uid);
 
+struct flag_column {
+	const char *flag; /* a keyword; NULL for a system flag */
+	struct uidset set;
+};
+
+/* Messages by their flags. */
+struct flagged {
+	struct flag_column *v; /* the FLAG_BITS system flags in the order of enum flag_bit, then keywords */
+	size_t n;
+};
+
 /* One mailbox to be compared. */
 struct changes_request {
 	struct mailbox *mailbox;
@@ -204,11 +215,12 @@ struct changes_request {
 	bool flags_as_then;
 	bool sizes; /* fill in entry.size where it can be told */
 	/*
-	 * Which of the known had each of the FLAG_BITS system flags at `since`, in the order of enum
-	 * flag_bit: a store that can count them at the source does so, and tells everything when one
-	 * count does not agree with the changes it would tell. NULL: that is not wanted.
+	 * Which of the known had which flag at `since`. Where mod-sequences tell what changed, a store that can
+	 * count flags at the source does so, and tells everything when one count does not agree with the
+	 * changes it would tell; where there are none, it may compare flag by flag instead of
+	 * message by message. NULL: neither is wanted, or not all of the known are stored.
 	 */
-	const struct uidset *flagged;
+	const struct flagged *flagged;
 	/*
 	 * Tell size and date of every message, too, though it costs more: what shows which message is
 	 * which when UIDs do not mean what they did.

@@ -14,6 +14,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "core/sync/flagged.h"
 #include "tests/lib/dovecot.h"
 #include "tests/lib/imap_oracle.h"
 #include "tests/lib/relay.h"
@@ -125,12 +126,12 @@ static unsigned count_flights(const char *transcript)
 }
 
 /* What is known is `known`, agreed upon at `since`; what is told must be what is there. */
-static struct cost look(const struct profile *p, const struct token *since,
-			const struct uidset *known, bool flags_as_then, struct changes *out)
+static struct cost look(const struct profile *p, const struct token *since, const struct uidset *known,
+			bool flags_as_then, const struct flagged *flagged, struct changes *out)
 {
 	struct relay *relay = relay_start(&(struct relay_opts){ .port = server->port, .delay_ms = DELAY_MS });
 	struct changes_request req = { .since = since, .known = known, .out = out,
-				       .flags_as_then = flags_as_then };
+				       .flags_as_then = flags_as_then, .flagged = flagged };
 	struct buf before = BUF_INIT(1 << 20), after = BUF_INIT(64 << 20);
 	struct relay_stats then;
 	struct store_probe probe;
@@ -164,7 +165,7 @@ static void look_and_forget(const struct profile *p, struct token *token)
 {
 	struct changes c;
 
-	look(p, NULL, NULL, false, &c);
+	look(p, NULL, NULL, false, NULL, &c);
 	assert_int_equal(c.n, uidset_count(&there));
 	*token = c.token;
 	changes_release(&c);
@@ -192,7 +193,7 @@ static struct cost after_expunging(const struct profile *p, uint32_t n)
 	uidset_copy(&known, &there);
 	scattered(n, &gone);
 	expunge(&gone);
-	cost = look(p, &since, &known, true, &c);
+	cost = look(p, &since, &known, true, NULL, &c);
 	assert_true(c.delta);
 	assert_true(uidset_equal(&c.vanished, &gone));
 	print_message("%-10s %u gone: %llu bytes, %u round trips; UID SEARCH ALL is %llu bytes\n",
@@ -231,11 +232,65 @@ static void test_5_of_100000_gone_cost_a_twentieth_of_the_list(void **state)
 	}
 }
 
+/* What a base of all that is there would say. */
+static void know_flags(const struct profile *p, struct token *since, struct changes *all,
+		       struct flagged *flagged)
+{
+	look(p, NULL, NULL, false, NULL, all);
+	*since = all->token;
+	for (size_t i = 0; i < all->n; i++) {
+		all->v[i].source_uid = all->v[i].uid;
+		all->v[i].base_flags = all->v[i].flags;
+	}
+	assert_true(flagged_gather(flagged, all, &there));
+}
+
+static void test_flags_without_mod_sequences_cost_a_part_of_all_flags(void **state)
+{
+	struct changes all, c;
+	struct flagged flagged;
+	struct token since;
+	struct uidset told = UIDSET_INIT, changed = UIDSET_INIT;
+	struct buf set = BUF_INIT(1000);
+	struct cost whole, cost;
+
+	(void)state;
+	know_flags(&profiles[WITH_ESEARCH], &since, &all, &flagged);
+	for (unsigned i = 1; i <= 3; i++) {
+		uint32_t uid = uidset_select(&there, 1000 * i);
+
+		uidset_add(&changed, uid);
+		buf_clear(&set);
+		buf_addf(&set, "%u", uid);
+		oracle_store(oracle, "INBOX", buf_str(&set), "+FLAGS", i == 1 ? "$New" : "\\Answered");
+	}
+	cost = look(&profiles[WITH_ESEARCH], &since, &there, false, &flagged, &c);
+	assert_true(c.delta);
+	assert_int_equal(c.n, 3);
+	for (size_t i = 0; i < c.n; i++)
+		uidset_add(&told, c.v[i].uid);
+	assert_true(uidset_equal(&told, &changed));
+	changes_release(&c);
+	whole = look(&profiles[PLAIN], &since, &there, false, &flagged, &c);
+	assert_false(c.delta);
+	print_message("3 flags changed: %llu bytes, %u round trips; all flags are %llu bytes\n",
+		      (unsigned long long)cost.bytes, cost.round_trips, (unsigned long long)whole.bytes);
+	assert_in_range(cost.bytes, 1, whole.bytes / 5);
+	assert_in_range(cost.round_trips, 1, 3);
+	changes_release(&c);
+	changes_release(&all);
+	flagged_release(&flagged);
+	uidset_release(&told);
+	uidset_release(&changed);
+	buf_release(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_500_of_100000_gone_cost_a_part_of_the_list),
 		cmocka_unit_test(test_5_of_100000_gone_cost_a_twentieth_of_the_list),
+		cmocka_unit_test(test_flags_without_mod_sequences_cost_a_part_of_all_flags),
 	};
 
 	return cmocka_run_group_tests_name("ladder", tests, start, stop);

@@ -1,7 +1,7 @@
 /*
  * What changed since the last agreement: what is asked of which server, and what is made of answers
  * that do not add up. The agreement is UIDVALIDITY 7, UIDNEXT 6, HIGHESTMODSEQ 40 (or none), and the
- * UIDs 1 to 5.
+ * UIDs 1 to 5, or to 300.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,22 +63,27 @@ static void assert_set(const struct uidset *set, const char *want)
 	buf_release(&text);
 }
 
-static void play(const struct expected *x)
+/* `known`: the UIDs 1 to this; `todo`: those that had $Todo, NULL: the flag was not in use. */
+static void play_known(const struct expected *x, uint32_t n, const char *todo)
 {
 	char *text = xasprintf("%s%s", x->script, LOGOUT);
-	struct token since = { .known = true, .uidvalidity = 7, .uidnext = 6, .messages = 5,
+	struct token since = { .known = true, .uidvalidity = 7, .uidnext = n + 1, .messages = n,
 			       .highestmodseq = x->modseq };
-	struct uidset known = UIDSET_INIT, told = UIDSET_INIT, flagged[FLAG_BITS] = { 0 };
+	struct flag_column column[FLAG_BITS + 1] = { [FLAG_BITS].flag = "$Todo" };
+	struct flagged flagged = { .v = column, .n = todo ? FLAG_BITS + 1 : FLAG_BITS };
+	struct uidset known = UIDSET_INIT, told = UIDSET_INIT;
 	struct changes c;
 	struct changes_request req = { .since = &since, .known = &known, .out = &c,
 				       .flags_as_then = x->flags_as_then };
 	struct script t;
 	struct err err;
 
-	uidset_add_range(&known, 1, 5);
+	uidset_add_range(&known, 1, n);
+	if (todo)
+		uidset_parse(&column[FLAG_BITS].set, bytes_of(todo), UIDSET_STRICT, NULL, NULL);
 	if (x->seen) {
-		uidset_parse(&flagged[0], bytes_of(x->seen), UIDSET_STRICT, NULL, NULL);
-		req.flagged = flagged;
+		uidset_parse(&column[0].set, bytes_of(x->seen), UIDSET_STRICT, NULL, NULL);
+		req.flagged = &flagged;
 	}
 	changes_init(&c);
 	script_start(&t, text);
@@ -95,10 +100,16 @@ static void play(const struct expected *x)
 	assert_set(&c.vanished, x->vanished);
 	changes_release(&c);
 	uidset_release(&known);
-	uidset_release(&flagged[0]);
+	uidset_release(&column[0].set);
+	uidset_release(&column[FLAG_BITS].set);
 	uidset_release(&told);
 	script_end(&t);
 	free(text);
+}
+
+static void play(const struct expected *x)
+{
+	play_known(x, 5, NULL);
 }
 
 static void test_each_server_is_asked_in_its_own_way(void **state)
@@ -124,6 +135,7 @@ static void test_each_server_is_asked_in_its_own_way(void **state)
 		  true, true, "", "1,5", 0, true, NULL },
 		/* wanted: all of them */
 		{ BARE ASK("5", "6", ALL) ALL_FIVE DONE, false, true, "1:5", "", 0, false, NULL },
+		{ ESEARCH ASK("5", "6", ALL) ALL_FIVE DONE, false, true, "1:5", "", 0, false, "1:2" },
 		/* nothing is left: no question which */
 		{ CONDSTORE ASK_MODSEQ("0", "6", "50", SINCE) DONE, true, true, "", "1:5", 40, false, NULL },
 	};
@@ -245,6 +257,88 @@ static void test_flags_that_do_not_count_up_are_asked_in_full(void **state)
 	}
 }
 
+#define LISTS_300                                                                          \
+	"C: LIST \"\" \\* RETURN (*)\nS: * LIST () \"/\" INBOX\n"                                  \
+	"S: * STATUS INBOX (MESSAGES 300 UIDNEXT 301 UIDVALIDITY 7)\nS: $TAG OK done\n"
+#define IN_USE "S: * FLAGS (\\\\Answered \\\\Flagged \\\\Deleted \\\\Seen \\\\Draft $Todo)\n"
+#define OPEN_300 "C(open): EXAMINE INBOX\n" IN_USE STATE("300", "301", "")
+#define COLUMN(key, answer)                                                                \
+	"C: UID SEARCH RETURN (ALL) " key "\nS: * ESEARCH (TAG \"$TAG\") UID" answer "\n" DONE
+/* The mailbox is opened again, and it is asked who has each flag. */
+#define COLUMNS(flags, seen, todo)                                                         \
+	"C(open): EXAMINE INBOX\n" flags STATE("300", "301", "") COLUMN("SEEN", seen)          \
+	COLUMN("ANSWERED", "") COLUMN("FLAGGED", "") COLUMN("DELETED", "") COLUMN("DRAFT", "") \
+	COLUMN("KEYWORD $Todo", todo)
+#define ALL_OF_300 "C(open): EXAMINE INBOX\nC: UID FETCH 1:300 (UID FLAGS)\n"                \
+	STATE("300", "301", "") FLAGS("1", "1") DONE                                           \
+	"C(open): EXAMINE INBOX\nC: UID FETCH 1:300 (UID FLAGS)\n"                             \
+	STATE("300", "301", "") FLAGS("1", "1") DONE
+#define ESEARCH_300 SERVER(" ESEARCH") LISTS_300
+
+struct columns {
+	const char *script;
+	bool delta;
+	const char *told, *todo;
+};
+
+static void play_columns(const struct columns *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct expected x = { .script = v[i].script, .delta = v[i].delta,
+					    .complete = v[i].delta, .told = v[i].told, .vanished = "",
+					    .seen = "10:200" };
+
+		print_message("           %zu\n", i);
+		play_known(&x, 300, v[i].todo);
+	}
+}
+
+/* Without mod-sequences, and where answers about flags are shorter than flags. */
+static void test_flags_are_asked_one_by_one_where_that_is_shorter(void **state)
+{
+	static const struct columns cases[] = {
+		{ ESEARCH_300 OPEN_300 COLUMNS(IN_USE, " ALL 10:200", " ALL 4"), true, "", "4" },
+		/* one that nobody had before is asked for when the server says that it is in use */
+		{ ESEARCH_300 OPEN_300 COLUMNS(IN_USE, " ALL 10:200", ""), true, "", NULL },
+		/* 15 lost \Seen and 300 got it, 7 got $Todo: of these all flags are asked */
+		{ ESEARCH_300 OPEN_300 COLUMNS(IN_USE, " ALL 10:14,16:200,300", " ALL 4,7")
+		  "C(open): EXAMINE INBOX\nC: UID FETCH 7,15,300 (UID FLAGS)\n" STATE("300", "301", "")
+		  FLAGS("7", "7") FLAGS("15", "15") FLAGS("300", "300") DONE, true, "7,15,300", "4" },
+		/* new mail may have flags, too, which is no difference */
+		{ ESEARCH_300 "C(open): EXAMINE INBOX\n" IN_USE STATE("301", "302", "")
+		  "C(open): EXAMINE INBOX\nC: UID FETCH 301 (UID FLAGS)\n" IN_USE STATE("301", "302", "")
+		  FLAGS("301", "301") DONE
+		  "C(open): EXAMINE INBOX\n" IN_USE STATE("301", "302", "") COLUMN("SEEN", " ALL 10:200,301")
+		  COLUMN("ANSWERED", "") COLUMN("FLAGGED", "") COLUMN("DELETED", "") COLUMN("DRAFT", "")
+		  COLUMN("KEYWORD $Todo", ""), true, "301", NULL },
+	};
+
+	(void)state;
+	play_columns(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void test_flags_that_cannot_be_asked_one_by_one_are_asked_in_full(void **state)
+{
+	static const struct columns cases[] = {
+		/* no ranges in answers */
+		{ SERVER("") LISTS_300 ALL_OF_300, false, "1", NULL },
+		/* FLAGS does not list what is in use, so it may not list other flags, either */
+		{ ESEARCH_300 "C(open): EXAMINE INBOX\n" STATE("300", "301", "")
+		  COLUMNS("", " ALL 10:200", " ALL 4") ALL_OF_300, false, "1", "4" },
+		/* there is no way to ask for this one */
+		{ ESEARCH_300 "C(open): EXAMINE INBOX\nS: * FLAGS (\\\\Seen \\\\Pinned)\n" STATE("300", "301", "")
+		  ALL_OF_300, false, "1", NULL },
+		/* a refusal */
+		{ ESEARCH_300 OPEN_300 "C(open): EXAMINE INBOX\n" IN_USE STATE("300", "301", "")
+		  COLUMN("SEEN", " ALL 10:200") "C: UID SEARCH RETURN (ALL) ANSWERED\nS: $TAG NO no\n"
+		  COLUMN("FLAGGED", "") COLUMN("DELETED", "") COLUMN("DRAFT", "")
+		  COLUMN("KEYWORD $Todo", "") ALL_OF_300, false, "1", NULL },
+	};
+
+	(void)state;
+	play_columns(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
 static void test_another_uidvalidity_ends_it_without_a_list(void **state)
 {
 	static const char script[] = CONDSTORE
@@ -263,6 +357,8 @@ int main(void)
 		cmocka_unit_test(test_what_does_not_add_up_is_asked_in_full),
 		cmocka_unit_test(test_what_stirs_meanwhile_is_asked_again),
 		cmocka_unit_test(test_flags_that_do_not_count_up_are_asked_in_full),
+		cmocka_unit_test(test_flags_are_asked_one_by_one_where_that_is_shorter),
+		cmocka_unit_test(test_flags_that_cannot_be_asked_one_by_one_are_asked_in_full),
 		cmocka_unit_test(test_another_uidvalidity_ends_it_without_a_list),
 	};
 
