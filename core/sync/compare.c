@@ -16,7 +16,10 @@ static int open_lane(struct job *job, struct lane *lane, struct err *err)
 	    mailbox_open(job->target, lane->to, job->set->dry_run ? STORE_READ : STORE_WRITE,
 			 &lane->target, err) < 0)
 		return -1;
-	return mailbox_base(lane->target, &lane->base, err);
+	if (mailbox_base(lane->target, &lane->base, err) < 0)
+		return -1;
+	lane->uidvalidity_then = lane->base.token.uidvalidity;
+	return 0;
 }
 
 /* -1 only for trouble that ends the job. */
@@ -40,11 +43,31 @@ static bool holds_uids(const struct lane *lane)
 	return lane->to && (lane->to->stored > 0 || lane->to->known > 0);
 }
 
-/* An answer that does not tell it is no proof that it is the same. */
-static bool uidvalidity_changed(const struct lane *lane, const struct token *now)
+static bool went_back(uint64_t then, uint64_t now)
 {
-	return lane->base.token.known && holds_uids(lane) &&
-	       now->uidvalidity != lane->base.token.uidvalidity;
+	return then != 0 && now != 0 && now < then;
+}
+
+/*
+ * UIDs may mean other messages than they did. An answer that does not tell the UIDVALIDITY is no proof that
+ * it is the same. And a server that was put back to an earlier state gives out UIDs again.
+ */
+static bool uids_moved(const struct lane *lane, const struct token *now)
+{
+	const struct token *then = &lane->base.token;
+
+	return then->known && holds_uids(lane) &&
+	       (now->uidvalidity != then->uidvalidity || went_back(then->uidnext, now->uidnext) ||
+		went_back(then->highestmodseq, now->highestmodseq));
+}
+
+const char *lane_why_rebinding(const struct lane *lane)
+{
+	if (job_reads_store(lane->job))
+		return "its messages have other UIDs than they had";
+	if (lane->source_changes.token.uidvalidity != lane->uidvalidity_then)
+		return "the server gave it a new UIDVALIDITY";
+	return "the server went back to an earlier state of it";
 }
 
 /* A plan says which messages, not how many at most. */
@@ -93,7 +116,7 @@ static bool compares_flags(const struct lane *lane)
 {
 	return job_verifies_flags(lane->job) && !lane->gone && lane->base.token.known &&
 	       lane->base.token.highestmodseq == 0 && lane->from->token.highestmodseq == 0 &&
-	       !uidvalidity_changed(lane, &lane->from->token);
+	       !uids_moved(lane, &lane->from->token);
 }
 
 static int gather_flags(struct job *job, struct err *err)
@@ -126,7 +149,7 @@ static int compare_sources(struct job *job, struct err *err)
 		}
 		/* Where the list does not tell it (0), the comparison will. */
 		lane->rebinding = lane->from->token.uidvalidity != 0 &&
-				  uidvalidity_changed(lane, &lane->from->token);
+				  uids_moved(lane, &lane->from->token);
 		req[n++] = (struct changes_request){
 			.mailbox = lane->source,
 			.everything_new = !holds_uids(lane) && !tells_exactly(job->set),
@@ -157,7 +180,7 @@ static int describe_sources(struct job *job, struct err *err)
 
 		if (lane->skipped || lane->gone || lane->source_unchanged || lane->rebinding ||
 		    told->err.kind != ERR_NONE || told->token.uidvalidity == 0 ||
-		    !uidvalidity_changed(lane, &told->token))
+		    !uids_moved(lane, &told->token))
 			continue;
 		lane->rebinding = true;
 		changes_release(told);
@@ -208,6 +231,18 @@ static int verify_flags(struct job *job, struct err *err)
 	return ret;
 }
 
+static void skip_unread(struct lane *lane)
+{
+	char *why = xasprintf("%s, and %s", lane_why_rebinding(lane),
+			      job_reads_store(lane->job)
+				      ? "not all of them could be read; left as it is until they can"
+				      : "its answer does not account for all messages; left as it is "
+					"until it does");
+
+	lane_skip(lane, why);
+	free(why);
+}
+
 /* Whether what is stored can be bound anew: only to an answer that accounts for every message. */
 static void check_rebinding(struct lane *lane)
 {
@@ -215,18 +250,13 @@ static void check_rebinding(struct lane *lane)
 
 	if (lane->source_unchanged)
 		return;
-	if (!uidvalidity_changed(lane, now))
+	if (!uids_moved(lane, now))
 		lane->rebinding = false; /* it is what it was, after all */
 	else if (now->uidvalidity == 0)
 		lane_skip(lane, "the server does not say its UIDVALIDITY, so its messages cannot be "
 				"told from those stored; left as it is, and so is what is stored");
 	else if (!lane->source_changes.complete || !lane->rebinding) /* or it has just changed */
-		lane_skip(lane,
-			  job_reads_store(lane->job)
-				  ? "its messages have other UIDs than they had, and not all of "
-				    "them could be read; left as it is until they can"
-				  : "the server gave it a new UIDVALIDITY, and its answer does not "
-				    "account for all messages; left as it is until it does");
+		skip_unread(lane);
 }
 
 /* Whatever the comparison of either side ran into. */
@@ -261,9 +291,7 @@ static void note_rebinding(const struct lane *lane)
 	char *rest = xasprintf("%llu to fetch", (unsigned long long)lane->plan.expect);
 
 	job_note(lane->job, "%s: %s; %llu of %llu messages recognised, %s", line->name,
-		 job_reads_store(lane->job) ? "its messages have other UIDs than they had"
-					    : "the server gave it a new UIDVALIDITY",
-		 (unsigned long long)line->recognised, (unsigned long long)line->to_recognise,
+		 lane_why_rebinding(lane), (unsigned long long)line->recognised, (unsigned long long)line->to_recognise,
 		 !uidset_is_empty(&lane->plan.fetch) ? rest
 		 : job_reads_store(lane->job)	     ? "none fetched"
 						     : "none downloaded");

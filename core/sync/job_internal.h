@@ -18,8 +18,9 @@ struct lane {
 	struct mailbox *source, *target;
 	bool source_unchanged; /* only the target side needs mending */
 	bool gone;             /* proven to exist no more at the source: all that is stored of it is gone */
+	uint32_t uidvalidity_then; /* the base's, as it was found */
 	/*
-	 * The source's UIDs do not mean what they did, and both sides are described: see recognise.c.
+	 * The source's UIDs may not mean what they did, and both sides are described: see recognise.c.
 	 * Then what is stored is bound anew: the message bound to from[i] to to[i], others to nothing.
 	 */
 	bool rebinding;
@@ -93,6 +94,9 @@ static inline bool job_reads_store(const struct job *job)
 {
 	return job->set->source_config.path != NULL;
 }
+
+/* compare.c: what the source did to a mailbox that is `rebinding`, as part of a sentence. */
+const char *lane_why_rebinding(const struct lane *lane);
 
 /* Whether `now` says of a mailbox that something came in since `then`. */
 bool token_has_grown(const struct token *then, const struct token *now);

@@ -172,9 +172,7 @@ static void leave_emptied(struct lane *lane)
 {
 	char *why = xasprintf("%s, and none is in it now; what is stored of it is left as it is. If "
 			      "it was emptied on purpose: mailcask backup %s --allow-deletes=%llu",
-			      job_reads_store(lane->job) ? "its messages had other UIDs"
-							 : "the server gave it a new UIDVALIDITY",
-			      lane->job->set->name, (unsigned long long)lane->to->stored);
+			      lane_why_rebinding(lane), lane->job->set->name, (unsigned long long)lane->to->stored);
 
 	lane_skip(lane, why);
 	free(why);
@@ -221,6 +219,24 @@ static void carry_quarantine(const struct look *look, bool same, struct base *b)
 	b->n_quarantine = n;
 	for (size_t i = 0; i < n; i++)
 		uidset_add(&b->known, b->quarantine[i].uid);
+}
+
+/*
+ * Every message that is there under the UID of a stored one is that one: then nothing happened to
+ * UIDs that the base does not know how to tell, and the mailbox is one like any other.
+ */
+static bool all_are_themselves(const struct look *look)
+{
+	const struct lane *lane = look->lane;
+	const struct changes *stored = &lane->target_changes, *source = &lane->source_changes;
+
+	if (source->token.uidvalidity != lane->uidvalidity_then || !rebind_keeps_uids(&look->r))
+		return false;
+	for (size_t i = 0; i < stored->n; i++)
+		if (stored->v[i].source_uid != 0 && look->r.pair[i] == REBIND_NONE &&
+		    holds_uid(source, stored->v[i].source_uid))
+			return false;
+	return true;
 }
 
 /* Take over what was found, as if the UIDs had always been these. */
@@ -293,7 +309,10 @@ int job_recognise(struct job *job, struct err *err)
 		if (look[i].lane->skipped)
 			continue;
 		rebind_settle(&look[i].r);
-		bind(&look[i]);
+		if (all_are_themselves(&look[i]))
+			look[i].lane->rebinding = false;
+		else
+			bind(&look[i]);
 	}
 	ret = 0;
 out:

@@ -16,10 +16,12 @@
 #include "core/base/mem.h"
 #include "tests/lib/archive.h"
 #include "tests/lib/backup.h"
+#include "tests/lib/corpus.h"
 #include "tests/lib/dovecot.h"
 #include "tests/lib/fake_imap.h"
 #include "tests/lib/git_rig.h"
 #include "tests/lib/imap_oracle.h"
+#include "tests/lib/proc.h"
 #include "tests/lib/relay.h"
 #include "tests/lib/support.h"
 
@@ -340,6 +342,71 @@ static void test_a_large_mailbox_in_git_is_recognised_and_its_history_goes_on(vo
 	large_release(&l);
 }
 
+/* --- a server that was put back from a copy --- */
+
+static void copy_tree(const char *from, const char *to)
+{
+	struct proc_result res;
+
+	proc_runl(&res, NULL, "cp", "-a", from, to, NULL);
+	assert_int_equal(res.status, 0);
+	proc_result_release(&res);
+}
+
+/* What came after the copy was made is gone, and its UIDs are given out to other messages. */
+static void go_back(const char *type)
+{
+	struct dovecot *server = dovecot_start(NULL);
+	struct backup_config config = { .port = server->port, .type = type };
+	char *mail = dovecot_maildir(server, "alice"), *copy = xasprintf("%s.copy", mail);
+	char *newer = xasprintf("%s.newer", mail);
+	struct oracle *o = oracle_open(server->port, "alice");
+	struct backup_result res;
+	struct backup job;
+
+	corpus_fill(o, "INBOX", 0, 60, 100, 2000);
+	oracle_close(o);
+	dovecot_down(server);
+	copy_tree(mail, copy);
+	dovecot_restart(server);
+	o = oracle_open(server->port, "alice");
+	corpus_fill(o, "INBOX", 100, 5, 100, 2000);
+	oracle_close(o);
+	backup_init(&job, &config);
+	backup_ends_with(&job, 0, "");
+	dovecot_down(server);
+	assert_int_equal(rename(mail, newer), 0);
+	assert_int_equal(rename(copy, mail), 0);
+	dovecot_restart(server);
+	o = oracle_open(server->port, "alice");
+	corpus_fill(o, "INBOX", 200, 3, 100, 2000);
+	backup_expect(&job, &res, 0, "");
+	assert_int_equal(res.new_messages, 3);
+	assert_int_equal(res.removed, 5);
+	assert_non_null(strstr(buf_str(&res.out), "went back to an earlier state"));
+	backup_result_release(&res);
+	archive_equals(job.root, o);
+	backup_idle(&job);
+	oracle_close(o);
+	backup_release(&job);
+	dovecot_stop(server);
+	free(mail);
+	free(copy);
+	free(newer);
+}
+
+static void test_uids_given_out_again_are_other_messages_in_a_maildir(void **state)
+{
+	(void)state;
+	go_back("maildir");
+}
+
+static void test_uids_given_out_again_are_other_messages_in_git(void **state)
+{
+	(void)state;
+	go_back("git");
+}
+
 /* --- a server that is in trouble --- */
 
 struct small {
@@ -509,6 +576,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_large_mailbox_in_a_maildir_is_recognised_for_little),
 		cmocka_unit_test(test_a_large_mailbox_in_git_is_recognised_and_its_history_goes_on),
+		cmocka_unit_test(test_uids_given_out_again_are_other_messages_in_a_maildir),
+		cmocka_unit_test(test_uids_given_out_again_are_other_messages_in_git),
 		SMALL(test_nothing_is_removed_where_the_server_shows_none),
 		SMALL(test_it_is_recognised_when_the_server_has_found_it_again),
 		SMALL(test_an_answer_that_does_not_count_up_binds_nothing),

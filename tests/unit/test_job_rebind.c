@@ -95,6 +95,60 @@ static void test_a_new_uidvalidity_costs_no_message(void **state)
 	assert_settled(rig);
 }
 
+/* As after the server was put back from a copy: messages are gone, and their UIDs are given out again. */
+static void go_back(struct job_rig *rig, const char *mailbox, uint32_t n)
+{
+	struct memory_mailbox *m = memory_mailbox_get(&rig->source, mailbox);
+
+	for (uint32_t uid = m->uidnext - n; uid < m->uidnext; uid++)
+		memory_delete(&rig->source, mailbox, uid);
+	m->uidnext -= n;
+	m->modseq = 2;
+}
+
+static void test_a_uid_given_out_again_is_another_message(void **state)
+{
+	struct job_rig *rig = *state;
+
+	for (int by_modseq = 0; by_modseq < 2; by_modseq++) {
+		memory_mailbox_get(&rig->source, "INBOX")->no_uidnext = by_modseq;
+		memory_mailbox_get(&rig->source, "INBOX")->no_modseq = !by_modseq;
+		fill(rig, "INBOX", 1, 60);
+		go(rig);
+		go_back(rig, "INBOX", 5);
+		fill(rig, "INBOX", 61, 63); /* with three of the five UIDs */
+		go(rig);
+		assert_int_equal(rig->report.new_messages, 3);
+		assert_int_equal(rig->report.removed, 5);
+		assert_true(line_of(rig, "INBOX")->rebound);
+		assert_true(noted(rig, "INBOX: the server went back to an earlier state of it; 55 of 60 "
+				       "messages recognised, 3 to fetch"));
+		assert_true(memory_equal(&rig->source, &rig->target));
+		job_rig_teardown(state);
+		job_rig_setup(state);
+		rig = *state;
+	}
+}
+
+/* A lost index, or a server that makes UIDNEXT of the highest UID there is. */
+static void test_what_goes_back_without_other_messages_is_no_event(void **state)
+{
+	struct job_rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 60);
+	go(rig);
+	go_back(rig, "INBOX", 1);
+	memory_set_flags(&rig->source, "INBOX", 4, "\\Flagged");
+	go(rig);
+	assert_int_equal(rig->source.described, 1);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_false(line_of(rig, "INBOX")->rebound);
+	assert_int_equal(rig->report.n_notes, 0);
+	assert_int_equal(rig->report.removed, 1);
+	assert_int_equal(rig->report.flags_changed, 1);
+	assert_settled(rig);
+}
+
 static void test_it_is_noticed_where_the_list_tells_no_state(void **state)
 {
 	struct job_rig *rig = *state;
@@ -531,6 +585,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_JOB_RIG(test_a_new_uidvalidity_costs_no_message),
+		WITH_JOB_RIG(test_a_uid_given_out_again_is_another_message),
+		WITH_JOB_RIG(test_what_goes_back_without_other_messages_is_no_event),
 		WITH_JOB_RIG(test_it_is_noticed_where_the_list_tells_no_state),
 		WITH_JOB_RIG(test_no_other_mailbox_is_described),
 		WITH_JOB_RIG(test_a_few_messages_are_told_by_their_headers),
