@@ -162,7 +162,8 @@ int imap_select_resync(struct imap_session *s, struct bytes wire_name, bool read
 
 /*
  * UID SEARCH in the mailbox opened by the last imap_select(). `within` (NULL: all; not empty, not
- * open) restricts to UIDs, `criteria` is trusted protocol text such as "ALL", "UNSEEN", "DELETED".
+ * open) restricts to UIDs (the server may be asked about small gaps between them, too); `criteria` is
+ * trusted protocol text such as "ALL", "UNSEEN", "DELETED".
  * Answers as a set; `found` is empty when the server said OK and listed nothing, NULL unless OK.
  * result->damaged: the set may lack members.
  */

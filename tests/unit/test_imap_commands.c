@@ -274,6 +274,38 @@ static void test_search_finds_the_same_however_the_server_answers(void **state)
 	}
 }
 
+/* Where ranges are answered, a gap costs less than what it takes to leave it out. */
+static void test_search_asks_about_small_gaps_and_tells_nothing_of_them(void **state)
+{
+	static const struct {
+		const char *caps, *script;
+	} cases[] = {
+		{ "ESEARCH", "C: b UID SEARCH RETURN (ALL) UID 1:9,2000:2005 ALL\n"
+			     "S: * ESEARCH (TAG \"<b>\") UID ALL 2:4,6:9,2000\nS: b OK done\n" },
+		{ "", "C: b UID SEARCH UID 1:3,5:9,2000:2001,2003:2005 ALL\n"
+		      "S: * SEARCH 2 3 6 7 8 9 2000\nS: b OK done\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf script = BUF_INIT(1 << 20);
+		struct uidset within = UIDSET_INIT;
+		struct fixture f;
+
+		uidset_parse(&within, bytes_of("1:3,5:9,2000:2001,2003:2005"), UIDSET_STRICT, NULL, NULL);
+		buf_addf(&script, "C: a EXAMINE one\nS: * 12 EXISTS\nS: a OK in\n%s", cases[i].script);
+		fixture_open(&f, cases[i].caps, NULL, buf_str(&script));
+		imap_select(f.session, bytes_of("one"), true, NULL, NULL, &f.err);
+		imap_session_drain(f.session, &f.err);
+		imap_search(f.session, "ALL", &within, on_search, &f, &f.err);
+		imap_session_drain(f.session, &f.err);
+		assert_string_equal(buf_str(&f.log), "2:3,6:9,2000");
+		uidset_release(&within);
+		buf_release(&script);
+		fixture_close(&f);
+	}
+}
+
 /* --- FETCH --- */
 
 static void on_fetch_done(void *ctx, const struct imap_result *r)
@@ -531,6 +563,7 @@ int main(void)
 		cmocka_unit_test(test_a_list_of_endless_text_is_cut_off),
 		cmocka_unit_test(test_a_search_answered_message_by_message_takes_no_longer),
 		cmocka_unit_test(test_status_answers_are_told_apart_by_name),
+		cmocka_unit_test(test_search_asks_about_small_gaps_and_tells_nothing_of_them),
 		cmocka_unit_test(test_search_finds_the_same_however_the_server_answers),
 		cmocka_unit_test(test_fetch_asks_only_for_what_the_server_knows),
 		cmocka_unit_test(test_a_long_set_takes_several_commands_and_ends_once),
