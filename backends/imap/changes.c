@@ -196,6 +196,13 @@ static void take_bound(struct comparison *k)
 	comparison_finish(k);
 }
 
+/* It is empty, and was not more than that when it was looked at last. Else that is to be said twice. */
+static bool stays_empty(const struct comparison *k)
+{
+	return k->now.exists_known && k->now.exists == 0 &&
+	       (k->look != LOOK_ALL || !k->req->known || uidset_is_empty(k->req->known));
+}
+
 static void on_examined(void *ctx, const struct imap_result *r)
 {
 	struct comparison *k = ctx;
@@ -233,7 +240,7 @@ static void on_examined(void *ctx, const struct imap_result *r)
 	if (k->req->everything_new) {
 		take_bound(k);
 	} else if ((k->now.uid_next && k->now.uid_next <= k->asked_below) ||
-		   (k->now.exists_known && k->now.exists == 0)) {
+		   stays_empty(k)) {
 		comparison_judge(k, r->damaged, false);
 	} else {
 		comparison_wait(k); /* the next look asks */

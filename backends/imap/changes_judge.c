@@ -151,9 +151,8 @@ static void look_for_vanished(struct comparison *k)
 	const struct uidset *known = k->req->known;
 
 	uidset_clear(&k->vanished);
-	if (k->left == 0) {
-		uidset_copy(&k->vanished, known);
-		deliver(k, true);
+	if (k->left == 0) { /* so far on the word of one answer */
+		ask_for_all(k);
 		return;
 	}
 	if (vanished_choose(known, k->left,

@@ -22,6 +22,11 @@
 	"C: LIST \"\" \\* RETURN (*)\nS: * LIST () \"/\" INBOX\n"                                  \
 	"S: * STATUS INBOX (MESSAGES 5 UIDNEXT 6 UIDVALIDITY 7)\nS: $TAG OK done\n"
 #define BARE SERVER("") LISTS
+/* It never tells UIDNEXT. */
+#define OLD SERVER("")                                                                     \
+	"C: LIST \"\" \\* RETURN (*)\nS: * LIST () \"/\" INBOX\n"                                  \
+	"S: * STATUS INBOX (MESSAGES 5 UIDVALIDITY 7)\nS: $TAG OK done\n"
+#define OLD_STATE "S: * 0 EXISTS\nS: * OK [UIDVALIDITY 7] v\nS: $open OK [READ-ONLY] done\n"
 #define ESEARCH SERVER(" ESEARCH") LISTS
 #define CONDSTORE SERVER(" CONDSTORE") LISTS
 #define QRESYNC                                                                            \
@@ -136,8 +141,9 @@ static void test_each_server_is_asked_in_its_own_way(void **state)
 		/* wanted: all of them */
 		{ BARE ASK("5", "6", ALL) ALL_FIVE DONE, false, true, "1:5", "", 0, false, NULL },
 		{ ESEARCH ASK("5", "6", ALL) ALL_FIVE DONE, false, true, "1:5", "", 0, false, "1:2" },
-		/* nothing is left: no question which */
-		{ CONDSTORE ASK_MODSEQ("0", "6", "50", SINCE) DONE, true, true, "", "1:5", 40, false, NULL },
+		/* nothing is left, and it says so itself */
+		{ QRESYNC ASK_MODSEQ("0", "6", "50", SINCE_VANISHED) "S: * VANISHED (EARLIER) 1:5\n" DONE,
+		  true, true, "", "1:5", 40, false, NULL },
 	};
 
 	(void)state;
@@ -173,6 +179,16 @@ static void test_what_does_not_add_up_is_asked_in_full(void **state)
 		  ASK_MODSEQ("4", "6", "50", ALL)
 		  FLAGS("1", "1") FLAGS("2", "3") FLAGS("3", "4") FLAGS("4", "5") DONE,
 		  false, true, "1,3:5", "", 40, false, NULL },
+		/* nothing is left, on the word of EXISTS alone */
+		{ CONDSTORE ASK_MODSEQ("0", "6", "50", SINCE) DONE ASK_MODSEQ("0", "6", "50", ALL) DONE,
+		  false, true, "", "", 40, false, NULL },
+		{ CONDSTORE ASK_MODSEQ("0", "6", "50", SINCE) DONE
+		  ASK_MODSEQ("5", "6", "50", ALL) ALL_FIVE DONE, false, true, "1:5", "", 40, false, NULL },
+		{ BARE "C(open): EXAMINE INBOX\n" STATE("0", "6", "")
+		  ASK("0", "6", ALL) DONE, false, true, "", "", 0, true, NULL },
+		{ OLD "C(open): EXAMINE INBOX\n" OLD_STATE
+		  "C(open): EXAMINE INBOX\nC: UID FETCH 1:4294967294 (UID FLAGS)\n" OLD_STATE DONE,
+		  false, true, "", "", 0, false, NULL },
 		/* an empty search in a mailbox that is not empty */
 		{ CONDSTORE ASK_MODSEQ("4", "6", "50", SINCE) DONE
 		  ASK_MODSEQ("4", "6", "50", "UID SEARCH UID 1:5 ALL") "S: * SEARCH\n" DONE
