@@ -50,6 +50,7 @@ static void mailbox_free(struct fake_mailbox *mb)
 	for (size_t i = 0; i < mb->n; i++)
 		message_free(&mb->msg[i]);
 	free(mb->msg);
+	free(mb->gone);
 	free(mb->attributes);
 	buf_release(&mb->name);
 	free(mb);
@@ -133,6 +134,7 @@ struct fake_mailbox *fake_mailbox(struct fake_imap *f, struct bytes name)
 	buf_add(&mb->name, name);
 	mb->attributes = xstrdup("");
 	mb->uidvalidity = mb->uidnext = 1;
+	mb->modseq = 1;
 	f->mb = xgrow(f->mb, f->n, &f->cap, sizeof(struct fake_mailbox *));
 	f->mb[f->n++] = mb;
 	return mb;
@@ -182,7 +184,7 @@ void fake_message(struct fake_mailbox *mb, uint32_t uid, const char *flags, cons
 		test_die("fake server: UID %u does not ascend", uid);
 	mb->msg = xgrow(mb->msg, mb->n, &mb->cap, sizeof(*mb->msg));
 	m = &mb->msg[mb->n++];
-	*m = (struct fake_msg){ .uid = uid, .body = BUF_INIT(BODY_MAX) };
+	*m = (struct fake_msg){ .uid = uid, .modseq = ++mb->modseq, .body = BUF_INIT(BODY_MAX) };
 	m->flags = xstrdup(flags);
 	m->date = xstrdup(date ? date : "01-Jan-2020 00:00:00 +0000");
 	buf_add(&m->body, body);
@@ -210,6 +212,8 @@ void fake_expunge(struct fake_mailbox *mb, uint32_t uid)
 {
 	struct fake_msg *m = find_message(mb, uid);
 
+	mb->gone = xgrow(mb->gone, mb->n_gone, &mb->cap_gone, sizeof(*mb->gone));
+	mb->gone[mb->n_gone++] = (struct fake_gone){ uid, ++mb->modseq };
 	message_free(m);
 	memmove(m, m + 1, (size_t)(&mb->msg[--mb->n] - m) * sizeof(*m));
 }
@@ -220,6 +224,7 @@ void fake_flags(struct fake_mailbox *mb, uint32_t uid, const char *flags)
 
 	free(m->flags);
 	m->flags = xstrdup(flags);
+	m->modseq = ++mb->modseq;
 }
 
 #define LITERAL(s) { (const uint8_t *)(s), sizeof(s) - 1 }

@@ -17,7 +17,8 @@ struct buf;
  *
  * Answered: CAPABILITY LOGIN AUTHENTICATE(PLAIN) ID ENABLE NAMESPACE LIST LSUB STATUS EXAMINE
  * SELECT UNSELECT CLOSE, UID SEARCH (ALL, UID set), FETCH and UID FETCH (UID FLAGS INTERNALDATE
- * RFC822.SIZE EMAILID X-GM-MSGID BODY.PEEK[] BODY[]<o.n>), NOOP, LOGOUT; BAD for the rest.
+ * RFC822.SIZE EMAILID X-GM-MSGID BODY.PEEK[] BODY[]<o.n>), NOOP, LOGOUT; BAD for the rest. With CONDSTORE in its
+ * capabilities mod-sequences and CHANGEDSINCE, with QRESYNC also VANISHED (EARLIER).
  */
 struct fake_imap;
 struct fake_mailbox;
@@ -74,6 +75,9 @@ enum fake_trick {
 	FAKE_LOGIN_NO,   /* NO [AUTHENTICATIONFAILED] (mb NULL) */
 	FAKE_SIZE,       /* RFC822.SIZE of `uid` is off by `at` */
 	FAKE_BYE,        /* "* BYE" and close at EXAMINE or SELECT */
+	FAKE_FETCH_EMPTY,  /* FETCH says OK and nothing else */
+	FAKE_SEARCH_EMPTY, /* so does SEARCH, with what it says when nothing is found */
+	FAKE_VANISHED,     /* VANISHED (EARLIER) names 1 to `at`, whatever became of them */
 	FAKE_NOT_STICKY  /* every session has another UIDVALIDITY, and UIDNOTSTICKY (times: -1) */
 };
 void fake_trick(struct fake_imap *f, struct fake_mailbox *mb, enum fake_trick what, uint32_t uid,

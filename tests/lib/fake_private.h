@@ -11,6 +11,7 @@
 /* The model that fake_imap.c builds and fake_session.c serves. */
 struct fake_msg {
 	uint32_t uid;
+	uint64_t modseq;
 	char *flags, *date, *identity;
 	struct buf body;
 };
@@ -19,8 +20,14 @@ struct fake_mailbox {
 	struct buf name;
 	char *attributes;
 	uint32_t uidvalidity, uidnext;
+	uint64_t modseq; /* the highest given out */
 	struct fake_msg *msg;
 	size_t n, cap;
+	struct fake_gone {
+		uint32_t uid;
+		uint64_t modseq;
+	} *gone; /* expunged */
+	size_t n_gone, cap_gone;
 };
 
 enum { FAKE_TRICKS_MAX = 64 };

@@ -244,6 +244,8 @@ static bool status_line(struct session *s, const struct fake_mailbox *mb, size_t
 			buf_addf(&line, "%u", mb->uidnext);
 		else if (is(s, i, "UIDVALIDITY"))
 			buf_addf(&line, "%u", uidvalidity(s, mb));
+		else if (is(s, i, "HIGHESTMODSEQ") && fake_can(s->f, "CONDSTORE"))
+			buf_addf(&line, "%llu", (unsigned long long)mb->modseq);
 		else if (is(s, i, "UNSEEN"))
 			buf_addf(&line, "%llu", (unsigned long long)unseen);
 		else if (is(s, i, "RECENT"))
@@ -372,6 +374,9 @@ static void do_select(struct session *s, bool read_only)
 		 "* OK [PERMANENTFLAGS ()] none\r\n* %lld EXISTS\r\n* 0 RECENT\r\n"
 		 "* OK [UIDVALIDITY %u] valid\r\n* OK [UIDNEXT %u] next\r\n",
 		 exists(s, mb), uidvalidity(s, mb), mb->uidnext);
+	if (fake_can(s->f, "CONDSTORE"))
+		buf_addf(&s->out, "* OK [HIGHESTMODSEQ %llu] highest\r\n",
+			 (unsigned long long)mb->modseq);
 	if (fake_use(s->f, mb, FAKE_NOT_STICKY, 0))
 		buf_add_str(&s->out, "* OK [UIDNOTSTICKY] for this session only\r\n");
 	tagged(s, read_only ? "OK [READ-ONLY] done" : "OK [READ-WRITE] done");
@@ -489,12 +494,37 @@ static bool add_item(struct session *s, const struct fake_msg *m, size_t w)
 	return known;
 }
 
-static bool fetch_one(struct session *s, size_t i, size_t first)
+/* What a FETCH asks for. */
+struct asked {
+	size_t from, to; /* the words that are items */
+	uint64_t since;  /* CHANGEDSINCE; 0: not there */
+	bool vanished;
+};
+
+static struct asked what_is_asked(const struct session *s, size_t from)
+{
+	struct asked a = { .from = from, .to = s->words };
+
+	for (size_t i = from; i + 1 < s->words && fake_can(s->f, "CONDSTORE"); i++)
+		if (is(s, i, "CHANGEDSINCE")) {
+			char *number = bytes_dup(word(s, i + 1));
+
+			a.to = i;
+			a.since = strtoull(number, NULL, 10);
+			a.vanished = is(s, i + 2, "VANISHED") && fake_can(s->f, "QRESYNC");
+			free(number);
+		}
+	return a;
+}
+
+static bool fetch_one(struct session *s, size_t i, const struct asked *a)
 {
 	const struct fake_msg *m = &s->selected->msg[i];
 
 	buf_addf(&s->out, "* %zu FETCH (UID %u", i + 1, m->uid);
-	for (size_t w = first; w < s->words; w++) {
+	if (a->since)
+		buf_addf(&s->out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
+	for (size_t w = a->from; w < a->to; w++) {
 		if (is(s, w, "(") || is(s, w, ")") || is(s, w, "UID"))
 			continue;
 		buf_add_byte(&s->out, ' ');
@@ -507,20 +537,37 @@ static bool fetch_one(struct session *s, size_t i, size_t first)
 	return true;
 }
 
+static void tell_vanished(struct session *s, const char *set, uint64_t since)
+{
+	const struct fake_mailbox *mb = s->selected;
+	const struct fake_trick_entry *lie = fake_use(s->f, mb, FAKE_VANISHED, 0);
+
+	if (lie)
+		buf_addf(&s->out, "* VANISHED (EARLIER) 1:%lld\r\n", (long long)lie->at);
+	for (size_t i = 0; i < mb->n_gone; i++)
+		if (mb->gone[i].modseq > since && set_has(set, mb->gone[i].uid, mb->uidnext))
+			buf_addf(&s->out, "* VANISHED (EARLIER) %u\r\n", mb->gone[i].uid);
+}
+
 static void do_fetch(struct session *s, size_t at, bool uid)
 {
 	char *set = bytes_dup(word(s, at));
+	struct asked asked = what_is_asked(s, at + 1);
 	bool refused = false, known = true;
+	bool silent = fake_use(s->f, s->selected, FAKE_FETCH_EMPTY, 0);
 
-	for (size_t i = 0; known && i < s->selected->n; i++) {
-		uint32_t one = s->selected->msg[i].uid;
+	if (asked.vanished)
+		tell_vanished(s, set, asked.since);
+	for (size_t i = 0; known && !silent && i < s->selected->n; i++) {
+		const struct fake_msg *m = &s->selected->msg[i];
 		bool no;
 
-		if (!wanted(s, set, i, uid) || fake_use(s->f, s->selected, FAKE_OMIT, one))
+		if (!wanted(s, set, i, uid) || (asked.since && m->modseq <= asked.since) ||
+		    fake_use(s->f, s->selected, FAKE_OMIT, m->uid))
 			continue;
-		no = fake_use(s->f, s->selected, FAKE_NO, one) != NULL;
+		no = fake_use(s->f, s->selected, FAKE_NO, m->uid) != NULL;
 		refused = refused || no;
-		known = no || fetch_one(s, i, at + 1);
+		known = no || fetch_one(s, i, &asked);
 	}
 	free(set);
 	if (!known)
@@ -534,6 +581,7 @@ static void do_fetch(struct session *s, size_t at, bool uid)
 static void do_search(struct session *s, size_t at, bool uid)
 {
 	bool extended = is(s, at, "RETURN"), all;
+	bool none = fake_use(s->f, s->selected, FAKE_SEARCH_EMPTY, 0);
 	size_t found = 0;
 	char *set;
 
@@ -551,7 +599,7 @@ static void do_search(struct session *s, size_t at, bool uid)
 		buf_add(&s->out, word(s, 0));
 		buf_addf(&s->out, "\")%s", uid ? " UID" : "");
 	}
-	for (size_t i = 0; i < s->selected->n; i++)
+	for (size_t i = 0; !none && i < s->selected->n; i++)
 		if (all || wanted(s, set, i, uid || is(s, at, "UID")))
 			buf_addf(&s->out, "%s%u", !extended ? " " : found++ ? "," : " ALL ",
 				 uid ? s->selected->msg[i].uid : (uint32_t)i + 1);
@@ -611,7 +659,8 @@ static void run(struct session *s)
 		buf_add_str(&s->out, "* ID (\"name\" \"fake\")\r\n");
 		tagged(s, "OK done");
 	} else if (is(s, 1, "ENABLE") && fake_can(s->f, "ENABLE")) {
-		buf_add_str(&s->out, "* ENABLED\r\n");
+		buf_addf(&s->out, "* ENABLED%s\r\n",
+			 fake_can(s->f, "QRESYNC") && is(s, 2, "QRESYNC") ? " QRESYNC" : "");
 		tagged(s, "OK done");
 	} else if (is(s, 1, "NAMESPACE") && fake_can(s->f, "NAMESPACE")) {
 		buf_add_str(&s->out, "* NAMESPACE ((\"\" ");
