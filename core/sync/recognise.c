@@ -1,10 +1,7 @@
 #include <stdlib.h>
-#include <string.h>
-
-#include <openssl/evp.h>
 
 #include "core/base/mem.h"
-#include "core/mail/header.h"
+#include "core/sync/heading.h"
 #include "core/sync/job_internal.h"
 #include "core/sync/rebind.h"
 
@@ -21,112 +18,24 @@ struct look {
 	struct uidset stored, source; /* UIDs of those in doubt */
 };
 
-/* A header on its way. */
-struct heading {
-	struct look *look;
-	struct header_reader *reader;
-	EVP_MD_CTX *content; /* NULL: at the source */
-};
-
-static const char *const fields[] = { "Message-ID", "Date", "From", "Subject" };
-#define FIELDS (sizeof(fields) / sizeof(fields[0]))
-
-static void heading_free(struct heading *h)
+static void tell_stored(void *tag, const struct message *msg, const uint8_t header[CONTENT_HASH_SIZE],
+			const uint8_t *content)
 {
-	header_reader_free(h->reader);
-	EVP_MD_CTX_free(h->content);
-	free(h);
+	rebind_tell_stored(&((struct look *)tag)->r, msg->uid, header, content);
 }
 
-static int heading_begin(void *ctx, void *tag, const struct message *msg, void **handle,
-			 struct err *err)
+static void tell_source(void *tag, const struct message *msg, const uint8_t header[CONTENT_HASH_SIZE],
+			const uint8_t *content)
 {
-	struct heading *h = xcalloc(1, sizeof(*h));
-	const bool *of_target = ctx;
-
-	(void)msg;
-	(void)err;
-	h->look = tag;
-	h->reader = header_reader_new(fields, FIELDS);
-	if (*of_target) {
-		h->content = EVP_MD_CTX_new();
-		EVP_DigestInit_ex(h->content, EVP_sha256(), NULL);
-	}
-	*handle = h;
-	return 0;
-}
-
-static int heading_write(void *ctx, void *handle, struct bytes piece, struct err *err)
-{
-	struct heading *h = handle;
-
-	(void)ctx;
-	(void)err;
-	header_reader_feed(h->reader, piece);
-	if (h->content)
-		EVP_DigestUpdate(h->content, piece.p, piece.n);
-	return 0;
-}
-
-/* False when there is nothing in it that tells messages apart. */
-static bool hash_header(const struct header_reader *reader, uint8_t out[EVP_MAX_MD_SIZE])
-{
-	EVP_MD_CTX *sha = EVP_MD_CTX_new();
-	bool tells = header_reader_value(reader, 0).n > 0 || header_reader_value(reader, 1).n > 0;
-
-	EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
-	for (size_t i = 0; i < FIELDS; i++) {
-		struct bytes value = header_reader_value(reader, i);
-		uint64_t n = value.p ? value.n : UINT64_MAX;
-
-		EVP_DigestUpdate(sha, &n, sizeof(n));
-		if (value.n)
-			EVP_DigestUpdate(sha, value.p, value.n);
-	}
-	EVP_DigestFinal_ex(sha, out, NULL);
-	EVP_MD_CTX_free(sha);
-	return tells;
-}
-
-static int heading_end(void *ctx, void *handle, const struct message *msg, bool complete,
-		       struct err *err)
-{
-	struct heading *h = handle;
-	uint8_t header[EVP_MAX_MD_SIZE], content[EVP_MAX_MD_SIZE];
-
-	(void)ctx;
-	(void)err;
-	header_reader_finish(h->reader);
-	if (complete && hash_header(h->reader, header)) {
-		if (h->content) {
-			EVP_DigestFinal_ex(h->content, content, NULL);
-			rebind_tell_stored(&h->look->r, msg->uid, header, content);
-		} else {
-			rebind_tell_source(&h->look->r, msg->uid, header);
-		}
-	}
-	heading_free(h);
-	return 0;
-}
-
-/* What cannot be read is not told, and so not paired. */
-static void ignore_outcome(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
-			   const struct err *why)
-{
-	(void)ctx;
-	(void)tag;
-	(void)uid;
-	(void)what;
-	(void)new_uid;
-	(void)why;
+	(void)content;
+	rebind_tell_source(&((struct look *)tag)->r, msg->uid, header);
 }
 
 /* The headers of all that is in doubt on one side. */
 static int read_headers(struct store *st, struct look *look, size_t n, bool of_target,
 			struct err *err)
 {
-	const struct message_sink sink = { .ctx = &of_target, .begin = heading_begin,
-					   .write = heading_write, .end = heading_end };
+	struct headings to = { .tell = of_target ? tell_stored : tell_source, .content = of_target };
 	struct want *want = xcalloc(n, sizeof(*want));
 	size_t wants = 0;
 	int ret;
@@ -137,16 +46,9 @@ static int read_headers(struct store *st, struct look *look, size_t n, bool of_t
 
 		if (lane->skipped || uidset_is_empty(set))
 			continue;
-		want[wants++] = (struct want){
-			.mailbox = of_target ? lane->target : lane->source,
-			.set = set,
-			.exact = true,
-			.header = true,
-			.expect = uidset_count(set),
-			.tag = &look[i],
-		};
+		want[wants++] = heading_want(of_target ? lane->target : lane->source, set, &look[i]);
 	}
-	ret = store_fetch(st, want, wants, &sink, ignore_outcome, NULL, err);
+	ret = headings_fetch(st, want, wants, &to, err);
 	for (size_t i = 0; ret == 0 && i < wants; i++)
 		if (want[i].err.kind != ERR_NONE)
 			lane_skip(((struct look *)want[i].tag)->lane, want[i].err.text);
