@@ -20,16 +20,24 @@ struct order {
 	size_t n;
 };
 
+/* Without dates all have the same. */
+static int64_t date_of(const struct changes *c, uint32_t i)
+{
+	return c->dates ? c->dates[i] : 0;
+}
+
 /* A size of UINT32_MAX is that or more. */
 static bool is_described(const struct changes *c, uint32_t i)
 {
-	return c->dates[i] != CHANGES_NO_DATE && c->v[i].size != 0 && c->v[i].size != UINT32_MAX;
+	return date_of(c, i) != CHANGES_NO_DATE && c->v[i].size != 0 && c->v[i].size != UINT32_MAX;
 }
 
 static int compare_words(const struct changes *a, uint32_t i, const struct changes *b, uint32_t k)
 {
-	if (a->dates[i] != b->dates[k])
-		return a->dates[i] < b->dates[k] ? -1 : 1;
+	int64_t x = date_of(a, i), y = date_of(b, k);
+
+	if (x != y)
+		return x < y ? -1 : 1;
 	return (a->v[i].size > b->v[k].size) - (a->v[i].size < b->v[k].size);
 }
 
@@ -103,7 +111,7 @@ static size_t run_of(const struct changes *c, const struct order *o, size_t at, 
 {
 	size_t n = 1;
 
-	while (at + n < o->n && c->dates[o->v[at + n]] == c->dates[o->v[at]] &&
+	while (at + n < o->n && date_of(c, o->v[at + n]) == date_of(c, o->v[at]) &&
 	       (!size || c->v[o->v[at + n]].size == c->v[o->v[at]].size))
 		n++;
 	return n;
@@ -147,18 +155,18 @@ static void match_date(struct rebind *r, struct order stored, struct order sourc
 static void match(struct rebind *r, const struct order *stored, const struct order *source,
 		  bool agree)
 {
-	bool few = r->source->n <= REBIND_FEW;
+	bool looked_at = r->source->n <= REBIND_FEW || !r->source->dates;
 	uint32_t group = 0;
 
 	for (size_t i = 0, k = 0; i < stored->n && k < source->n;) {
-		int64_t x = r->stored->dates[stored->v[i]], y = r->source->dates[source->v[k]];
+		int64_t x = date_of(r->stored, stored->v[i]), y = date_of(r->source, source->v[k]);
 		size_t n = x <= y ? run_of(r->stored, stored, i, false) : 0;
 		size_t m = x >= y ? run_of(r->source, source, k, false) : 0;
 
 		if (n > 0 && m > 0)
 			match_date(r, (struct order){ &stored->v[i], n },
 				   (struct order){ &source->v[k], m },
-				   !few && (agree || (n == 1 && m == 1)), &group);
+				   !looked_at && (agree || (n == 1 && m == 1)), &group);
 		i += n;
 		k += m;
 	}
@@ -182,7 +190,7 @@ void rebind_describe(struct rebind *r, const struct changes *stored, const struc
 	struct order bound, x, y;
 	bool agree;
 
-	assert((stored->dates || stored->n == 0) && (source->dates || source->n == 0));
+	assert(stored->n == 0 || source->n == 0 || !stored->dates == !source->dates);
 	*r = (struct rebind){ .stored = stored, .source = source };
 	r->pair = xmalloc((stored->n + 1) * sizeof(*r->pair));
 	memset(r->pair, 0xff, stored->n * sizeof(*r->pair));

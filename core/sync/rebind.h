@@ -19,6 +19,8 @@
  *
  * So a message can only be taken for another that has the same date, the same size and, in doubt, the
  * same Message-ID, Date, From and Subject.
+ *
+ * Two descriptions without dates are joined by size alone, and then all are in doubt.
  */
 
 /* Fewer messages than this are looked at all: it costs next to nothing. */
@@ -41,7 +43,7 @@ struct rebind_doubts {
 };
 
 struct rebind {
-	const struct changes *stored, *source; /* described; borrowed */
+	const struct changes *stored, *source; /* described, or both with sizes only; borrowed */
 	uint32_t *pair;  /* of each in stored->v: its index in source->v, or REBIND_NONE */
 	uint64_t bound;  /* how many in stored->v had a source UID: only those are paired */
 	uint64_t paired; /* of these */

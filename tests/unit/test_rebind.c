@@ -498,6 +498,34 @@ static void test_random_mailboxes_are_paired_as_the_rule_says(void **state)
 	assert_in_range(agreed, 1000, UINT64_MAX);
 }
 
+/* Files have no dates worth the name: however well the sizes fit, headers are looked at. */
+static void test_without_dates_no_size_is_believed(void **state)
+{
+	struct sides s;
+
+	(void)state;
+	sides_init(&s);
+	s.stored.described = s.source.described = false;
+	for (uint32_t i = 0; i < 100; i++) {
+		struct entry *e = changes_add(&s.stored, i + 1000);
+
+		e->source_uid = i + 1;
+		e->size = 300 + i;
+		changes_add(&s.source, i + 1)->size = 300 + i;
+		s.stored_header[i] = 1;
+		s.source_header[i] = i == 42 ? 2 : i == 43 ? 0xff : 1;
+	}
+	rebind_describe(&s.r, &s.stored, &s.source);
+	assert_int_equal(s.r.paired, 0);
+	assert_int_equal(doubts(&s), 200);
+	tell(&s);
+	rebind_settle(&s.r);
+	assert_int_equal(s.r.paired, 98);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(new_uid(&s, i + 1), i == 42 || i == 43 ? 0 : i + 1);
+	sides_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -517,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_on_one_side_pairs_nothing),
 		cmocka_unit_test(test_a_message_bound_to_nothing_is_left_out),
 		cmocka_unit_test(test_random_mailboxes_are_paired_as_the_rule_says),
+		cmocka_unit_test(test_without_dates_no_size_is_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
