@@ -1,5 +1,6 @@
 #include "backends/maildir/adopt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,11 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "backends/maildir/index.h"
 #include "backends/maildir/keywords.h"
 #include "backends/maildir/listing.h"
 #include "backends/maildir/read.h"
 #include "backends/maildir/rows.h"
+#include "core/base/crash.h"
 #include "core/base/err.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -26,8 +30,9 @@ struct candidate {
 };
 
 struct foreign {
-	struct candidate *v; /* by content, then name */
+	struct candidate *v; /* as found */
 	size_t n, cap;
+	struct candidate **by_content;
 	struct buf names;
 };
 
@@ -36,16 +41,26 @@ void foreign_free(struct foreign *f)
 	if (!f)
 		return;
 	free(f->v);
+	free(f->by_content);
 	buf_release(&f->names);
 	free(f);
 }
 
 static int compare_content(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct candidate *x = *(struct candidate *const *)a, *y = *(struct candidate *const *)b;
 	int c = memcmp(x->content.sha256, y->content.sha256, SHA256_SIZE);
 
 	return c ? c : x->name < y->name ? -1 : x->name > y->name;
+}
+
+static void sort_by_content(struct foreign *f)
+{
+	f->by_content = xcalloc(f->n, sizeof(struct candidate *));
+	for (size_t i = 0; i < f->n; i++)
+		f->by_content[i] = &f->v[i];
+	if (f->n > 0)
+		qsort(f->by_content, f->n, sizeof(struct candidate *), compare_content);
 }
 
 /* Names in a listing that belong to rows, by base: those are not foreign. */
@@ -68,20 +83,14 @@ static int mark_ours(struct box *box, const struct listing *l, bool *ours, struc
 	return got;
 }
 
-static int hash_foreign(struct box *box, const struct listing *l, size_t i, foreign_fn *fn,
+static int open_foreign(struct box *box, const struct listing *l, size_t i, foreign_fn *fn,
 			void *ctx, struct err *err)
 {
 	const char *name = listing_name(l, &l->v[i]);
 	int dir = box_dir_fd(box, l->v[i].dir);
 	int fd = dir < 0 ? -1 : open_message(dir, name);
-	struct file_content content;
-	struct err why;
-	int ret = 0;
+	int ret = fd < 0 ? 0 : fn(ctx, name, fd, err);
 
-	/* A file that cannot be read pairs with nothing. */
-	if (fd >= 0 &&
-	    read_content(fd, file_name_split(bytes_of(name)).base, &content, &why) == 0)
-		ret = fn(ctx, name, &content, err);
 	if (fd >= 0)
 		close(fd);
 	return ret;
@@ -95,27 +104,80 @@ int foreign_each(struct box *box, const struct listing *l, const bool *ours, for
 		if (ours[i] || (i > 0 && l->v[i - 1].hash == l->v[i].hash))
 			continue;
 		if (store_check_stop(&maildir_of(box)->st, err) < 0 ||
-		    hash_foreign(box, l, i, fn, ctx, err) < 0)
+		    open_foreign(box, l, i, fn, ctx, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int add_candidate(void *ctx, const char *name, const struct file_content *content,
-			 struct err *err)
-{
-	struct foreign *f = ctx;
+/* Loading candidates; `sink` sees each, or is NULL. */
+struct loading {
+	struct foreign *f;
+	void *tag;
+	const struct message_sink *sink;
+};
 
-	(void)err;
+struct passing {
+	const struct message_sink *sink;
+	void *handle;
+	EVP_MD_CTX *sha;
+};
+
+static int pass_piece(void *ctx, struct bytes piece, struct err *err)
+{
+	struct passing *p = ctx;
+
+	EVP_DigestUpdate(p->sha, piece.p, piece.n);
+	return p->sink->write(p->sink->ctx, p->handle, piece, err);
+}
+
+/* As read_content(), in one go with passing the file to the sink. */
+static int pass_content(const struct loading *to, const char *name, int fd, struct file_content *out,
+			struct err *err)
+{
+	struct passing p = { .sink = to->sink };
+	struct message msg = { .uid = (uint32_t)to->f->n + 1 };
+	struct err second;
+	int ret;
+
+	if (read_form(fd, file_name_split(bytes_of(name)).base, &out->form, &out->size, err) < 0)
+		return -1;
+	msg.size = out->size;
+	if (p.sink->begin(p.sink->ctx, to->tag, &msg, &p.handle, err) < 0)
+		return -1;
+	p.sha = EVP_MD_CTX_new();
+	EVP_DigestInit_ex(p.sha, EVP_sha256(), NULL);
+	ret = read_wire(fd, out->form, pass_piece, &p, err);
+	EVP_DigestFinal_ex(p.sha, out->sha256, NULL);
+	EVP_MD_CTX_free(p.sha);
+	if (p.sink->end(p.sink->ctx, p.handle, &msg, ret == 0, ret == 0 ? err : &second) < 0)
+		ret = -1;
+	return ret;
+}
+
+/* A file that cannot be read pairs with nothing. */
+static int add_candidate(void *ctx, const char *name, int fd, struct err *err)
+{
+	const struct loading *to = ctx;
+	struct foreign *f = to->f;
+	struct candidate new = { .name = f->names.n };
+	int ret = -1;
+
+	if (to->sink && (ret = pass_content(to, name, fd, &new.content, err)) < 0 &&
+	    err->kind != ERR_MESSAGE)
+		return -1;
+	if (ret < 0 && read_content(fd, file_name_split(bytes_of(name)).base, &new.content, err) < 0)
+		return 0;
 	f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
-	f->v[f->n++] = (struct candidate){ .content = *content, .name = f->names.n };
+	f->v[f->n++] = new;
 	buf_add(&f->names, bytes_from(name, strlen(name) + 1));
 	return 0;
 }
 
-static int load_foreign(struct box *box, struct err *err)
+static int load_foreign(struct box *box, void *tag, const struct message_sink *sink, struct err *err)
 {
 	struct foreign *f = xcalloc(1, sizeof(*f));
+	struct loading to = { .f = f, .tag = tag, .sink = sink };
 	struct listing *l = NULL;
 	bool *ours = NULL;
 	int ret = -1;
@@ -125,10 +187,9 @@ static int load_foreign(struct box *box, struct err *err)
 		goto out;
 	ours = xcalloc(l->n + 1, sizeof(*ours));
 	if (mark_ours(box, l, ours, err) < 0 ||
-	    foreign_each(box, l, ours, add_candidate, f, err) < 0)
+	    foreign_each(box, l, ours, add_candidate, &to, err) < 0)
 		goto out;
-	if (f->n > 0)
-		qsort(f->v, f->n, sizeof(*f->v), compare_content);
+	sort_by_content(f);
 	ret = 0;
 out:
 	free(ours);
@@ -140,6 +201,15 @@ out:
 	return ret;
 }
 
+int maildir_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err)
+{
+	struct box *box = (struct box *)mb;
+
+	foreign_free(box->foreign);
+	box->foreign = NULL;
+	return load_foreign(box, tag, sink, err);
+}
+
 static struct candidate *find_candidate(struct foreign *f, const struct incoming *in)
 {
 	size_t lo = 0, hi = f->n;
@@ -147,14 +217,19 @@ static struct candidate *find_candidate(struct foreign *f, const struct incoming
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (memcmp(f->v[mid].content.sha256, in->sha256.p, SHA256_SIZE) < 0)
+		if (memcmp(f->by_content[mid]->content.sha256, in->sha256.p, SHA256_SIZE) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (; lo < f->n && memcmp(f->v[lo].content.sha256, in->sha256.p, SHA256_SIZE) == 0; lo++)
-		if (!f->v[lo].taken && f->v[lo].content.size == in->size)
-			return &f->v[lo];
+	for (; lo < f->n; lo++) {
+		struct candidate *c = f->by_content[lo];
+
+		if (memcmp(c->content.sha256, in->sha256.p, SHA256_SIZE) != 0)
+			break;
+		if (!c->taken && c->content.size == in->size)
+			return c;
+	}
 	return NULL;
 }
 
@@ -181,21 +256,15 @@ static int still_holds(struct box *box, const struct place *at, const struct inc
 }
 
 /* The file goes to cur at once: place_box() finds it there. */
-static int take_foreign(struct box *box, const struct incoming *in, uint32_t *uid,
-			struct err *err)
+static int take_candidate(struct box *box, struct candidate *c, const struct incoming *in,
+			  uint32_t *uid, struct err *err)
 {
 	char letters[ALL_LETTERS_MAX], name[NAME_MAX + 1];
 	struct buf keywords = BUF_INIT(SIZE_MAX / 4);
-	struct candidate *c;
 	struct file_name was;
 	struct place at;
 	int found, cur, ret = -1;
 
-	if (!box->foreign && load_foreign(box, err) < 0)
-		return -1;
-	c = find_candidate(box->foreign, in);
-	if (!c)
-		return 0;
 	c->taken = true;
 	was = file_name_split(bytes_of((const char *)box->foreign->names.p + c->name));
 	found = box_find_file(box, 0, was.base, was.letters, &at, err);
@@ -208,6 +277,7 @@ static int take_foreign(struct box *box, const struct incoming *in, uint32_t *ui
 	if (!file_name_make(was.base, bytes_of(letters), name))
 		return 0;
 	cur = box_dir_fd(box, DIR_CUR);
+	crash_point("maildir: take a file over");
 	if ((at.which != DIR_CUR || strcmp(at.name, name) != 0) &&
 	    (cur < 0 || rename_apart(at.dir, at.name, cur, name) < 0))
 		return errno == EEXIST ? 0 : box_sys(box, err, "take a file over");
@@ -226,6 +296,30 @@ static int take_foreign(struct box *box, const struct incoming *in, uint32_t *ui
 	*uid = row.uid;
 	buf_release(&keywords);
 	return ret;
+}
+
+static int take_foreign(struct box *box, const struct incoming *in, uint32_t *uid, struct err *err)
+{
+	struct candidate *c;
+
+	if (!box->foreign && load_foreign(box, NULL, NULL, err) < 0)
+		return -1;
+	c = find_candidate(box->foreign, in);
+	return c ? take_candidate(box, c, in, uid, err) : 0;
+}
+
+int adopt_stranger(struct box *box, uint32_t stranger, struct incoming *in, uint32_t *uid,
+		   struct err *err)
+{
+	struct candidate *c;
+
+	assert(box->foreign && stranger > 0 && stranger <= box->foreign->n);
+	c = &box->foreign->v[stranger - 1];
+	if (c->taken)
+		return 0;
+	in->size = c->content.size;
+	in->sha256 = bytes_from(c->content.sha256, SHA256_SIZE);
+	return take_candidate(box, c, in, uid, err);
 }
 
 /* The date may be another than when it was stored; readers of the Maildir see that of the file. */

@@ -10,11 +10,9 @@
 struct foreign;
 void foreign_free(struct foreign *f); /* NULL is allowed */
 
-/* Every file of a listing that is not marked as ours, with what it holds. */
+/* Every file of a listing that is not marked as ours and can be opened; `fd` is at its beginning. */
 struct listing;
-struct file_content;
-typedef int foreign_fn(void *ctx, const char *name, const struct file_content *content,
-		       struct err *err);
+typedef int foreign_fn(void *ctx, const char *name, int fd, struct err *err);
 int foreign_each(struct box *box, const struct listing *l, const bool *ours, foreign_fn *fn,
 		 void *ctx, struct err *err);
 
@@ -28,5 +26,9 @@ struct incoming {
 };
 /* 1 taken over (*uid is set), 0 there is none, -1 with *err set. */
 int adopt(struct box *box, const struct incoming *in, uint32_t *uid, struct err *err);
+/* The same with this one of maildir_strangers(), which tells content and size; `in` need not. */
+int adopt_stranger(struct box *box, uint32_t stranger, struct incoming *in, uint32_t *uid,
+		   struct err *err);
+int maildir_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err);
 
 #endif

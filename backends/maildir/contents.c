@@ -36,13 +36,15 @@ struct telling {
 	void *ctx;
 };
 
-static int tell_foreign(void *ctx, const char *name, const struct file_content *content,
-			struct err *err)
+static int tell_foreign(void *ctx, const char *name, int fd, struct err *err)
 {
 	struct telling *t = ctx;
+	struct file_content content;
+	struct err why;
 
-	(void)name;
-	return t->each(t->ctx, content->size, content->sha256, err);
+	if (read_content(fd, file_name_split(bytes_of(name)).base, &content, &why) < 0)
+		return 0;
+	return t->each(t->ctx, content.size, content.sha256, err);
 }
 
 /* Those that have a file. What was claimed and never hashed is hashed like a stranger's. */

@@ -316,28 +316,34 @@ static int store_row(struct delivery *d, const struct incoming *in, bool exact, 
 	return ret;
 }
 
+/* What goes along with a message's bytes; the text of its date is put into `date`. */
+static struct incoming incoming_of(const struct message *msg, struct buf *date)
+{
+	static const struct flags none = FLAGS_INIT;
+
+	if (msg->date)
+		maildate_format(msg->date, date);
+	else
+		buf_add_str(date, "NIL");
+	return (struct incoming){ .source_uid = msg->uid, .flags = msg->flags ? msg->flags : &none,
+				  .date = buf_bytes(date), .identity = msg->identity };
+}
+
 /* 0 with *what and *uid, or -1. */
 static int take(struct delivery *d, const struct message *msg, enum outcome *what,
 		uint32_t *uid, struct err *err)
 {
-	static const struct flags none = FLAGS_INIT;
 	struct box *box = d->to->box;
 	uint8_t sum[EVP_MAX_MD_SIZE];
 	struct buf date = BUF_INIT(SIZE_MAX / 4);
-	struct incoming in = { .source_uid = msg->uid, .size = d->size,
-			       .flags = msg->flags ? msg->flags : &none,
-			       .identity = msg->identity,
-			       .sha256 = bytes_from(sum, SHA256_SIZE) };
+	struct incoming in = incoming_of(msg, &date);
 	bool exact;
 	int got = is_stored(box, msg->uid, uid, err);
 
 	EVP_DigestFinal_ex(d->sha, sum, NULL);
+	in.size = d->size;
+	in.sha256 = bytes_from(sum, SHA256_SIZE);
 	*what = OUTCOME_DONE;
-	if (msg->date)
-		maildate_format(msg->date, &date);
-	else
-		buf_add_str(&date, "NIL");
-	in.date = buf_bytes(&date);
 	if (got == 0 && msg->uid) {
 		got = adopt(box, &in, uid, err);
 		*what = got > 0 ? OUTCOME_ADOPTED : OUTCOME_DONE;
@@ -346,6 +352,20 @@ static int take(struct delivery *d, const struct message *msg, enum outcome *wha
 		drop_tmp(d);
 	else if (got == 0 && (got = finish_file(d, msg, &exact, err)) == 0)
 		got = store_row(d, &in, exact, uid, err);
+	buf_release(&date);
+	return got < 0 ? -1 : 0;
+}
+
+int maildir_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
+		 struct err *err)
+{
+	struct box *box = (struct box *)mb;
+	struct buf date = BUF_INIT(SIZE_MAX / 4);
+	struct incoming in = incoming_of(msg, &date);
+	int got = index_is_broken(maildir_of(box), err) ? -1 : is_stored(box, msg->uid, uid, err);
+
+	if (got == 0)
+		got = adopt_stranger(box, stranger, &in, uid, err);
 	buf_release(&date);
 	return got < 0 ? -1 : 0;
 }

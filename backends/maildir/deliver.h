@@ -22,6 +22,8 @@ struct message_sink appender_sink(struct appender *a);
 
 int maildir_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err);
+int maildir_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
+		 struct err *err);
 int maildir_copy(struct mailbox *mb, const struct uidset *set, struct mailbox *to,
 		 struct err *err);
 

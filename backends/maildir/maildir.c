@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "backends/maildir/adopt.h"
 #include "backends/maildir/box.h"
 #include "backends/maildir/check.h"
 #include "backends/maildir/contents.h"
@@ -63,7 +64,8 @@ static int check_presence(const struct store_config *cfg, enum store_mode mode,
 		return err_set(err, ERR_MISSING, "%s is %s: is a disk missing?", cfg->path,
 			       presence == STORE_MISSING ? "not there" : "empty");
 	if (mode == STORE_READ) {
-		if (presence == STORE_FOREIGN && (cfg->claim_foreign || cfg->as_source))
+		if (presence == STORE_FOREIGN &&
+		    (cfg->claim_foreign || cfg->as_source || cfg->adopt))
 			return 0;
 		return err_set(err, ERR_MISSING, "%s: there is no mailcask store", cfg->path);
 	}
@@ -126,7 +128,7 @@ static void choose_index(struct maildir *m, enum store_presence presence)
 
 	m->claim = cfg->claim_foreign || (foreign && cfg->as_source);
 	m->side = foreign && cfg->as_source && cfg->index && cfg->create;
-	m->memory = m->mode == STORE_READ && m->claim && !m->side;
+	m->memory = m->mode == STORE_READ && !m->side && (m->claim || (foreign && cfg->adopt));
 }
 
 static int open_index(struct maildir *m, bool make, struct err *err)
@@ -134,7 +136,7 @@ static int open_index(struct maildir *m, bool make, struct err *err)
 	if (index_open(m, make, err) < 0 || index_load(m, err) < 0)
 		return -1;
 	if (m->mode == STORE_READ)
-		return m->claim ? mailboxes_discover(m, err) : 0;
+		return m->claim || m->memory ? mailboxes_discover(m, err) : 0;
 	if (maildir_settle(m, err) < 0 || (make && fsync(m->root) < 0))
 		return -1;
 	if (m->st.cfg->older && mailboxes_renumber(m, err) < 0)
@@ -254,6 +256,8 @@ const struct store_ops maildir_store = {
 	.holds_identities = maildir_holds_identities,
 	.find_identity = maildir_find_identity,
 	.copy_as = maildir_copy_as,
+	.strangers = maildir_strangers,
+	.take = maildir_take,
 	.change_flags = maildir_change_flags,
 	.copy = maildir_copy,
 	.expunge = maildir_expunge,

@@ -317,6 +317,22 @@ int mailbox_copy_as(const struct held *held, struct mailbox *mb, const struct me
 	return mb->store->ops->copy_as(held, mb, as, what, new_uid, why, err);
 }
 
+int mailbox_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err)
+{
+	if (!mb->store->ops->strangers)
+		return 0;
+	return mb->store->ops->strangers(mb, tag, sink, err);
+}
+
+int mailbox_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
+		 struct err *err)
+{
+	*uid = 0;
+	if (!mb->store->ops->take)
+		return cannot(mb->store, "take over what it did not store", err);
+	return mb->store->ops->take(mb, stranger, msg, uid, err);
+}
+
 int mailbox_change_flags(struct mailbox *mb, const struct uidset *set,
 			 const struct flag_delta *delta, struct err *err)
 {

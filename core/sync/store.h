@@ -51,7 +51,11 @@ struct store_config {
 	const char *snapshot;
 	const struct run *run;
 	bool create;        /* make it when the path is missing or an empty directory */
-	bool adopt;         /* take a directory that is not ours; its files are candidates for pairing */
+	/*
+	 * Take a directory that is not ours; its files are candidates for pairing. STORE_READ: only look at
+	 * one, so that it can be told what would be taken.
+	 */
+	bool adopt;
 	bool rebind;        /* its base belongs to another account: drop the base, pair by content */
 	bool claim_foreign; /* files others put there become messages; STORE_READ: in this opening only */
 	/*
@@ -438,6 +442,22 @@ struct store_ops {
 	 */
 	int (*copy_as)(const struct held *held, struct mailbox *mb, const struct message *as,
 		       enum outcome *what, uint32_t *new_uid, struct err *why, struct err *err);
+	/*
+	 * Stores that adopt, opened so. What lies in the mailbox and is not ours ("strangers") into the sink,
+	 * one after the other, as fetch() gives messages: msg->uid is a number, above the last one's, that
+	 * means this stranger until the next strangers() or close(); msg->size is told, flags and date are
+	 * not. What cannot be read is left out. Changes nothing, and needs no STORE_WRITE. NULL: there is
+	 * never one that could be taken.
+	 */
+	int (*strangers)(struct mailbox *mb, void *tag, const struct message_sink *sink,
+			 struct err *err);
+	/*
+	 * Make a stranger the message that `msg` tells of, bound to source UID msg->uid, with these flags
+	 * and this date, as if its content had come by append(). *uid is its UID here, or 0: it is not what
+	 * it was when strangers() gave it, and was left alone. For good only after commit().
+	 */
+	int (*take)(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
+		    struct err *err);
 	/* Base holders make the outcome the base flags too. */
 	int (*change_flags)(struct mailbox *mb, const struct uidset *set,
 			    const struct flag_delta *delta, struct err *err);
@@ -552,6 +572,10 @@ int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err);
 int mailbox_copy_as(const struct held *held, struct mailbox *mb, const struct message *as,
 		    enum outcome *what, uint32_t *new_uid, struct err *why, struct err *err);
+/* None where the store has no such slot. */
+int mailbox_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err);
+int mailbox_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
+		 struct err *err);
 int mailbox_change_flags(struct mailbox *mb, const struct uidset *set,
 			 const struct flag_delta *delta, struct err *err);
 int mailbox_copy(struct mailbox *mb, const struct uidset *set, struct mailbox *to,

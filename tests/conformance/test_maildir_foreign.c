@@ -83,6 +83,158 @@ static void test_a_strange_maildir_is_refused_and_then_adopted(void **state)
 	assert_int_equal(mdir_count(b, "INBOX/new"), 0);
 }
 
+/* Open a foreign Maildir to adopt it, and what is in INBOX. Its strangers: v[0] to v[n - 1]. */
+static struct mailbox *meet_strangers(struct bench *b, enum store_mode mode, struct gots *got)
+{
+	struct mailbox *mb;
+
+	b->cfg.adopt = true;
+	b->cfg.create = mode == STORE_WRITE;
+	bench_open_as(b, mode);
+	mb = bench_find(b, "INBOX");
+	bench_strangers(mb, got);
+	return mb;
+}
+
+static uint32_t stranger_of(const struct gots *got, const char *body)
+{
+	for (size_t i = 0; i < got->n; i++)
+		if (strcmp(buf_str(&got->v[i].body), body) == 0)
+			return got->v[i].uid;
+	fail_msg("no stranger is %s", body);
+	return 0;
+}
+
+/* As the wire has it, with the date and the flags that come with it, and the letters of its file. */
+static void test_a_stranger_becomes_the_message_it_is_taken_for(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct buf text = BUF_INIT(1000);
+	struct mailbox *mb;
+	struct changes c;
+	struct gots got;
+	char *file;
+
+	mdir_make_foreign(b);
+	mb = meet_strangers(b, STORE_WRITE, &got);
+	assert_int_equal(got.n, 3);
+	for (size_t i = 0; i < got.n; i++)
+		assert_true(got.v[i].complete && got.v[i].uid > (i ? got.v[i - 1].uid : 0));
+	assert_int_equal(bench_take(mb, stranger_of(&got, "exact\r\n"), 7, "\\Flagged work"), 1);
+	assert_int_equal(bench_take(mb, stranger_of(&got, "Subject: a\r\n\r\nb\r\n"), 8, ""), 2);
+	assert_int_equal(bench_take(mb, stranger_of(&got, "exact\r\n"), 9, ""), 0); /* once */
+	gots_release(&got);
+	bench_commit(b);
+	b->cfg.adopt = false;
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	bench_changes(mb, &c);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(c.foreign, 1);
+	assert_int_equal(c.v[0].source_uid, 7);
+	assert_int_equal(c.v[0].size, 7);
+	assert_int_equal(c.v[1].source_uid, 8);
+	assert_int_equal(c.v[1].size, 17);
+	assert_string_equal(bench_flags(&c, c.v[0].flags, &text), "\\Flagged work");
+	assert_string_equal(bench_flags(&c, c.v[0].base_flags, &text), "\\Flagged work");
+	assert_string_equal(bench_flags(&c, c.v[1].flags, &text), "");
+	changes_release(&c);
+	bench_fetch_all(mb, &got);
+	assert_string_equal(buf_str(&got.v[0].body), "exact\r\n");
+	assert_string_equal(buf_str(&got.v[0].date), PUT_DATE);
+	gots_release(&got);
+	file = mdir_file(b, "INBOX/cur", 2);
+	assert_non_null(strstr(file, "/3.x:2,F"));
+	free(file);
+	buf_release(&text);
+}
+
+static void test_a_stranger_that_changed_is_not_taken(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb;
+	struct gots got;
+
+	mdir_make_foreign(b);
+	mb = meet_strangers(b, STORE_WRITE, &got);
+	mdir_put(b, "INBOX/new/3.x", "eXact\r\n");
+	assert_int_equal(bench_take(mb, stranger_of(&got, "exact\r\n"), 7, ""), 0);
+	gots_release(&got);
+	bench_commit(b);
+	assert_int_equal(bench_live(b), 0);
+	assert_int_equal(mdir_count(b, "INBOX/new"), 1);
+}
+
+/* Stopped before commit(): it is a stranger as before, and can be taken again. */
+static void test_what_was_taken_and_not_committed_is_a_stranger_again(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb;
+	struct gots got;
+
+	mdir_make_foreign(b);
+	mb = meet_strangers(b, STORE_WRITE, &got);
+	bench_commit(b);
+	assert_int_equal(bench_take(mb, stranger_of(&got, "exact\r\n"), 7, "\\Seen"), 1);
+	gots_release(&got);
+	bench_close(b);
+	mb = meet_strangers(b, STORE_WRITE, &got);
+	assert_int_equal(got.n, 3);
+	assert_int_equal(bench_take(mb, stranger_of(&got, "exact\r\n"), 7, "\\Seen"), 1);
+	gots_release(&got);
+	bench_strangers(mb, &got); /* what is ours is none */
+	assert_int_equal(got.n, 2);
+	gots_release(&got);
+	bench_commit(b);
+	assert_int_equal(bench_live(b), 1);
+}
+
+/* Its row is there and its file is not: under another name it is taken in its place. */
+static void test_a_stranger_takes_the_place_of_a_message_whose_file_is_gone(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct gots got;
+	struct changes c;
+	char *file;
+
+	bench_put_text(mb, 5, "x\r\n");
+	bench_commit(b);
+	file = mdir_file(b, "INBOX/cur", 0);
+	assert_int_equal(unlink(file), 0);
+	mdir_put(b, "INBOX/cur/9.x:2,", "x\n");
+	bench_close(b);
+	mb = meet_strangers(b, STORE_WRITE, &got);
+	assert_int_not_equal(bench_take(mb, stranger_of(&got, "x\r\n"), 5, ""), 0);
+	gots_release(&got);
+	bench_commit(b);
+	bench_changes(mb, &c);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(c.v[0].source_uid, 5);
+	assert_true(uidset_is_empty(&c.missing));
+	changes_release(&c);
+	free(file);
+}
+
+static void test_strangers_can_be_looked_at_without_taking_the_directory(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct mailbox *mb;
+	struct changes c;
+	struct gots got;
+
+	mdir_make_foreign(b);
+	mb = meet_strangers(b, STORE_READ, &got);
+	assert_int_equal(got.n, 3);
+	gots_release(&got);
+	bench_changes(mb, &c);
+	assert_int_equal(c.n, 0);
+	assert_int_equal(c.foreign, 3);
+	changes_release(&c);
+	bench_close(b);
+	assert_int_equal(mdir_count(b, ""), 2); /* nothing was left behind */
+}
+
 static void test_a_strange_maildir_can_be_read(void **state)
 {
 	struct bench *b = mdir_bench(state);
@@ -378,6 +530,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FOR(&fs, test_files_of_others_are_counted_and_left_alone),
 		FOR(&fs, test_a_strange_maildir_is_refused_and_then_adopted),
+		FOR(&fs, test_a_stranger_becomes_the_message_it_is_taken_for),
+		FOR(&fs, test_a_stranger_that_changed_is_not_taken),
+		FOR(&fs, test_what_was_taken_and_not_committed_is_a_stranger_again),
+		FOR(&fs, test_a_stranger_takes_the_place_of_a_message_whose_file_is_gone),
+		FOR(&fs, test_strangers_can_be_looked_at_without_taking_the_directory),
 		FOR(&fs, test_a_strange_maildir_can_be_read),
 		FOR(&fs, test_links_are_never_followed),
 		FOR(&fs, test_a_file_that_changed_since_it_was_hashed_is_not_taken),

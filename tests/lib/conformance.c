@@ -204,8 +204,10 @@ static int got_end(void *ctx, void *handle, const struct message *msg, bool comp
 	if (!all->attributes && msg->size != g->body.n)
 		test_die("fetch said %llu bytes and gave %zu", (unsigned long long)msg->size,
 			 g->body.n);
-	flags_format(msg->flags, &g->flags);
-	maildate_format(msg->date, &g->date);
+	if (msg->flags) /* strangers have none */
+		flags_format(msg->flags, &g->flags);
+	if (msg->date)
+		maildate_format(msg->date, &g->date);
 	return 0;
 }
 
@@ -260,6 +262,33 @@ void bench_fetch_all(struct mailbox *mb, struct gots *out)
 	uidset_add_range(&all, 1, UINT32_MAX);
 	bench_fetch(mb, &all, false, out);
 	uidset_release(&all);
+}
+
+void bench_strangers(struct mailbox *mb, struct gots *out)
+{
+	struct message_sink sink = { .ctx = out, .begin = got_begin, .write = got_write,
+				     .end = got_end };
+	struct err err = { 0 };
+
+	*out = (struct gots){ 0 };
+	must(mailbox_strangers(mb, NULL, &sink, &err), &err);
+}
+
+uint32_t bench_take(struct mailbox *mb, uint32_t stranger, uint32_t source_uid, const char *flags)
+{
+	struct flags f = FLAGS_INIT;
+	struct maildate date;
+	struct message msg = { .uid = source_uid, .flags = &f, .date = &date };
+	struct err err = { 0 };
+	uint32_t uid;
+
+	flags_add_list(&f, bytes_of(flags));
+	maildate_init(&date);
+	maildate_parse(&date, bytes_of(PUT_DATE));
+	must(mailbox_take(mb, stranger, &msg, &uid, &err), &err);
+	maildate_release(&date);
+	flags_release(&f);
+	return uid;
 }
 
 void gots_release(struct gots *g)

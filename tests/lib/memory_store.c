@@ -53,6 +53,9 @@ static void message_release(struct memory_message *m)
 
 static void mailbox_release(struct memory_mailbox *m)
 {
+	for (size_t k = 0; k < m->n_strangers; k++)
+		free(m->strangers[k]);
+	free(m->strangers);
 	for (size_t k = 0; k < m->n; k++)
 		message_release(&m->v[k]);
 	free(m->v);
@@ -92,6 +95,9 @@ static void state_copy(struct memory_state *to, const struct memory_state *from)
 			flags_copy(&t->v[k].flags, &f->v[k].flags);
 			flags_copy(&t->v[k].base_flags, &f->v[k].base_flags);
 		}
+		t->strangers = xcalloc(f->n_strangers, sizeof(char *));
+		for (size_t k = 0; k < f->n_strangers; k++)
+			t->strangers[k] = f->strangers[k] ? xstrdup(f->strangers[k]) : NULL;
 		copy_base(&t->base, &f->base);
 		uidset_init(&t->lost);
 		uidset_copy(&t->lost, &f->lost);
@@ -186,6 +192,28 @@ void memory_set_flags(struct memory_world *w, const char *mailbox, uint32_t uid,
 			flags_add_list(&m->v[i].flags, bytes_of(flags));
 			m->modseq++;
 		}
+}
+
+void memory_put_stranger(struct memory_world *w, const char *mailbox, const char *body)
+{
+	struct memory_mailbox *m = memory_mailbox_get(w, mailbox);
+
+	m->strangers = xrealloc(m->strangers, (m->n_strangers + 1) * sizeof(char *));
+	m->strangers[m->n_strangers++] = xstrdup(body);
+}
+
+static size_t strangers_in(const struct memory_mailbox *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_strangers; i++)
+		n += m->strangers[i] != NULL;
+	return n;
+}
+
+size_t memory_strangers(struct memory_world *w, const char *mailbox)
+{
+	return strangers_in(memory_mailbox_get(w, mailbox));
 }
 
 static size_t count(struct memory_world *w, const char *mailbox, bool kept)
@@ -445,6 +473,7 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 			continue;
 		}
 		out->complete = m->hide == 0 && !m->partial;
+		out->foreign = strangers_in(m);
 		uidset_copy(&out->missing, &m->lost);
 		out->token = token_of(m);
 		if (req[i].everything_new && m->uidnext > 1) {
@@ -593,6 +622,68 @@ static int memory_write(void *ctx, void *handle, struct bytes piece, struct err 
 	return 0;
 }
 
+static void bind(struct memory_message *m, const struct message *msg)
+{
+	m->kept = m->held = false;
+	m->source_uid = msg->uid;
+	m->date = msg->date ? msg->date->unix_time : CHANGES_NO_DATE;
+	flags_copy(&m->flags, msg->flags);
+	flags_copy(&m->base_flags, msg->flags);
+}
+
+static bool remove_stranger(struct mailbox *mb, const char *body)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+
+	for (size_t i = 0; mb->store->cfg->adopt && i < m->n_strangers; i++)
+		if (m->strangers[i] && strcmp(m->strangers[i], body) == 0) {
+			free(m->strangers[i]);
+			m->strangers[i] = NULL;
+			return true;
+		}
+	return false;
+}
+
+static int memory_strangers_of(struct mailbox *mb, void *tag, const struct message_sink *sink,
+			       struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+
+	for (size_t i = 0; i < m->n_strangers; i++) {
+		struct message msg = { .uid = (uint32_t)i + 1 };
+		void *handle;
+
+		if (!m->strangers[i])
+			continue;
+		msg.size = strlen(m->strangers[i]);
+		if (sink->begin(sink->ctx, tag, &msg, &handle, err) < 0 ||
+		    sink->write(sink->ctx, handle, bytes_of(m->strangers[i]), err) < 0 ||
+		    sink->end(sink->ctx, handle, &msg, true, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int memory_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
+		       struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+	char **at = &m->strangers[stranger - 1];
+	const char *slippery = world_of(mb->store)->slippery;
+	struct memory_message *new;
+
+	if (m->unwritable)
+		return err_set(err, ERR_MAILBOX, "cannot be written");
+	if (!*at || (slippery && strcmp(*at, slippery) == 0))
+		return 0;
+	new = push(m, *at);
+	bind(new, msg);
+	free(*at);
+	*at = NULL;
+	*uid = new->uid;
+	return 0;
+}
+
 static int memory_end(void *ctx, void *handle, const struct message *msg, bool complete,
 		      struct err *err)
 {
@@ -625,13 +716,11 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 			uidset_remove(&m->base.held, new->uid);
 			outcome = OUTCOME_ADOPTED;
 		}
+	if (complete && !new && remove_stranger(&box->base, buf_str(&o->body)))
+		outcome = OUTCOME_ADOPTED;
 	if (complete) {
 		new = new ? new : push(m, buf_str(&o->body));
-		new->kept = new->held = false;
-		new->source_uid = msg->uid;
-		new->date = msg->date ? msg->date->unix_time : CHANGES_NO_DATE;
-		flags_copy(&new->flags, msg->flags);
-		flags_copy(&new->base_flags, msg->flags);
+		bind(new, msg);
 		box->report(box->report_ctx, box->tag, msg->uid, outcome, new->uid, NULL);
 	}
 	buf_release(&o->body);
@@ -888,6 +977,8 @@ static int memory_snapshot(struct store *st, struct err *err)
 	.changes = memory_changes,                                              \
 	.fetch = memory_fetch,                                                  \
 	.append = memory_append,                                                \
+	.strangers = memory_strangers_of,                                       \
+	.take = memory_take,                                                    \
 	.change_flags = memory_change_flags,                                    \
 	.expunge = memory_expunge,                                              \
 	.keep = memory_keep,                                                    \

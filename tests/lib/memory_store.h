@@ -43,6 +43,8 @@ struct memory_mailbox {
 	bool unopenable;     /* open_mailbox() fails with ERR_MAILBOX */
 	bool partial;        /* target: changes() sees only the first half of it */
 	struct uidset lost;  /* target: what changes() says is missing */
+	char **strangers;    /* target: what others put there; NULL: taken over */
+	size_t n_strangers;
 	uint32_t hide;       /* source: a UID that the listing leaves out, without proof; 0: none */
 };
 
@@ -78,6 +80,7 @@ struct memory_world {
 	void (*meanwhile)(struct memory_world *w, const char *what, const char *mailbox);
 	const char *note; /* for `meanwhile` to use as it likes */
 	bool noted;
+	const char *slippery; /* target: a stranger of this content is another when it is to be taken */
 	bool unrenumberable; /* target: renumber() fails */
 	bool renumbered; /* target: was told that it is an older state of itself */
 	bool rebound; /* target: was opened to drop its base */
@@ -102,6 +105,10 @@ void memory_delete(struct memory_world *w, const char *mailbox, uint32_t uid);
 void memory_set_flags(struct memory_world *w, const char *mailbox, uint32_t uid, const char *flags);
 /* A file of the target goes missing behind our back: still known to the base. */
 void memory_lose(struct memory_world *w, const char *mailbox, uint32_t uid);
+/* A file that others put into a target. */
+void memory_put_stranger(struct memory_world *w, const char *mailbox, const char *body);
+/* How many of these are left. */
+size_t memory_strangers(struct memory_world *w, const char *mailbox);
 /* How many messages are live, and how many kept. */
 size_t memory_live(struct memory_world *w, const char *mailbox);
 size_t memory_kept(struct memory_world *w, const char *mailbox);
