@@ -152,8 +152,9 @@ static int compare_sources(struct job *job, struct err *err)
 				  uids_moved(lane, &lane->from->token);
 		req[n++] = (struct changes_request){
 			.mailbox = lane->source,
-			.everything_new = !holds_uids(lane) && !tells_exactly(job->set),
-			.sizes = job->set->dry_run,
+			.everything_new = !holds_uids(lane) && !tells_exactly(job->set) &&
+					  !job_may_adopt(lane),
+			.sizes = job->set->dry_run || job_may_adopt(lane),
 			.describe = lane->rebinding,
 			.since = lane->base.token.known && !lane->rebinding ? &lane->base.token : NULL,
 			.known = &lane->base.known,
@@ -219,7 +220,7 @@ static int verify_flags(struct job *job, struct err *err)
 			.since = &lane->base.token,
 			.known = &lane->base.known,
 			.flagged = &lane->flagged,
-			.sizes = job->set->dry_run,
+			.sizes = job->set->dry_run || job_may_adopt(lane),
 			.out = &lane->source_changes,
 		};
 	}
@@ -344,5 +345,5 @@ int job_compare(struct job *job, struct err *err)
 	for (size_t i = 0; i < job->n; i++)
 		if (!job->lanes[i].skipped)
 			plan_lane(&job->lanes[i]);
-	return 0;
+	return job_find_strangers(job, err);
 }

@@ -306,7 +306,7 @@ static int open_stores(struct job *job, struct err *err)
 	if (job_reads_store(job) && job->from.n == 0)
 		return err_set(err, ERR_MISSING, "there is no mailbox in %s",
 			       job->source_config.path);
-	if (!(set->dry_run && fresh)) {
+	if (!(set->dry_run && fresh) || job->target_config.adopt) {
 		if (store_open(set->target, &job->target, &job->target_config,
 			       set->dry_run ? STORE_READ : STORE_WRITE, err) < 0 ||
 		    store_list(job->target, NULL, &job->to, err) < 0)
@@ -413,6 +413,7 @@ static void release_lanes(struct job *job)
 		flagged_release(&lane->flagged);
 		base_release(&lane->base);
 		plan_release(&lane->plan);
+		pairing_free(lane->pairing);
 		free(lane->bind_from);
 		free(lane->bind_to);
 		uidset_release(&lane->passed);

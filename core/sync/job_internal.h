@@ -2,13 +2,15 @@
 #define CORE_SYNC_JOB_INTERNAL_H
 
 /*
- * Shared by job.c (who and where), lanes.c (which mailboxes), compare.c (what differs), transfer.c
- * (additions), remove.c (deletions) and finish.c (flags and the new agreement).
+ * Shared by job.c (who and where), lanes.c (which mailboxes), compare.c (what differs), adopting.c (what
+ * is there already), transfer.c (additions), remove.c (deletions) and finish.c (flags and the new agreement).
  */
 
 #include "core/sync/job.h"
 #include "core/sync/plan.h"
 #include "core/sync/record.h"
+
+struct pairing; /* adopting.c */
 
 /* One mailbox in work. Unchanged ones have none. */
 struct lane {
@@ -34,6 +36,7 @@ struct lane {
 	bool target_compared;
 	struct base base;
 	struct plan plan;
+	struct pairing *pairing; /* what of plan.fetch lies at the target already; NULL: not known of any */
 	struct message_sink sink;  /* the target's */
 	/* Source UIDs: handed to the target in this run, and taken by it. */
 	struct uidset passed, stored;
@@ -135,6 +138,21 @@ int job_compare(struct job *job, struct err *err);
  * now. Nothing is written: that is up to job_transfer().
  */
 int job_recognise(struct job *job, struct err *err);
+/*
+ * adopting.c: whether what others put into the target is looked for in this mailbox. Then the source has to
+ * tell which messages there are, and their sizes.
+ */
+bool job_may_adopt(const struct lane *lane);
+/*
+ * adopting.c: which messages of the plans lie at the target already, put there by others. Nothing is changed.
+ */
+int job_find_strangers(struct job *job, struct err *err);
+/*
+ * adopting.c: take these over, and out of plan.fetch; `report` is told as append()'s is. One that is not what
+ * it was stays to be fetched.
+ */
+int job_take_strangers(struct lane *lane, outcome_fn *report, struct err *err);
+void pairing_free(struct pairing *p); /* NULL is allowed */
 /*
  * transfer.c: store everything new; durable, unless the store takes additions and deletions
  * together in job_snapshot(). -1: the job cannot go on; what the report counts is durable.

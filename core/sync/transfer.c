@@ -310,7 +310,9 @@ static int prepare_lane(struct job *job, struct lane *lane, struct err *err)
 		return -1;
 	if (open_base(lane, err) < 0)
 		return -1;
-	return mailbox_append(lane->target, on_stored, job, lane, &lane->sink, err);
+	if (mailbox_append(lane->target, on_stored, job, lane, &lane->sink, err) < 0)
+		return -1;
+	return job_take_strangers(lane, on_stored, err);
 }
 
 static int prepare_lanes(struct job *job, struct err *err)
