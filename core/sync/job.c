@@ -212,6 +212,10 @@ static int check_identity(struct job *job, struct err *err)
 		ret = -1;
 		break;
 	}
+	/* What a run that was stopped had not taken over yet would be stored a second time. */
+	if (ret == 0 && !job->target_config.create && question.can_adopt &&
+	    (set->adopt || job->record.adopting))
+		job->target_config.adopt = true;
 	/*
 	 * --rebind says the account may be another; where it is the same, there is nothing to
 	 * drop. A store may be the same and its UIDs others.
@@ -244,14 +248,19 @@ static int note_identity(struct job *job, struct err *err)
 
 /*
  * Write down which store this is before mail goes into a new one, so that it is recognised even if
- * this run is cut short. (Of one that came from elsewhere only a run that ended well is proof.)
+ * this run is cut short, and that what lies there is being taken over. (Of one that came from elsewhere only
+ * a run that ended well is proof.)
  */
 static int remember_store(struct job *job, struct err *err)
 {
-	if (job->set->dry_run || !job->target_config.create)
+	const struct store_config *cfg = &job->target_config;
+	bool begins = cfg->adopt && !job->record.adopting && job->record.exists;
+
+	if (job->set->dry_run || (!cfg->create && !begins))
 		return 0;
-	if (note_identity(job, err) < 0)
+	if (cfg->create && note_identity(job, err) < 0)
 		return -1;
+	job->record.adopting = cfg->adopt;
 	return record_save(job->set->state_dir, job->set->name, &job->record, NULL, err);
 }
 
@@ -365,6 +374,8 @@ static int write_record(struct job *job, int64_t started, bool failed, struct er
 	}
 	if (!failed && flags_were_compared(job))
 		job->record.flags_checked = started;
+	if (!failed && !job->trouble && job->set->n_only == 0 && !job->set->apply)
+		job->record.adopting = false;
 	if (!failed) {
 		free(job->record.hint);
 		job->record.hint = job->from.hint ? xstrdup(job->from.hint) : NULL;

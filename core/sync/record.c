@@ -106,6 +106,7 @@ static int parse(const char *path, struct bytes text, struct record *out, struct
 	out->generation = (uint64_t)json_integer_value(json_object_get(root, "generation"));
 	out->source_generation =
 		(uint64_t)json_integer_value(json_object_get(root, "source_generation"));
+	out->adopting = json_is_true(json_object_get(root, "adopting"));
 	out->flags_checked = json_integer_value(json_object_get(root, "flags_checked"));
 	out->runs = json_incref(json_object_get(root, "runs"));
 	ret = 0;
@@ -163,6 +164,8 @@ int record_save(const char *state_dir, const char *job, struct record *r,
 	if (r->source_generation)
 		json_object_set_new(root, "source_generation",
 				    json_integer((json_int_t)r->source_generation));
+	if (r->adopting)
+		json_object_set_new(root, "adopting", json_true());
 	if (r->flags_checked)
 		json_object_set_new(root, "flags_checked",
 				    json_integer((json_int_t)r->flags_checked));

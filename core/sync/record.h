@@ -18,6 +18,11 @@ struct record {
 	uint64_t generation; /* of the store after the last run */
 	uint64_t source_generation; /* of the store that was read in it, if it was one */
 	char *scope;         /* the patterns, one a line, owned */
+	/*
+	 * Files that others put into the store count as its messages, where they pair: from the run that began
+	 * with it until one ends well that looked at all mailboxes.
+	 */
+	bool adopting;
 	int64_t flags_checked; /* Unix time: when flags were last compared everywhere; 0: never */
 	char *hint;          /* for the source's next list(), owned, may be NULL */
 	/* The last runs, oldest first, as JSON objects. */

@@ -287,6 +287,69 @@ static void test_an_older_state_takes_over_what_was_stored_since(void **state)
 	assert_settled(rig);
 }
 
+/* Not again asked to, the next run goes on with it. */
+static void test_a_run_that_was_stopped_is_continued_with_taking_over(void **state)
+{
+	struct job_rig *rig = *state;
+
+	make_foreign(rig);
+	for (int i = 1; i <= 9; i++) {
+		deliver(rig, i, 'a', "");
+		put(rig, i, 'a');
+	}
+	rig->target.commit_fails = 1;
+	assert_int_equal(job_rig_go(rig), -1);
+	assert_int_equal(memory_strangers(&rig->target, "INBOX"), 9);
+	rig->set.adopt = false;
+	go(rig);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_int_equal(rig->report.adopted, 9);
+	assert_settled(rig);
+	deliver(rig, 10, 'a', ""); /* that is over now */
+	put(rig, 10, 'a');
+	go(rig);
+	assert_int_equal(rig->source.fetched, 1);
+	assert_int_equal(memory_strangers(&rig->target, "INBOX"), 1);
+}
+
+static void test_a_run_for_some_mailboxes_leaves_the_others_to_be_taken_over(void **state)
+{
+	struct job_rig *rig = *state;
+	const char *only = "Sent";
+
+	make_foreign(rig);
+	for (int i = 1; i <= 3; i++) {
+		deliver(rig, i, 'a', "");
+		put(rig, i, 'a');
+	}
+	job_rig_fill(rig, "Sent", 1, 3);
+	rig->set.only = &only;
+	rig->set.n_only = 1;
+	go(rig);
+	assert_int_equal(rig->report.adopted, 0);
+	rig->set.n_only = 0;
+	rig->set.adopt = false;
+	go(rig);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_int_equal(rig->report.adopted, 3);
+	assert_settled(rig);
+}
+
+static void test_a_store_of_ours_takes_over_what_others_put_there_when_asked_to(void **state)
+{
+	struct job_rig *rig = *state;
+
+	deliver(rig, 1, 'a', "");
+	go(rig);
+	deliver(rig, 2, 'a', "");
+	put(rig, 2, 'a');
+	rig->set.adopt = true;
+	go(rig);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_int_equal(rig->report.adopted, 1);
+	assert_settled(rig);
+}
+
 static void test_without_adopt_nothing_is_taken_over(void **state)
 {
 	struct job_rig *rig = *state;
@@ -316,6 +379,9 @@ int main(void)
 		WITH_JOB_RIG(test_a_mailbox_that_cannot_be_written_is_skipped_alone),
 		WITH_JOB_RIG(test_a_dry_run_tells_what_would_be_taken_over_and_what_downloaded),
 		WITH_JOB_RIG(test_an_older_state_takes_over_what_was_stored_since),
+		WITH_JOB_RIG(test_a_run_that_was_stopped_is_continued_with_taking_over),
+		WITH_JOB_RIG(test_a_run_for_some_mailboxes_leaves_the_others_to_be_taken_over),
+		WITH_JOB_RIG(test_a_store_of_ours_takes_over_what_others_put_there_when_asked_to),
 		WITH_JOB_RIG(test_without_adopt_nothing_is_taken_over),
 	};
 
