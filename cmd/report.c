@@ -204,6 +204,22 @@ static void print_mailbox(const struct app *app, const struct job_mailbox *m)
 	buf_release(&line);
 }
 
+static void print_renames(const struct job_settings *job, const struct job_report *r)
+{
+	for (size_t i = 0; i < r->n_renames; i++) {
+		char *from = escape_text(bytes_of(r->renames[i].from), 400);
+		char *to = escape_text(bytes_of(r->renames[i].to), 400);
+		char *text = xasprintf("is now called %s: %s, and nothing of it downloaded again", to,
+				       job->dry_run ? "would be renamed here too"
+						    : "renamed here too");
+
+		report_row(from, text);
+		free(text);
+		free(to);
+		free(from);
+	}
+}
+
 /* Worth a line: what was looked at and found in order is not. */
 static bool something_happened(const struct job_mailbox *m)
 {
@@ -245,10 +261,14 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 	uint64_t mailboxes = r->n + r->mailboxes_unchanged;
 	bool nothing;
 
+	if (app->verbose || job->dry_run)
+		print_renames(job, r);
 	for (size_t i = 0; i < r->n; i++)
 		if ((app->verbose || job->dry_run) &&
 		    (something_happened(&r->v[i]) || (app->verbose && r->v[i].accepted)))
 			print_mailbox(app, &r->v[i]);
+	if (r->n_renames)
+		buf_addf(&line, "%zu mailbox%s renamed", r->n_renames, r->n_renames == 1 ? "" : "es");
 	add_counts(&line, &sum);
 	nothing = line.n == 0;
 	if (nothing)
@@ -355,6 +375,9 @@ static json_t *mailbox_event(const struct job_settings *job, const struct job_ma
 static void print_events(const struct job_settings *job, const struct job_report *r,
 			 const struct err *err, enum exit_status status, int64_t took_ms)
 {
+	for (size_t i = 0; i < r->n_renames; i++)
+		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "rename", "job", job->name,
+				       "from", r->renames[i].from, "to", r->renames[i].to));
 	for (size_t i = 0; i < r->n; i++)
 		if (something_happened(&r->v[i]))
 			report_event(mailbox_event(job, &r->v[i]));
@@ -365,11 +388,14 @@ static void print_events(const struct job_settings *job, const struct job_report
 		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name,
 				       "kind", report_kind(err->kind), "text", err->text));
 	report_event(json_pack(
-		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I}",
+		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, "
+		"s:I, s:I}",
 		"event", "summary", "job", job->name, "dry_run", job->dry_run, "exit", (int)status,
-		"mailboxes", (json_int_t)(r->n + r->mailboxes_unchanged), "mailboxes_unchanged",
+		"renamed", (json_int_t)r->n_renames, "mailboxes",
+		(json_int_t)(r->n + r->mailboxes_unchanged), "mailboxes_unchanged",
 		(json_int_t)count_unchanged(r), "new", (json_int_t)r->new_messages,
-		"copied", (json_int_t)r->copied, "flags_changed", (json_int_t)r->flags_changed, "removed", (json_int_t)r->removed,
+		"copied", (json_int_t)r->copied, "flags_changed", (json_int_t)r->flags_changed,
+		"removed", (json_int_t)r->removed,
 		"kept", (json_int_t)r->kept, "held", (json_int_t)r->held_messages, "guard_tripped",
 		r->held, "incomplete", r->incomplete, "allow_deletes",
 		(json_int_t)r->deletes_shown, "bytes", (json_int_t)r->bytes, "ms",

@@ -478,6 +478,33 @@ bool mailbox_name_is_below(const struct mailbox_name *m, const struct mailbox_na
 	return true;
 }
 
+static bool same_wire_kind(const struct mailbox_name *a, const struct mailbox_name *b)
+{
+	return a->wire.p && b->wire.p && a->delimiter == b->delimiter && a->utf8 == b->utf8;
+}
+
+/* Give `out` the wire form that the source does: what lies below goes along as it is spelled. */
+static void move_wire(struct mailbox_name *out, const struct mailbox_name *m,
+		      const struct mailbox_name *from, const struct mailbox_name *to)
+{
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+	struct buf wire = BUF_INIT(SIZE_MAX / 4);
+	size_t n = from->wire.n;
+
+	if (!same_wire_kind(m, from) || !same_wire_kind(m, to) || m->wire.n <= n ||
+	    m->wire.p[n] != m->delimiter || !bytes_equal(bytes_from(m->wire.p, n), from->wire))
+		return;
+	buf_add(&wire, to->wire);
+	buf_add(&wire, bytes_from(m->wire.p + n, m->wire.n - n));
+	mailbox_name_from_wire(&source, buf_bytes(&wire), m->delimiter, m->utf8);
+	buf_release(&wire);
+	if (m->mapped || from->mapped || to->mapped)
+		mailbox_name_map(out, &source, out);
+	else if (mailbox_name_equal(out, &source))
+		mailbox_name_copy(out, &source);
+	mailbox_name_release(&source);
+}
+
 int mailbox_name_move(struct mailbox_name *out, const struct mailbox_name *m,
 		      const struct mailbox_name *from, const struct mailbox_name *to,
 		      struct err *err)
@@ -496,6 +523,8 @@ int mailbox_name_move(struct mailbox_name *out, const struct mailbox_name *m,
 					 : m->components[i - to->count + from->count];
 	ret = mailbox_name_from_components(out, parts, n, err);
 	free(parts);
+	if (ret == 0)
+		move_wire(out, m, from, to);
 	return ret;
 }
 

@@ -101,7 +101,8 @@ bool mailbox_name_is_inbox(const struct mailbox_name *m);
 bool mailbox_name_is_below(const struct mailbox_name *m, const struct mailbox_name *top);
 /*
  * What `m`, which is `from` or below it, is called once `from` is renamed to `to`: that itself, or a
- * name without a wire form. Errors as mailbox_name_from_components().
+ * name with the wire form that the source gives it if it does the same; without one where the three are
+ * not spelled alike. Errors as mailbox_name_from_components().
  */
 int mailbox_name_move(struct mailbox_name *out, const struct mailbox_name *m,
 		      const struct mailbox_name *from, const struct mailbox_name *to,

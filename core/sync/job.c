@@ -29,6 +29,11 @@ void job_report_release(struct job_report *r)
 		free(r->v[i].problem);
 	}
 	free(r->v);
+	for (size_t i = 0; i < r->n_renames; i++) {
+		free(r->renames[i].from);
+		free(r->renames[i].to);
+	}
+	free(r->renames);
 	for (size_t i = 0; i < r->n_notes; i++)
 		free(r->notes[i]);
 	free(r->notes);
@@ -327,7 +332,7 @@ static int open_stores(struct job *job, struct err *err)
 static int run_lanes(struct job *job, struct err *err)
 {
 	job_tell(job, JOB_COMPARE);
-	if (job_compare(job, err) < 0)
+	if (job_follow_renames(job, err) < 0 || job_compare(job, err) < 0)
 		return -1;
 	if (job->set->dry_run)
 		return job_preview_transfer(job, err) < 0 ? -1 : job_preview(job, err);
@@ -440,6 +445,7 @@ static void release_lanes(struct job *job)
 	}
 	job_join_free(job);
 	free(job->lanes);
+	free(job->followed);
 }
 
 static bool are_flags_due(const struct job *job, int64_t now)

@@ -98,9 +98,16 @@ struct job_mailbox {
 	struct quarantined *quarantine; /* those not accepted, n `quarantined` */
 };
 
+/* A mailbox that was renamed at the source, and so here, or with dry_run would be. */
+struct job_rename {
+	char *from, *to; /* display text, not escaped */
+};
+
 struct job_report {
 	struct job_mailbox *v;
 	size_t n, cap;
+	struct job_rename *renames;
+	size_t n_renames, cap_renames;
 	char **notes; /* for the user, one sentence each, ready to print */
 	size_t n_notes, cap_notes;
 	struct guard_verdict guard; /* what the guard counted */

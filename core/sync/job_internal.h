@@ -55,6 +55,11 @@ struct lane {
 	size_t line;               /* index in report.v */
 };
 
+/* A mailbox that is called otherwise at the source than in the target. */
+struct followed {
+	struct mailbox_info *from, *to;
+};
+
 struct job {
 	const struct job_settings *set;
 	struct job_report *report;
@@ -66,6 +71,9 @@ struct job {
 	char *fingerprint;  /* of a source that is a store */
 	char *source_index; /* see store_config.index */
 	uint64_t source_generation;
+	/* Dry run: what a run would rename. (It would list the target again then, and have none.) */
+	struct followed *followed;
+	size_t n_followed;
 	struct lane *lanes;
 	size_t n;
 	struct join *join; /* identity_join.c; NULL: nothing is joined */
@@ -110,6 +118,14 @@ bool job_selects(const struct job *job, const struct mailbox_info *info);
 /* And this run is. */
 bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 
+/*
+ * follow.c: rename here what was renamed at the source. Afterwards names say which mailbox is which,
+ * but for a dry run: so ask the two below.
+ */
+int job_follow_renames(struct job *job, struct err *err);
+/* follow.c: the target's mailbox for one of the source's, or NULL; and the other way round. */
+struct mailbox_info *job_target_of(const struct job *job, const struct mailbox_info *from);
+struct mailbox_info *job_source_of(const struct job *job, const struct mailbox_info *to);
 /* lanes.c: without mod-sequences, flags count as they were until it is time to look at them again. */
 bool job_flags_as_then(const struct job *job, const struct token *now, const struct token *then);
 /* lanes.c: it is time not to believe mod-sequences. A store that is read has no reason to be wrong. */

@@ -114,7 +114,7 @@ static int choose_lane(struct job *job, struct mailbox_info *from, struct err *e
 	*lane = (struct lane){
 		.job = job,
 		.from = from,
-		.to = mailbox_list_find(&job->to, &from->name),
+		.to = job_target_of(job, from),
 	};
 	lane->source_unchanged = lane->to && source_unchanged(job, from, lane->to);
 	if (!needs_work(job, lane)) {
@@ -181,11 +181,16 @@ static bool went_before(const struct mailbox_info *to)
 	return !to->token.known && to->stored == 0;
 }
 
-static int choose_missing(struct job *job, struct mailbox_info *to, struct err *err)
+/* `named`: what is called so at the source. */
+static int choose_missing(struct job *job, struct mailbox_info *to,
+			  const struct mailbox_info *named, struct err *err)
 {
-	if (to->token.known)
+	bool selectable = named && !(named->attributes & MAILBOX_NOSELECT);
+
+	if (to->token.known && !selectable)
 		return look_at_missing(job, to, err);
-	if (went_before(to) && allows_held(job, to))
+	/* Or its name is that of another mailbox now, which was told apart from it. */
+	if (to->token.known || (went_before(to) && allows_held(job, to)))
 		choose_gone(job, to);
 	return 0;
 }
@@ -265,12 +270,13 @@ static int choose_lanes(struct job *job, struct err *err)
 			return -1;
 	for (size_t i = 0; i < job->to.n; i++) {
 		struct mailbox_info *to = &job->to.v[i];
-		const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
+		const struct mailbox_info *from = job_source_of(job, to);
 
 		if (!job_in_scope(job, to))
 			continue;
 		if (!from || (from->attributes & MAILBOX_NOSELECT)) {
-			if (choose_missing(job, to, err) < 0)
+			if (choose_missing(job, to, mailbox_list_find(&job->from, &to->name),
+					   err) < 0)
 				return -1;
 		} else if (to->token.known && !job_in_scope(job, from)) {
 			leave_alone(job, to,

@@ -11,7 +11,7 @@
 #include "core/base/mem.h"
 
 #define FORMAT "mailcask plan"
-#define VERSION 2 /* 1 knew nothing of mailboxes that go */
+#define VERSION 2 /* 1 knew nothing of mailboxes that go or are renamed */
 #define FILE_MAX ((size_t)256 << 20)
 
 static void mailbox_release(struct planned_mailbox *m)
@@ -32,6 +32,11 @@ void plan_file_release(struct plan_file *f)
 	for (size_t i = 0; i < f->n; i++)
 		mailbox_release(&f->v[i]);
 	free(f->v);
+	for (size_t i = 0; i < f->n_renames; i++) {
+		free(f->renames[i].from);
+		free(f->renames[i].to);
+	}
+	free(f->renames);
 	free(f->job);
 	free(f->account);
 	*f = (struct plan_file){ 0 };
@@ -42,6 +47,21 @@ struct planned_mailbox *plan_file_add(struct plan_file *f, const char *name)
 	f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
 	f->v[f->n] = (struct planned_mailbox){ .name = xstrdup(name) };
 	return &f->v[f->n++];
+}
+
+void plan_file_add_rename(struct plan_file *f, const char *from, const char *to)
+{
+	f->renames = xgrow(f->renames, f->n_renames, &f->cap_renames, sizeof(*f->renames));
+	f->renames[f->n_renames++] =
+		(struct planned_rename){ .from = xstrdup(from), .to = xstrdup(to) };
+}
+
+bool plan_file_renames(const struct plan_file *f, const char *from, const char *to)
+{
+	for (size_t i = 0; i < f->n_renames; i++)
+		if (strcmp(f->renames[i].from, from) == 0 && strcmp(f->renames[i].to, to) == 0)
+			return true;
+	return false;
 }
 
 const struct planned_mailbox *plan_file_find(const struct plan_file *f, const char *name)
@@ -114,6 +134,16 @@ static json_t *mailbox_json(const struct planned_mailbox *m)
 	return json;
 }
 
+static json_t *renames_json(const struct plan_file *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->n_renames; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "from", f->renames[i].from, "to",
+						      f->renames[i].to));
+	return list;
+}
+
 int plan_file_write(const struct plan_file *f, const char *path, struct err *err)
 {
 	json_t *list = json_array();
@@ -123,9 +153,9 @@ int plan_file_write(const struct plan_file *f, const char *path, struct err *err
 
 	for (size_t i = 0; i < f->n; i++)
 		json_array_append_new(list, mailbox_json(&f->v[i]));
-	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:o}", "format", FORMAT, "version", VERSION,
-			 "job", f->job, "account", f->account, "store", f->store, "made",
-			 (json_int_t)f->made, "mailboxes", list);
+	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:o, s:o}", "format", FORMAT, "version",
+			 VERSION, "job", f->job, "account", f->account, "store", f->store, "made",
+			 (json_int_t)f->made, "renames", renames_json(f), "mailboxes", list);
 	text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
 	if (text)
 		ret = file_replace(path, bytes_of(text), 0600, err);
@@ -207,6 +237,17 @@ static const char *take_mailbox(const json_t *json, struct plan_file *out)
 	return NULL;
 }
 
+static const char *take_rename(const json_t *json, struct plan_file *out)
+{
+	const char *from = json_string_value(json_object_get(json, "from"));
+	const char *to = json_string_value(json_object_get(json, "to"));
+
+	if (!from || !to)
+		return "a rename without both names";
+	plan_file_add_rename(out, from, to);
+	return NULL;
+}
+
 static int take_root(const json_t *root, const char *path, struct plan_file *out, struct err *err)
 {
 	const char *format = json_string_value(json_object_get(root, "format"));
@@ -214,6 +255,7 @@ static int take_root(const json_t *root, const char *path, struct plan_file *out
 	const char *account = json_string_value(json_object_get(root, "account"));
 	const char *store = json_string_value(json_object_get(root, "store"));
 	const json_t *list = json_object_get(root, "mailboxes");
+	const json_t *renames = json_object_get(root, "renames");
 	json_int_t version = json_integer_value(json_object_get(root, "version"));
 
 	if (!format || strcmp(format, FORMAT) != 0)
@@ -221,12 +263,18 @@ static int take_root(const json_t *root, const char *path, struct plan_file *out
 	if (version < 1 || version > VERSION)
 		return wrong(path, "it is of another version", err);
 	if (!job || !account || !store || strlen(store) >= sizeof(out->store) ||
-	    !json_is_array(list))
+	    !json_is_array(list) || (renames && !json_is_array(renames)))
 		return wrong(path, "it is not whole", err);
 	out->job = xstrdup(job);
 	out->account = xstrdup(account);
 	strcpy(out->store, store);
 	out->made = json_integer_value(json_object_get(root, "made"));
+	for (size_t i = 0; i < json_array_size(renames); i++) {
+		const char *trouble = take_rename(json_array_get(renames, i), out);
+
+		if (trouble)
+			return wrong(path, trouble, err);
+	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *trouble = take_mailbox(json_array_get(list, i), out);
 

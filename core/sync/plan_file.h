@@ -32,18 +32,28 @@ struct planned_mailbox {
 	size_t n_flags, cap_flags;
 };
 
+/* A mailbox that is called otherwise at the source. */
+struct planned_rename {
+	char *from, *to; /* mailbox_name_text() */
+};
+
 struct plan_file {
 	char *job;
 	char *account;  /* fingerprint of the source */
 	char store[37]; /* UUID of the target; "" when there was none yet */
 	int64_t made;   /* Unix time */
-	struct planned_mailbox *v;
+	struct planned_rename *renames;
+	size_t n_renames, cap_renames;
+	struct planned_mailbox *v; /* by what they are called then */
 	size_t n, cap;
 };
 
 void plan_file_release(struct plan_file *f);
 /* A new, empty item; borrowed until the next one. `name` is copied. */
 struct planned_mailbox *plan_file_add(struct plan_file *f, const char *name);
+/* Both are copied. */
+void plan_file_add_rename(struct plan_file *f, const char *from, const char *to);
+bool plan_file_renames(const struct plan_file *f, const char *from, const char *to);
 /* NULL when the plan says nothing of it. */
 const struct planned_mailbox *plan_file_find(const struct plan_file *f, const char *name);
 /* Whether any message is to be removed. */

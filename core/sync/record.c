@@ -18,12 +18,6 @@
 #define RECORD_VERSION 1
 #define RECORD_MAX ((size_t)4 << 20)
 #define RUNS_KEPT 50
-/*
- * A UIDVALIDITY from here on is the time its mailbox was made, as most servers have it. Others
- * count from 1, Gmail among them: then the same mailboxes have the same numbers in every
- * account.
- */
-#define TELLING 100000000
 
 void record_release(struct record *r)
 {
@@ -329,7 +323,8 @@ bool identity_same_account(const char *fingerprint_now, const char *fingerprint_
 		s = mailbox_list_find(source, &t->name);
 		if (!s || !s->token.known)
 			continue;
-		if (t->token.uidvalidity < TELLING && s->token.uidvalidity < TELLING)
+		if (t->token.uidvalidity < UIDVALIDITY_TELLING &&
+		    s->token.uidvalidity < UIDVALIDITY_TELLING)
 			continue;
 		common++;
 		same += s->token.uidvalidity == t->token.uidvalidity &&

@@ -8,6 +8,13 @@
 #include "core/sync/store.h"
 
 /*
+ * A UIDVALIDITY from here on is the time its mailbox was made, as most servers have it. Others
+ * count from 1, Gmail among them: then the same mailboxes have the same numbers in every
+ * account.
+ */
+#define UIDVALIDITY_TELLING 100000000
+
+/*
  * STATE_DIR/JOB.run: what a job remembers about its store, so that an unmounted, emptied or swapped
  * one is recognised before anything is done to it. Never needed to read or restore the store.
  */

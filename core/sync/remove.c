@@ -106,7 +106,7 @@ static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 
 	for (size_t i = 0; i < job->to.n; i++) {
 		const struct mailbox_info *to = &job->to.v[i];
-		const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
+		const struct mailbox_info *from = job_source_of(job, to);
 
 		v[i].before = from && job_in_scope(job, from) ? to->stored : 0;
 		v[i].exempt = exempt_from_guard(job, from ? from : to);

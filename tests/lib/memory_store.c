@@ -869,21 +869,27 @@ static int memory_contents(struct mailbox *mb, content_fn *each, void *ctx, stru
 	return 0;
 }
 
+static void set_source(struct memory_mailbox *m, const struct mailbox_name *name)
+{
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+
+	free(m->source);
+	mailbox_name_source(&source, name);
+	m->source = name->mapped ? mailbox_name_text(&source) : NULL;
+	mailbox_name_release(&source);
+}
+
 static int memory_create(struct store *st, const struct mailbox_name *name, unsigned attributes,
 			 struct err *err)
 {
 	char *text = mailbox_name_text(name);
-	struct mailbox_name source = MAILBOX_NAME_INIT;
 	struct memory_mailbox *m = find(&world_of(st)->now, text);
 
 	(void)err;
 	if (!m)
 		m = add(&world_of(st)->now, text);
 	m->attributes = attributes;
-	free(m->source);
-	mailbox_name_source(&source, name);
-	m->source = name->mapped ? mailbox_name_text(&source) : NULL;
-	mailbox_name_release(&source);
+	set_source(m, name);
 	free(text);
 	return 0;
 }
@@ -927,6 +933,87 @@ static int memory_remove(struct store *st, const struct mailbox_name *name, stru
 		ret = memory_commit(st, err);
 	}
 	free(text);
+	return ret;
+}
+
+/* TO, or what lies below it for what lies below FROM; NULL for a name elsewhere. */
+static char *moved_name(const char *name, const char *from, const char *to)
+{
+	size_t n = strlen(from);
+
+	return strncmp(name, from, n) == 0 && (!name[n] || name[n] == '/')
+		       ? xasprintf("%s%s", to, name + n)
+		       : NULL;
+}
+
+static void rename_tree(struct memory_state *s, const char *from, const char *to)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		char *name = moved_name(s->v[i].name, from, to);
+
+		if (!name)
+			continue;
+		free(s->v[i].name);
+		s->v[i].name = name;
+	}
+}
+
+void memory_rename_mailbox(struct memory_world *w, const char *from, const char *to)
+{
+	rename_tree(&w->stable, from, to);
+}
+
+static bool rename_collides(const struct memory_state *s, const char *from, const char *to)
+{
+	bool collides = false;
+
+	for (size_t i = 0; i < s->n; i++) {
+		char *name = moved_name(s->v[i].name, from, to);
+
+		for (size_t k = 0; name && k < s->n; k++)
+			collides |= strcmp(s->v[k].name, name) == 0;
+		free(name);
+	}
+	return collides;
+}
+
+/* With what the source calls them. */
+static void move_names(struct memory_state *s, const struct mailbox_name *from,
+		       const struct mailbox_name *to)
+{
+	struct mailbox_name was = MAILBOX_NAME_INIT, name = MAILBOX_NAME_INIT;
+	struct err err;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (read_name(&s->v[i], &was, &err) < 0 || !mailbox_name_is_below(&was, from) ||
+		    mailbox_name_move(&name, &was, from, to, &err) < 0)
+			continue;
+		free(s->v[i].name);
+		s->v[i].name = mailbox_name_text(&name);
+		set_source(&s->v[i], &name);
+	}
+	mailbox_name_release(&was);
+	mailbox_name_release(&name);
+}
+
+static int memory_rename(struct store *st, const struct mailbox_name *from,
+			 const struct mailbox_name *to, struct err *err)
+{
+	struct memory_world *w = world_of(st);
+	char *was = mailbox_name_text(from), *name = mailbox_name_text(to);
+	int ret = 0;
+
+	if (!find(&w->now, was) || rename_collides(&w->now, was, name) || strcmp(was, "INBOX") == 0)
+		ret = err_set(err, ERR_MAILBOX, "%s cannot be renamed to %s", was, name);
+	else if (memory_commit(st, err) < 0)
+		ret = -1;
+	else {
+		move_names(&w->now, from, to);
+		w->renamed++;
+		ret = memory_commit(st, err);
+	}
+	free(was);
+	free(name);
 	return ret;
 }
 
@@ -987,6 +1074,7 @@ static int memory_snapshot(struct store *st, struct err *err)
 	.renumber = memory_renumber,                                            \
 	.contents = memory_contents,                                            \
 	.create = memory_create,                                                \
+	.rename = memory_rename,                                                \
 	.remove = memory_remove,                                                \
 	.subscribe = memory_subscribe,                                          \
 	.commit = memory_commit,                                                \

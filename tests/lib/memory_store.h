@@ -87,6 +87,7 @@ struct memory_world {
 	/* Counters for assertions. */
 	unsigned opened, opened_to_write, listed, compared, fetched, committed;
 	unsigned described, headers; /* source: mailboxes, and messages whose header was asked for */
+	unsigned renamed;
 	unsigned snapshots; /* of `committed`: those said to be complete */
 };
 
@@ -99,6 +100,8 @@ void memory_world_release(struct memory_world *w);
 /* Working on `stable`, between runs. The mailbox is borrowed until the next one is added. */
 struct memory_mailbox *memory_mailbox_get(struct memory_world *w, const char *name);
 void memory_remove_mailbox(struct memory_world *w, const char *name);
+/* With all that lies below it. */
+void memory_rename_mailbox(struct memory_world *w, const char *from, const char *to);
 bool memory_has_mailbox(struct memory_world *w, const char *name);
 void memory_deliver(struct memory_world *w, const char *mailbox, const char *body, const char *flags);
 void memory_delete(struct memory_world *w, const char *mailbox, uint32_t uid);

@@ -212,13 +212,38 @@ static void test_a_plan_is_shown_wherever_it_goes(void **state)
 		      "nightly: nothing to do in 5 mailboxes\n", "");
 }
 
+static void test_mailboxes_that_are_renamed_or_gone_are_told(void **state)
+{
+	struct job_rename renames[] = { { .from = evil, .to = inbox } };
+	struct job_mailbox v[] = { { .name = evil, .gone = true, .removed = 2 } };
+	struct job_report r = { .renames = renames, .n_renames = 1, .v = v, .n = 1, .removed = 2,
+				.mailboxes_unchanged = 1 };
+	struct app app = { 0 }, talkative = { .verbose = 1 };
+	struct err none = { 0 };
+
+	(void)state;
+	assert_report(&app, &r, &none, EXIT_DONE, true,
+		      "  a\\x1Bb                          is now called INBOX: would be renamed here too, "
+		      "and nothing of it downloaded again\n"
+		      "  a\\x1Bb                          gone at the source, 2 removed\n"
+		      "nightly: would do: 1 mailbox renamed, 2 removed in 2 mailboxes\n", "");
+	r.n = 0;
+	r.removed = 0;
+	assert_report(&talkative, &r, &none, EXIT_DONE, false,
+		      "  a\\x1Bb                          is now called INBOX: renamed here too, "
+		      "and nothing of it downloaded again\n"
+		      "nightly: 1 mailbox renamed in 1 mailbox (1.5 s)\n", "");
+}
+
 static void test_json_is_one_event_a_line(void **state)
 {
+	struct job_rename renames[] = { { .from = evil, .to = inbox } };
 	struct job_mailbox v[] = { { .name = evil, .removed = 1 } };
-	struct job_report r = { .v = v, .n = 1, .removed = 1 };
+	struct job_report r = { .renames = renames, .n_renames = 1, .v = v, .n = 1, .removed = 1 };
 	struct app app = { .json = true };
 	static const char *const want[] = {
-		"{\"event\":\"mailbox\",\"job\":\"nightly\",\"mailbox\":\"a\\u001Bb\",",
+		"{\"event\":\"rename\",\"job\":\"nightly\",\"from\":\"a\\u001Bb\",\"to\":\"INBOX\"}\n",
+		"\n{\"event\":\"mailbox\",\"job\":\"nightly\",\"mailbox\":\"a\\u001Bb\",",
 		"\n{\"event\":\"error\",\"job\":\"nightly\",\"kind\":\"locked\",\"text\":",
 		",\"text\":\"held by 7\"}\n",
 		"\n{\"event\":\"summary\",\"job\":\"nightly\",\"dry_run\":false,\"exit\":11,",
@@ -260,6 +285,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_wrong_is_told_with_what_to_do),
 		cmocka_unit_test(test_what_was_accepted_is_told_to_who_asks_for_more),
 		cmocka_unit_test(test_a_plan_is_shown_wherever_it_goes),
+		cmocka_unit_test(test_mailboxes_that_are_renamed_or_gone_are_told),
 		cmocka_unit_test(test_json_is_one_event_a_line),
 		cmocka_unit_test(test_a_trace_is_private),
 	};
