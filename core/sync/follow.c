@@ -128,25 +128,37 @@ static bool concerns_this_run(const struct following *f)
 /* --- asking --- */
 
 /* The list leaves the old name out: without proof of that, too, the mailbox is not renamed. */
+static int ask_for_old_name(struct job *job, const struct mailbox_name *name, bool *exists,
+			    struct err *err)
+{
+	*exists = false;
+	if (is_selectable(mailbox_list_find(&job->from, name)))
+		return 0; /* another's now */
+	*exists = true;
+	if (!job->from.complete || job_ask_source(job, name, exists, err) == 0)
+		return 0;
+	*exists = true;
+	return err->kind == ERR_MAILBOX ? 0 : -1;
+}
+
 static int ask_for_old_names(struct following *f, struct err *err)
 {
 	struct job *job = f->job;
+	struct mailbox_name name = MAILBOX_NAME_INIT;
+	int ret = 0;
 
-	for (size_t i = 0; i < job->to.n; i++) {
-		const struct mailbox_name *name = &job->to.v[i].name;
-		bool exists = true;
+	for (size_t i = 0; i < job->to.n && ret == 0; i++) {
+		bool exists;
 
-		if (!follow_has(f, i) || is_selectable(mailbox_list_find(&job->from, name)))
+		if (!follow_has(f, i))
 			continue;
-		if (job->from.complete && job_ask_source(job, name, &exists, err) < 0) {
-			if (err->kind != ERR_MAILBOX)
-				return -1;
-			exists = true;
-		}
-		if (exists)
+		old_name(&job->to.v[i], &name);
+		ret = ask_for_old_name(job, &name, &exists, err);
+		if (ret == 0 && exists)
 			follow_drop(f, i);
 	}
-	return 0;
+	mailbox_name_release(&name);
+	return ret;
 }
 
 /* Nothing stored is nothing to look at; a UIDVALIDITY that is a time says enough then. */
@@ -217,6 +229,14 @@ static void make_way(const struct following *f, const struct mailbox_info *to,
 	mailbox_name_release(&name);
 }
 
+/* The source has it under its name: so it has to come back to it, should it be taken along. */
+static bool keeps_name(const struct job *job, const struct mailbox_info *to)
+{
+	const struct mailbox_info *from = mailbox_list_find(&job->from, &to->name);
+
+	return is_selectable(from) && (!to->token.known || has_its_name(to, from));
+}
+
 static struct rename_item *wanted_names(const struct following *f)
 {
 	const struct job *job = f->job;
@@ -228,6 +248,9 @@ static struct rename_item *wanted_names(const struct following *f)
 		if (f->pair[i].chosen)
 			mailbox_name_copy(&v[f->pair[i].to].want,
 					  &job->from.v[f->pair[i].from].name);
+	for (size_t i = 0; i < job->to.n; i++)
+		if (v[i].want.count == 0 && keeps_name(job, &job->to.v[i]))
+			mailbox_name_copy(&v[i].want, &v[i].name);
 	for (size_t i = 0; i < job->to.n; i++)
 		if (v[i].want.count == 0)
 			make_way(f, &job->to.v[i], &v[i], v);

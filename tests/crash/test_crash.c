@@ -196,6 +196,29 @@ static void renumber_the_account(void)
 	free(archive);
 }
 
+static void rename_mailbox(const char *from, const char *to)
+{
+	oracle_command(oracle, "SELECT INBOX");
+	oracle_command(oracle, "RENAME \"%s\" \"%s\"", from, to);
+}
+
+/* Two swap their names with what lies below; one takes the name of a deleted one; mail comes and goes. */
+static void rename_mailboxes(void)
+{
+	rename_mailbox("A", "swap");
+	rename_mailbox("B", "A");
+	rename_mailbox("swap", "B");
+	oracle_command(oracle, "DELETE \"B/x\"");
+	rename_mailbox("A/y", "B/x");
+	rename_mailbox("C", "A/y");
+	corpus_fill(oracle, "A", 100, 2, 0, 3000);
+	oracle_expunge(oracle, "B", "1:2");
+	oracle_command(oracle, "SELECT \"B\"");
+	oracle_command(oracle, "UID MOVE 3:4 \"A/y\"");
+	oracle_command(oracle, "SELECT INBOX");
+	oracle_command(oracle, "DELETE \"empty\"");
+}
+
 /* Whatever the account still holds, and was stored before, is there at every moment. */
 static void assert_nothing_lost(const struct name_list *before, const struct name_list *wanted)
 {
@@ -252,6 +275,18 @@ static void test_binding_anew_stopped_at_any_step_is_completed(void **state)
 	stopped_at_any_step(renumber_the_account);
 }
 
+static void test_renames_stopped_at_any_step_are_completed(void **state)
+{
+	static const char *const mailboxes[] = { "A", "A/x", "B", "B/y", "C", "C/deep" };
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(mailboxes) / sizeof(mailboxes[0]); i++) {
+		oracle_create(oracle, mailboxes[i]);
+		corpus_fill(oracle, mailboxes[i], 200 + 10 * i, 5 + i, 0, 3000);
+	}
+	stopped_at_any_step(rename_mailboxes);
+}
+
 static int run(const char *store_type)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +294,7 @@ static int run(const char *store_type)
 		cmocka_unit_test(test_a_resumed_backup_stopped_again_is_completed),
 		cmocka_unit_test(test_changes_stopped_at_any_step_are_completed),
 		cmocka_unit_test(test_binding_anew_stopped_at_any_step_is_completed),
+		cmocka_unit_test(test_renames_stopped_at_any_step_are_completed),
 	};
 
 	type = store_type;

@@ -28,6 +28,7 @@ enum { ROUNDS = 25 };
 static const char *type; /* of the store */
 static struct dovecot *server;
 static struct oracle *oracle;
+static char *maildir; /* the server's */
 static struct busy_account busy;
 static struct backup job;
 
@@ -41,7 +42,8 @@ static int start(void **state)
 	(void)state;
 	server = dovecot_start(NULL);
 	oracle = oracle_open(server->port, "alice");
-	busy_begin(&busy, oracle);
+	maildir = dovecot_maildir(server, "alice");
+	busy_begin(&busy, oracle, maildir);
 	return 0;
 }
 
@@ -51,6 +53,7 @@ static int stop(void **state)
 	oracle_close(oracle);
 	dovecot_stop(server);
 	backup_release(&job);
+	free(maildir);
 	return 0;
 }
 
@@ -115,7 +118,7 @@ static void crashed_run(void)
 	char *env = xasprintf("CRASH_AT=%u", 1 + below(30));
 	struct backup_result res;
 
-	backup_run_env(&job, &res, env, "");
+	backup_run_env(&job, &res, env, BUSY_BACKUP);
 	if (res.status != CRASH_STATUS && res.status != 0)
 		fail_msg("%s: exit %d: %s", env, res.status, buf_str(&res.err));
 	backup_result_release(&res);
@@ -130,7 +133,7 @@ static void cut_run(void)
 	struct backup_result res;
 
 	configure(relay_port(relay));
-	backup_run(&job, &res, "");
+	backup_run(&job, &res, BUSY_BACKUP);
 	if (res.status != 75 && res.status != 0 && res.status != 3 && res.status != 1)
 		fail_msg("exit %d: %s", res.status, buf_str(&res.err));
 	backup_result_release(&res);
@@ -156,7 +159,7 @@ static void test_after_any_history_a_run_in_peace_makes_both_equal(void **state)
 			if (below(2))
 				busy_change(&busy);
 		}
-		backup_ends_with(&job, 0, "");
+		backup_ends_with(&job, 0, BUSY_BACKUP);
 		archive_equals(job.root, oracle);
 		backup_idle(&job);
 		if (below(3) == 0)

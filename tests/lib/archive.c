@@ -401,6 +401,9 @@ void archive_equals(const char *root, struct oracle *o)
 
 	oracle_list(o, &names);
 	archive_read(root, &a);
+	for (size_t i = 0; a.n > names.n && i < a.n; i++)
+		fprintf(stderr, "in the archive: %s, %zu messages, UIDVALIDITY %u\n", a.v[i].text, a.v[i].n,
+			    a.v[i].uidvalidity);
 	if (a.n != names.n)
 		test_die("%zu mailboxes in the archive, %zu at the server", a.n, names.n);
 	for (size_t i = 0; i < names.n; i++) {

@@ -89,6 +89,7 @@ static void take_event(struct backup_result *res, const json_t *event)
 	res->job_exit = (int)count(event, "exit");
 	res->mailboxes = count(event, "mailboxes");
 	res->unchanged = count(event, "mailboxes_unchanged");
+	res->renamed = count(event, "renamed");
 	res->new_messages = count(event, "new");
 	res->flags_changed = count(event, "flags_changed");
 	res->removed = count(event, "removed");

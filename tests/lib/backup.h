@@ -44,7 +44,7 @@ struct backup_result {
 	unsigned jobs; /* summary events */
 	/* Of the last of them; all 0 when there was none. */
 	int job_exit;
-	uint64_t mailboxes, unchanged, new_messages, flags_changed, removed, kept, held, bytes,
+	uint64_t mailboxes, unchanged, renamed, new_messages, flags_changed, removed, kept, held, bytes,
 		allow_deletes;
 };
 

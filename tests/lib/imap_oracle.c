@@ -17,7 +17,8 @@
 enum { DEADLINE_MS = 60000, BATCH_BYTES = 4 << 20, BATCH_MESSAGES = 500 };
 
 struct oracle {
-	int fd;
+	int fd, port;
+	char *user;
 	unsigned tag;
 	struct buf in;       /* received, not used yet */
 	size_t at;           /* where in `in` reading goes on */
@@ -208,18 +209,26 @@ const char *oracle_try(struct oracle *o, const char *fmt, ...)
 	return o->status;
 }
 
+static void log_in(struct oracle *o)
+{
+	o->fd = connect_loopback(o->port);
+	if (o->fd < 0)
+		test_die_sys("oracle: connect to 127.0.0.1:%d", o->port);
+	buf_clear(&o->untagged);
+	read_line(o, &o->untagged);
+	oracle_command(o, "LOGIN \"%s\" pw", o->user);
+}
+
 struct oracle *oracle_open(int port, const char *user)
 {
 	struct oracle *o = xcalloc(1, sizeof(*o));
 
-	o->fd = connect_loopback(port);
-	if (o->fd < 0)
-		test_die_sys("oracle: connect to 127.0.0.1:%d", port);
+	o->port = port;
+	o->user = xstrdup(user);
 	o->delimiter = '/';
 	buf_init(&o->in, (size_t)1 << 30);
 	buf_init(&o->untagged, (size_t)256 << 20);
-	read_line(o, &o->untagged);
-	oracle_command(o, "LOGIN \"%s\" pw", user);
+	log_in(o);
 	oracle_command(o, "CAPABILITY");
 	o->nonsync = strstr(buf_str(&o->untagged), " LITERAL+");
 	o->multi = strstr(buf_str(&o->untagged), " MULTIAPPEND");
@@ -234,7 +243,23 @@ void oracle_close(struct oracle *o)
 	buf_release(&o->in);
 	buf_release(&o->untagged);
 	free(o->selected);
+	free(o->user);
 	free(o);
+}
+
+void oracle_log_out(struct oracle *o)
+{
+	oracle_command(o, "LOGOUT");
+	close(o->fd);
+	buf_clear(&o->in);
+	o->at = 0;
+	free(o->selected);
+	o->selected = NULL;
+}
+
+void oracle_log_in(struct oracle *o)
+{
+	log_in(o);
 }
 
 /* A name as a quoted string; the caller frees it. */

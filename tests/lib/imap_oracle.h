@@ -17,6 +17,9 @@ struct oracle;
 
 struct oracle *oracle_open(int port, const char *user); /* password "pw" */
 void oracle_close(struct oracle *o); /* NULL is allowed */
+/* For changes behind the server's back, whose process for this client must not be there then. */
+void oracle_log_out(struct oracle *o);
+void oracle_log_in(struct oracle *o);
 
 /*
  * Send one command (no tag, no CRLF) and wait for its OK. Returns the untagged answers, literals

@@ -58,22 +58,31 @@ static void follow(const struct profile *p, const char *type, const char *user)
 		.port = server->port, .type = type, .user = user, .account = *p->disabled ? account : "",
 		.job = "max_delete = 1000000\nflag_check = 0s\n" };
 	struct oracle *oracle = oracle_open(server->port, user);
+	char *maildir = dovecot_maildir(server, user);
 	struct busy_account busy;
+	struct backup_result res;
+	uint64_t renamed = 0;
 	struct backup job;
 
 	print_message("           %s, %s\n", type, p->name);
 	backup_init(&job, &config);
-	busy_begin(&busy, oracle);
+	busy_begin(&busy, oracle, maildir);
 	for (uint32_t round = 0; round < rounds; round++) {
 		for (uint32_t i = 1 + busy_roll(&busy, CHANGES_MAX); i > 0; i--)
 			busy_change(&busy);
-		backup_ends_with(&job, 0, "");
+		backup_expect(&job, &res, 0, BUSY_BACKUP);
+		renamed += res.renamed;
+		backup_result_release(&res);
 		archive_equals(job.root, oracle);
 	}
+	print_message("           %u rounds, %llu mailboxes renamed\n", rounds,
+		      (unsigned long long)renamed);
+	assert_true(renamed > 0 || rounds < 20);
 	backup_idle(&job);
 	backup_release(&job);
 	oracle_close(oracle);
 	free(account);
+	free(maildir);
 }
 
 static void test_after_each_round_store_and_server_are_equal(void **state)

@@ -98,6 +98,20 @@ static void test_those_below_it_go_along_and_new_mail_comes(void **state)
 	assert_equal(rig);
 }
 
+static void test_one_below_it_that_stays_keeps_its_name(void **state)
+{
+	struct job_rig *rig = *state;
+
+	begin(rig);
+	rename_at_source(rig, "A", "C");
+	rename_at_source(rig, "C/x", "A/x");
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_int_equal(rig->report.n_renames, 1);
+	assert_equal(rig);
+	follow(rig);
+}
+
 static void test_mailboxes_that_swap_their_names_swap_them(void **state)
 {
 	struct job_rig *rig = *state;
@@ -456,6 +470,40 @@ static void test_mapped_mailboxes_are_renamed_to_what_the_map_says(void **state)
 	name_map_release(&rig->set.map);
 }
 
+/* What was put aside knows what the source called it: that name is another mailbox's by now. */
+static void test_a_swap_of_mapped_mailboxes_stopped_anywhere_is_completed(void **state)
+{
+	struct job_rig *rig = *state;
+	static const char *const rules[] = { "Lists/* -> Code/*" };
+	unsigned n = 1;
+
+	assert_int_equal(name_map_parse(&rig->set.map, rules, 1, &rig->err), 0);
+	deliver(rig, "Lists/a", "a", 1, 5);
+	deliver(rig, "Lists/a/sub", "sub", 1, 5);
+	deliver(rig, "Lists/b", "b", 1, 6);
+	assert_int_equal(job_rig_go(rig), 0);
+	for (;; n++) {
+		size_t b;
+
+		rename_at_source(rig, "Lists/a", "Lists/tmp");
+		rename_at_source(rig, "Lists/b", "Lists/a");
+		rename_at_source(rig, "Lists/tmp", "Lists/b");
+		rig->target.commit_fails = n;
+		if (job_rig_go(rig) == 0)
+			break;
+		rig->target.commit_fails = 0;
+		assert_int_equal(job_rig_go(rig), 0);
+		assert_false(rig->report.incomplete);
+		assert_int_equal(rig->source.fetched, 0);
+		b = memory_mailbox_get(&rig->source, "Lists/b")->n;
+		assert_int_equal(memory_live(&rig->target, "Code/b"), b);
+		assert_int_equal(memory_live(&rig->target, "Code/a"), 11 - b);
+		assert_int_equal(rig->target.stable.n, 3);
+	}
+	assert_true(n > 4);
+	name_map_release(&rig->set.map);
+}
+
 static void test_what_is_not_selected_is_not_followed(void **state)
 {
 	struct job_rig *rig = *state;
@@ -476,6 +524,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_JOB_RIG(test_a_renamed_mailbox_is_renamed_and_nothing_fetched),
 		WITH_JOB_RIG(test_those_below_it_go_along_and_new_mail_comes),
+		WITH_JOB_RIG(test_one_below_it_that_stays_keeps_its_name),
 		WITH_JOB_RIG(test_mailboxes_that_swap_their_names_swap_them),
 		WITH_JOB_RIG(test_a_mailbox_renamed_onto_a_deleted_one_takes_its_place),
 		WITH_JOB_RIG(test_what_is_held_and_in_quarantine_goes_along),
@@ -493,6 +542,7 @@ int main(void)
 		WITH_JOB_RIG(test_only_a_plan_that_names_it_renames),
 		WITH_JOB_RIG(test_a_run_for_other_mailboxes_renames_nothing),
 		WITH_JOB_RIG(test_mapped_mailboxes_are_renamed_to_what_the_map_says),
+		WITH_JOB_RIG(test_a_swap_of_mapped_mailboxes_stopped_anywhere_is_completed),
 		WITH_JOB_RIG(test_what_is_not_selected_is_not_followed),
 	};
 
