@@ -279,6 +279,7 @@ static int rebind_box(struct gitbox *box, const struct uidset *all, struct err *
 	box->n_quarantine = 0;
 	uidset_clear(&box->known);
 	box->text.token = (struct token){ 0 };
+	box->text.mailboxid[0] = '\0';
 	box->text.known = box->text.held = box->text.pending = 0;
 	return 0;
 }

@@ -31,6 +31,7 @@ enum key {
 	KEY_PENDING,
 	KEY_KNOWN_ALSO,
 	KEY_KNOWN_NOT,
+	KEY_MAILBOXID,
 	KEYS
 };
 
@@ -38,7 +39,7 @@ static const char *const keys[KEYS] = {
 	"name",     "wire",	   "delimiter", "utf8",	    "attributes",    "subscribed",
 	"agreed",   "uidvalidity", "uidnext",	"messages", "highestmodseq", "live",
 	"bytes",    "stored",	   "known",	"remapped", "kept",	     "held",
-	"pending",  "known-also",  "known-not",
+	"pending",  "known-also",  "known-not", "mailboxid",
 };
 
 static const struct {
@@ -348,6 +349,8 @@ static int understand(const struct lines *l, const char *dir, struct mailbox_tex
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		if (read_number(l, counts[i].key, UINT64_MAX, counts[i].out, err) < 0)
 			return -1;
+	if (l->number[KEY_MAILBOXID] && !mailboxid_take(m->mailboxid, l->value[KEY_MAILBOXID]))
+		return fail(l, KEY_MAILBOXID, "not what a server can call a mailbox", err);
 	if (read_set(l, KEY_KNOWN_ALSO, &m->known_also, err) < 0)
 		return -1;
 	return read_set(l, KEY_KNOWN_NOT, &m->known_not, err);
@@ -478,6 +481,8 @@ void mailbox_text_write(const struct mailbox_text *m, struct buf *out)
 	add_number(KEY_PENDING, m->pending, out);
 	add_set(KEY_KNOWN_ALSO, &m->known_also, out);
 	add_set(KEY_KNOWN_NOT, &m->known_not, out);
+	if (*m->mailboxid)
+		add_text(KEY_MAILBOXID, m->mailboxid, out);
 	if (m->extra)
 		buf_add_str(out, m->extra);
 }

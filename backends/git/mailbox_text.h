@@ -24,6 +24,7 @@ struct mailbox_text {
 	struct mailbox_name name;
 	unsigned attributes; /* enum mailbox_attributes, MAILBOX_SUBSCRIBED among them */
 	struct token token;  /* of the last agreement */
+	char mailboxid[MAILBOXID_SIZE];
 	uint64_t live;       /* messages that are not kept */
 	uint64_t bytes;      /* their sizes together */
 	uint64_t stored;     /* of them, bound to a source UID */

@@ -23,6 +23,7 @@ int gitstore_list(struct store *st, const char *hint, struct mailbox_list *out, 
 		mailbox_name_copy(&info->name, &text->name);
 		info->attributes = text->attributes;
 		info->token = text->token;
+		memcpy(info->mailboxid, text->mailboxid, sizeof(info->mailboxid));
 		info->known = text->known;
 		info->stored = text->stored;
 		info->pending = text->pending;
@@ -67,6 +68,7 @@ int gitstore_base(struct mailbox *mb, struct base *out, struct err *err)
 	    (box->text.held > 0 && kept_list_load(box, err) < 0))
 		return -1;
 	out->token = box->text.token;
+	memcpy(out->mailboxid, box->text.mailboxid, sizeof(out->mailboxid));
 	uidset_copy(&out->known, &box->known);
 	for (size_t i = 0; box->text.held > 0 && i < box->kept.n; i++)
 		if (box->kept.v[i].line.held && !box->kept.v[i].gone)
@@ -112,6 +114,7 @@ int gitstore_set_base(struct mailbox *mb, const struct base *b, struct err *err)
 	if (check_size(b, err) < 0 || gitbox_load_base(box, err) < 0)
 		return -1;
 	box->text.token = b->token;
+	memcpy(box->text.mailboxid, b->mailboxid, sizeof(box->text.mailboxid));
 	uidset_copy(&box->known, &b->known);
 	box->text.known = uidset_count(&b->known);
 	if (same_quarantine(box, b))

@@ -247,6 +247,8 @@ static void take_entries(struct imap_store *st, const struct namespaces *ns,
 		mailbox_name_copy(&info->name, &e->name);
 		info->attributes = attributes_of(e->attributes);
 		info->token = token_of(e);
+		if (e->mailbox_id)
+			mailboxid_take(info->mailboxid, bytes_of(e->mailbox_id));
 	}
 	mailbox_list_sort(out);
 	out->complete = listed->complete;
@@ -258,7 +260,7 @@ int imap_store_list(struct store *base, const char *hint, struct mailbox_list *o
 {
 	static const struct imap_list_options options = {
 		.status = IMAP_ITEM_MESSAGES | IMAP_ITEM_UIDNEXT | IMAP_ITEM_UIDVALIDITY |
-			  IMAP_ITEM_HIGHESTMODSEQ,
+			  IMAP_ITEM_HIGHESTMODSEQ | IMAP_ITEM_MAILBOXID,
 		.subscribed = true,
 	};
 	struct imap_store *st = imap_of(base);

@@ -16,7 +16,13 @@
 #define BOX_COLUMNS                                                                        \
 	"attributes, agreed, source_uidvalidity, source_uidnext, source_messages,"         \
 	" source_highestmodseq, known_count, uidvalidity, next_uid, placing_from,"         \
-	" max_source, stored, held, kept, pending, digest, extra, extra_known, stamp"
+	" max_source, stored, held, kept, pending, digest, extra, extra_known, stamp, mailboxid"
+/* Of a store that is read, and older than schema 4. */
+#define BOX_COLUMNS_3                                                                      \
+	"attributes, agreed, source_uidvalidity, source_uidnext, source_messages,"         \
+	" source_highestmodseq, known_count, uidvalidity, next_uid, placing_from,"         \
+	" max_source, stored, held, kept, pending, digest, extra, extra_known, stamp, NULL"
+#define BOX_HEAD "SELECT id, name, wire, delimiter, utf8, directory, moved_from,"
 
 static const char *const statements[ST_COUNT] = {
 	[ST_MESSAGE_INSERT] = "INSERT INTO messages (mailbox, " MESSAGE_COLUMNS
@@ -60,9 +66,9 @@ static const char *const statements[ST_COUNT] = {
 	[ST_REMOVALS_DONE] = "DELETE FROM removals WHERE id <= ?",
 	[ST_REMOVALS_MOVE] = "UPDATE removals SET directory = ? WHERE directory = ?",
 	[ST_BOX_INSERT] = "INSERT INTO mailboxes (name, wire, delimiter, utf8, directory, "
-			  BOX_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			  BOX_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[ST_BOX_UPDATE] = "UPDATE mailboxes SET (" BOX_COLUMNS
-			  ") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?",
+			  ") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?",
 	[ST_BOX_KNOWN] = "SELECT known FROM mailboxes WHERE id = ?",
 	[ST_BOX_SET_KNOWN] = "UPDATE mailboxes SET known = ? WHERE id = ?",
 	[ST_BOX_RENAME] = "UPDATE mailboxes SET name = ?, wire = ?, delimiter = ?, utf8 = ?,"
@@ -315,6 +321,7 @@ static void take_box_columns(struct box *box, sqlite3_stmt *st, int at)
 	stamp = index_text(st, at);
 	if (stamp.n == sizeof(box->stamp))
 		memcpy(&box->stamp, stamp.p, stamp.n);
+	mailboxid_take(box->mailboxid, index_text(st, at + 1));
 	box->placed_to = box->placing_from;
 }
 
@@ -324,8 +331,8 @@ int index_load(struct maildir *m, struct err *err)
 	int got = -1;
 
 	if (sqlite3_prepare_v2(m->db,
-			       "SELECT id, name, wire, delimiter, utf8, directory, moved_from,"
-			       BOX_COLUMNS " FROM mailboxes",
+			       m->schema < 4 ? BOX_HEAD BOX_COLUMNS_3 " FROM mailboxes"
+					     : BOX_HEAD BOX_COLUMNS " FROM mailboxes",
 			       -1, &st, NULL) != SQLITE_OK)
 		return index_fail(m, err);
 	while ((got = index_step(m, st, err)) > 0) {
@@ -362,7 +369,11 @@ static void bind_box(sqlite3_stmt *st, int at, const struct box *box)
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
 		sqlite3_bind_int64(st, at++, values[i]);
-	sqlite3_bind_blob(st, at, &box->stamp, sizeof(box->stamp), SQLITE_STATIC);
+	sqlite3_bind_blob(st, at++, &box->stamp, sizeof(box->stamp), SQLITE_STATIC);
+	if (*box->mailboxid)
+		sqlite3_bind_text(st, at, box->mailboxid, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, at);
 }
 
 int index_save_box(struct maildir *m, struct box *box, struct err *err)
@@ -370,7 +381,7 @@ int index_save_box(struct maildir *m, struct box *box, struct err *err)
 	sqlite3_stmt *st = index_stmt(m, ST_BOX_UPDATE);
 
 	bind_box(st, 1, box);
-	sqlite3_bind_int64(st, 20, box->id);
+	sqlite3_bind_int64(st, 21, box->id);
 	if (index_run(m, st, err) < 0)
 		return -1;
 	box->dirty = false;

@@ -7,7 +7,7 @@
 
 /* `mailcask.db`: every query on it stands in index*.c, or names one of these statements. */
 #define INDEX_FILE "mailcask.db"
-#define INDEX_SCHEMA 3
+#define INDEX_SCHEMA 4
 extern const char index_schema[]; /* what makes an empty one */
 
 enum statement {

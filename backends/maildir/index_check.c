@@ -74,7 +74,9 @@ static int as_old_as(sqlite3 *fresh, sqlite3 *db)
 	    sqlite3_step(st) == SQLITE_ROW)
 		version = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
-	if (version == 1 || version == 2)
+	if (version >= 1 && version <= 3)
+		rc = sqlite3_exec(fresh, "ALTER TABLE mailboxes DROP COLUMN mailboxid", NULL, NULL, NULL);
+	if ((version == 1 || version == 2) && rc == SQLITE_OK)
 		rc = sqlite3_exec(fresh, "DROP INDEX messages_identity;"
 					 "ALTER TABLE messages DROP COLUMN identity", NULL, NULL, NULL);
 	if (version == 1 && rc == SQLITE_OK)

@@ -25,7 +25,7 @@ const char index_schema[] =
 	" placing_from INTEGER NOT NULL, max_source INTEGER NOT NULL,"
 	" stored INTEGER NOT NULL, held INTEGER NOT NULL, kept INTEGER NOT NULL,"
 	" pending INTEGER NOT NULL, digest INTEGER NOT NULL, extra INTEGER NOT NULL,"
-	" extra_known INTEGER NOT NULL, stamp BLOB NOT NULL);"
+	" extra_known INTEGER NOT NULL, stamp BLOB NOT NULL, mailboxid TEXT);"
 	"CREATE TABLE messages ("
 	" mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, source_uid INTEGER,"
 	" base BLOB NOT NULL, letters BLOB NOT NULL, size INTEGER NOT NULL,"
@@ -44,13 +44,14 @@ const char index_schema[] =
 	" reason TEXT NOT NULL, since INTEGER NOT NULL, attempts INTEGER NOT NULL,"
 	" accepted INTEGER NOT NULL, last INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;"
-	"PRAGMA user_version = 3;";
+	"PRAGMA user_version = 4;";
 
 /* From each version to the next: so that the texts of the tables become just what they are above. */
 static const char *const upgrades[INDEX_SCHEMA] = {
 	[1] = "ALTER TABLE quarantine ADD COLUMN last INTEGER NOT NULL DEFAULT 0",
 	[2] = "ALTER TABLE messages ADD COLUMN identity TEXT;"
 	      "CREATE INDEX messages_identity ON messages (identity) WHERE identity IS NOT NULL",
+	[3] = "ALTER TABLE mailboxes ADD COLUMN mailboxid TEXT",
 };
 
 static int run_upgrades(sqlite3 *db, int from)
@@ -59,7 +60,7 @@ static int run_upgrades(sqlite3 *db, int from)
 
 	for (int i = from; i < INDEX_SCHEMA && rc == SQLITE_OK; i++)
 		rc = sqlite3_exec(db, upgrades[i], NULL, NULL, NULL);
-	return rc == SQLITE_OK ? sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL) : rc;
+	return rc == SQLITE_OK ? sqlite3_exec(db, "PRAGMA user_version = 4", NULL, NULL, NULL) : rc;
 }
 
 /* -1 when there is none. */

@@ -57,6 +57,7 @@ struct box {
 	char *moved_from; /* the directory is still there, or was when we last knew; NULL */
 	unsigned attributes;
 	struct token token;
+	char mailboxid[MAILBOXID_SIZE]; /* of the last agreement */
 	uint64_t known, stored, held, kept, pending;
 	uint32_t uidvalidity, next_uid;
 	uint32_t placing_from; /* from here on rows may have their file in tmp: durable */

@@ -37,6 +37,7 @@ int maildir_list(struct store *st, const char *hint, struct mailbox_list *out, s
 			continue;
 		}
 		info->token = box->token;
+		memcpy(info->mailboxid, box->mailboxid, sizeof(info->mailboxid));
 		info->known = box->known;
 		info->stored = box->stored;
 		info->pending = box->pending;

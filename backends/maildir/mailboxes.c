@@ -372,6 +372,7 @@ int maildir_base(struct mailbox *mb, struct base *out, struct err *err)
 
 	base_release(out);
 	out->token = box->token;
+	memcpy(out->mailboxid, box->mailboxid, sizeof(out->mailboxid));
 	if (read_known(box, &out->known, err) < 0 || read_held(box, &out->held, err) < 0)
 		return -1;
 	return read_quarantine(box, out, err);
@@ -455,6 +456,7 @@ int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err)
 	    write_quarantine(box, b, err) < 0)
 		return -1;
 	box->token = b->token;
+	memcpy(box->mailboxid, b->mailboxid, sizeof(box->mailboxid));
 	box->known = uidset_count(&b->known);
 	box->dirty = true;
 	return 0;

@@ -395,6 +395,7 @@ int maildir_rebind(struct maildir *m, struct err *err)
 			box->kept = (uint64_t)sqlite3_column_int64(st, 0);
 		sqlite3_finalize(st);
 		box->token = (struct token){ 0 };
+		box->mailboxid[0] = '\0';
 		box->known = box->stored = box->held = box->pending = 0;
 		box->max_source = 0;
 		box->dirty = true;

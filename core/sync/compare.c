@@ -48,6 +48,13 @@ static bool went_back(uint64_t then, uint64_t now)
 	return then != 0 && now != 0 && now < then;
 }
 
+/* A server that counts UIDVALIDITY from 1 shows that by the MAILBOXID alone. */
+static bool is_another(const struct lane *lane)
+{
+	return lane->from && lane->to &&
+	       mailboxid_differs(lane->from->mailboxid, lane->to->mailboxid);
+}
+
 /*
  * UIDs may mean other messages than they did. An answer that does not tell the UIDVALIDITY is no proof that
  * it is the same. And a server that was put back to an earlier state gives out UIDs again.
@@ -57,7 +64,8 @@ static bool uids_moved(const struct lane *lane, const struct token *now)
 	const struct token *then = &lane->base.token;
 
 	return then->known && holds_uids(lane) &&
-	       (now->uidvalidity != then->uidvalidity || went_back(then->uidnext, now->uidnext) ||
+	       (now->uidvalidity != then->uidvalidity || is_another(lane) ||
+		went_back(then->uidnext, now->uidnext) ||
 		went_back(then->highestmodseq, now->highestmodseq));
 }
 
@@ -67,6 +75,8 @@ const char *lane_why_rebinding(const struct lane *lane)
 		return "its messages have other UIDs than they had";
 	if (lane->source_changes.token.uidvalidity != lane->uidvalidity_then)
 		return "the server gave it a new UIDVALIDITY";
+	if (is_another(lane))
+		return "it is another mailbox than the one that was called so";
 	return "the server went back to an earlier state of it";
 }
 

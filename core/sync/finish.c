@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/mem.h"
 #include "core/sync/job_internal.h"
@@ -145,6 +146,8 @@ static int set_base(struct lane *lane, bool waiting, struct err *err)
 	for (size_t i = 0; i < now.n_quarantine; i++)
 		uidset_add(&now.known, now.quarantine[i].uid);
 	now.token = *seen;
+	memcpy(now.mailboxid, *lane->from->mailboxid ? lane->from->mailboxid : lane->base.mailboxid,
+	       sizeof(now.mailboxid));
 	/* It agrees with nothing: the next run compares in full. */
 	if (lane->incomplete || lane->partial || leaves_unbound(lane, waiting))
 		now.token = (struct token){ .known = true, .uidvalidity = seen->uidvalidity };

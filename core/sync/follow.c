@@ -61,8 +61,10 @@ static void old_name(const struct mailbox_info *to, struct mailbox_name *out)
 /* Whether the source has it under its name, as far as the lists tell. */
 static bool has_its_name(const struct mailbox_info *to, const struct mailbox_info *from)
 {
-	return is_selectable(from) &&
-	       (!from->token.known || from->token.uidvalidity == to->token.uidvalidity);
+	if (!is_selectable(from) || mailboxid_differs(from->mailboxid, to->mailboxid))
+		return false;
+	return !from->token.known || from->token.uidvalidity == to->token.uidvalidity ||
+	       (*from->mailboxid && *to->mailboxid);
 }
 
 static bool may_be_renamed(const struct job *job, const struct mailbox_info *to)
@@ -105,11 +107,14 @@ static void find_pairs(struct following *f)
 		if (!any || !may_be_renamed(job, &job->to.v[i]))
 			continue;
 		for (size_t k = 0; k < job->from.n; k++) {
+			bool one_id;
+
 			if (!new_name[k] ||
-			    !renames_possible(&job->to.v[i].token, &job->from.v[k].token))
+			    !renames_possible(&job->to.v[i], &job->from.v[k], &one_id))
 				continue;
 			f->pair = xgrow(f->pair, f->n, &f->cap, sizeof(*f->pair));
-			f->pair[f->n++] = (struct rename_pair){ .to = i, .from = k };
+			f->pair[f->n++] = (struct rename_pair){ .to = i, .from = k,
+								.one_id = one_id };
 		}
 	}
 	free(new_name);

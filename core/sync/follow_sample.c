@@ -45,6 +45,20 @@ static void take_samples(struct candidate *c, size_t most)
 	}
 }
 
+static bool needs_samples(const struct following *f, size_t to)
+{
+	bool needs = false;
+
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->pair[i].to != to)
+			continue;
+		if (f->pair[i].one_id)
+			return false;
+		needs = true;
+	}
+	return needs;
+}
+
 static int look_at_stored(struct following *f, struct err *err)
 {
 	struct job *job = f->job;
@@ -56,7 +70,7 @@ static int look_at_stored(struct following *f, struct err *err)
 	for (size_t i = 0; i < job->to.n && ret == 0; i++) {
 		struct candidate *c = &f->candidate[i];
 
-		if (!follow_has(f, i) || job->to.v[i].stored == 0)
+		if (!needs_samples(f, i) || job->to.v[i].stored == 0)
 			continue;
 		ret = mailbox_open(job->target, &job->to.v[i],
 				   job->set->dry_run ? STORE_READ : STORE_WRITE, &c->mailbox, err);

@@ -29,7 +29,7 @@ static bool source_unchanged(const struct job *job, const struct mailbox_info *f
 	       (now->highestmodseq != 0 || job_flags_as_then(job, now, then)) &&
 	       now->highestmodseq == then->highestmodseq &&
 	       now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
-	       now->messages == to->known;
+	       now->messages == to->known && !mailboxid_differs(from->mailboxid, to->mailboxid);
 }
 
 bool token_has_grown(const struct token *then, const struct token *now)
@@ -56,11 +56,18 @@ static bool allows_held(const struct job *job, const struct mailbox_info *to)
 	       to->held > 0;
 }
 
+/* The base does not know yet what the mailbox is known by. */
+static bool tells_mailboxid(const struct lane *lane)
+{
+	return *lane->from->mailboxid && !*lane->to->mailboxid;
+}
+
 static bool needs_work(const struct job *job, const struct lane *lane)
 {
 	const struct mailbox_info *to = lane->to;
 
 	return !lane->source_unchanged || to->touched || subscription_differs(job, lane) ||
+	       tells_mailboxid(lane) ||
 	       allows_held(job, to);
 }
 

@@ -173,6 +173,8 @@ static void bind(struct look *look)
 	carry_quarantine(look, same, &lane->base);
 	lane->base.token = (struct token){ .known = true,
 					   .uidvalidity = source->token.uidvalidity };
+	if (*lane->from->mailboxid)
+		memcpy(lane->base.mailboxid, lane->from->mailboxid, sizeof(lane->base.mailboxid));
 	line->rebound = true;
 	line->recognised = n;
 	line->to_recognise = look->r.bound;

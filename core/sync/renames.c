@@ -7,9 +7,14 @@
 
 /* --- which is which --- */
 
-bool renames_possible(const struct token *then, const struct token *now)
+bool renames_possible(const struct mailbox_info *to, const struct mailbox_info *from, bool *one_id)
 {
-	return then->known && now->known && then->uidvalidity != 0 &&
+	const struct token *then = &to->token, *now = &from->token;
+
+	*one_id = *to->mailboxid && strcmp(to->mailboxid, from->mailboxid) == 0;
+	if (*one_id)
+		return true;
+	return !mailboxid_differs(to->mailboxid, from->mailboxid) && then->known && now->known && then->uidvalidity != 0 &&
 	       then->uidvalidity == now->uidvalidity && now->uidnext >= then->uidnext &&
 	       (now->highestmodseq == 0 || now->highestmodseq >= then->highestmodseq);
 }
@@ -17,6 +22,8 @@ bool renames_possible(const struct token *then, const struct token *now)
 /* 0: not the same; messages that agree say more than none at all. */
 static int strength(const struct rename_pair *p)
 {
+	if (p->one_id)
+		return 3;
 	if (p->other > 0)
 		return 0;
 	return p->same > 0 ? 2 : p->trivial;

@@ -16,10 +16,11 @@
 
 /*
  * A mailbox of the target and one of the source that may be the same under another name, by what the
- * lists say: one UIDVALIDITY, and no counter went back.
+ * lists say: one MAILBOXID, or, where not both tell theirs, one UIDVALIDITY, and no counter went back.
  */
 struct rename_pair {
 	size_t to, from; /* which of the target's and of the source's mailboxes */
+	bool one_id;     /* by MAILBOXID: that says it all */
 	/* Messages that both have under one UID: with the same header, and with others. */
 	unsigned same, other;
 	/* There was no message to look at, and the UIDVALIDITY alone says enough. */
@@ -27,10 +28,10 @@ struct rename_pair {
 	bool chosen; /* out */
 };
 
-/* Whether the lists allow it. */
-bool renames_possible(const struct token *then, const struct token *now);
+/* Whether the lists allow it; *one_id as above. */
+bool renames_possible(const struct mailbox_info *to, const struct mailbox_info *from, bool *one_id);
 /*
- * Choose those that are the same: with messages that agree and none that does not, or, where there are none,
+ * Choose those that are the same: by MAILBOXID; with messages that agree and none that does not, or, where there are none,
  * trivially; and neither side has another of which as much can be said. (Servers that count UIDVALIDITY
  * from 1 have many; two copies of one mailbox look the same.)
  */

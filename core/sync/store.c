@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/mem.h"
 
@@ -18,6 +19,26 @@ void mailbox_list_release(struct mailbox_list *list)
 	free(list->v);
 	free(list->hint);
 	*list = (struct mailbox_list){ 0 };
+}
+
+bool mailboxid_take(char out[MAILBOXID_SIZE], struct bytes id)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+	out[0] = '\0';
+	if (id.n == 0 || id.n >= MAILBOXID_SIZE)
+		return false;
+	for (size_t i = 0; i < id.n; i++)
+		if (!id.p[i] || !strchr(allowed, id.p[i]))
+			return false;
+	memcpy(out, id.p, id.n);
+	out[id.n] = '\0';
+	return true;
+}
+
+bool mailboxid_differs(const char *a, const char *b)
+{
+	return *a && *b && strcmp(a, b) != 0;
 }
 
 struct mailbox_info *mailbox_list_add(struct mailbox_list *list)
@@ -46,8 +67,10 @@ static void merge_info(struct mailbox_info *into, struct mailbox_info *from)
 	into->attributes |= from->attributes;
 	into->attributes &= ~(unsigned)MAILBOX_NOSELECT;
 	into->attributes |= noselect;
-	if (!into->token.known)
+	if (!into->token.known) {
 		into->token = from->token;
+		memcpy(into->mailboxid, from->mailboxid, sizeof(into->mailboxid));
+	}
 	mailbox_name_release(&from->name);
 }
 

@@ -94,6 +94,17 @@ struct token {
 	uint64_t highestmodseq; /* 0: none, so flags may have changed unseen */
 };
 
+/*
+ * What a mailbox is known by, whatever it is called (RFC 8474, MAILBOXID): up to 255 letters, digits, `_` and
+ * `-`, ended by NUL. "": not told.
+ */
+#define MAILBOXID_SIZE 256
+
+/* Take over what a server said. False, and out is "", when it is no such id. */
+bool mailboxid_take(char out[MAILBOXID_SIZE], struct bytes id);
+/* Whether both are told and differ. */
+bool mailboxid_differs(const char *a, const char *b);
+
 enum mailbox_attributes {
 	MAILBOX_NOSELECT = 1 << 0, /* a name only; holds no messages (also \NonExistent) */
 	MAILBOX_SUBSCRIBED = 1 << 1,
@@ -114,6 +125,7 @@ struct mailbox_info {
 	 * agreement (token.known false: never agreed).
 	 */
 	struct token token;
+	char mailboxid[MAILBOXID_SIZE]; /* as the token: the source's, now or at the last agreement */
 	/* The rest only of a store that holds a base. */
 	uint64_t known;   /* how many source messages the base knows */
 	uint64_t stored;  /* live messages bound to a source UID, known to the base or not yet */
@@ -246,6 +258,7 @@ struct quarantined {
 /* What both sides were last known to agree on, of one mailbox. */
 struct base {
 	struct token token;  /* known false: never agreed */
+	char mailboxid[MAILBOXID_SIZE];
 	struct uidset known; /* every source UID at the token: stored, quarantined or filtered out */
 	struct uidset held;  /* this store's UIDs kept because the guard held their deletion back */
 	struct quarantined *quarantine; /* ascending by uid */

@@ -349,14 +349,14 @@ static void test_a_newer_format_is_refused(void **state)
 	assert_non_null(strstr(err.text, "newer version"));
 }
 
-/* Version 1 did not know when a message in quarantine was last tried, version 2 no identities. */
+/* Version 1 did not know when a message in quarantine was last tried, 2 no identities, 3 no MAILBOXID. */
 static void upgrade_from(void **state, const char *make_old, int64_t last)
 {
 	struct bench *b = mdir_bench(state);
 	struct mailbox *mb = bench_mailbox(b, "INBOX");
 	char reason[] = "no";
 	struct quarantined q = { .uid = 9, .reason = reason, .attempts = 3, .last = 77 };
-	struct base given = { .quarantine = &q, .n_quarantine = 1 }, got;
+	struct base given = { .mailboxid = "F1", .quarantine = &q, .n_quarantine = 1 }, got;
 	const struct put known = { .body = bytes_of("stored later"), .identity = "emailid=M1" };
 	struct mailbox_list list;
 	struct checked found;
@@ -377,6 +377,7 @@ static void upgrade_from(void **state, const char *make_old, int64_t last)
 	mailbox_list_release(&list);
 	assert_int_equal(got.quarantine[0].attempts, 3);
 	assert_int_equal(got.quarantine[0].last, last);
+	assert_string_equal(got.mailboxid, "");
 	bench_fetch_all(mb, &all);
 	assert_int_equal(all.n, 1);
 	assert_string_equal(buf_str(&all.v[0].body), "stored then");
@@ -397,6 +398,7 @@ static void upgrade_from(void **state, const char *make_old, int64_t last)
 	assert_int_equal(store_find_identity(b->st, bytes_of("emailid=M1"), &held, &err), 1);
 	must(mailbox_base(bench_find(b, "INBOX"), &got, &err), &err);
 	assert_int_equal(got.quarantine[0].last, 77);
+	assert_string_equal(got.mailboxid, "F1");
 	base_release(&got);
 	bench_close(b);
 	check_now(b, &found, false);
@@ -405,16 +407,25 @@ static void upgrade_from(void **state, const char *make_old, int64_t last)
 	bench_reopen(b);
 }
 
+#define NO_MAILBOXID "ALTER TABLE mailboxes DROP COLUMN mailboxid;"
+
 static void test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write(void **state)
 {
-	upgrade_from(state, "DROP INDEX messages_identity; ALTER TABLE messages DROP COLUMN identity;"
+	upgrade_from(state, NO_MAILBOXID "DROP INDEX messages_identity;"
+			    "ALTER TABLE messages DROP COLUMN identity;"
 			    "ALTER TABLE quarantine DROP COLUMN last; PRAGMA user_version = 1", 0);
 }
 
 static void test_a_store_of_version_2_is_read_and_upgraded_by_the_first_write(void **state)
 {
-	upgrade_from(state, "DROP INDEX messages_identity; ALTER TABLE messages DROP COLUMN identity;"
+	upgrade_from(state, NO_MAILBOXID "DROP INDEX messages_identity;"
+			    "ALTER TABLE messages DROP COLUMN identity;"
 			    "PRAGMA user_version = 2", 77);
+}
+
+static void test_a_store_of_version_3_is_read_and_upgraded_by_the_first_write(void **state)
+{
+	upgrade_from(state, NO_MAILBOXID "PRAGMA user_version = 3", 77);
 }
 
 static void test_the_other_layout_is_refused(void **state)
@@ -695,6 +706,7 @@ int main(void)
 		FOR(&fs, test_a_newer_format_is_refused),
 		FOR(&fs, test_a_store_of_version_1_is_read_and_upgraded_by_the_first_write),
 		FOR(&fs, test_a_store_of_version_2_is_read_and_upgraded_by_the_first_write),
+		FOR(&fs, test_a_store_of_version_3_is_read_and_upgraded_by_the_first_write),
 		FOR(&fs, test_the_other_layout_is_refused),
 		FOR(&fs, test_a_full_disk_loses_nothing_that_was_committed),
 		FOR(&fs, test_a_failed_commit_leaves_the_last_one),

@@ -478,6 +478,7 @@ static void test_the_base_is_remembered(void **state)
 				      .attempts = 2, .last = 1720000000 },
 				    { .uid = 8, .reason = reason, .accepted = true } };
 	struct base set = { .token = { true, 3, 100, 50, UINT64_MAX / 2 },
+			    .mailboxid = "F2212ea87-6097",
 			    .known = set_of("1:10,4294967295"),
 			    .quarantine = q, .n_quarantine = 2 };
 	struct mailbox_list list;
@@ -496,6 +497,7 @@ static void test_the_base_is_remembered(void **state)
 	assert_int_equal(got.token.uidnext, 100);
 	assert_int_equal(got.token.messages, 50);
 	assert_true(got.token.highestmodseq == UINT64_MAX / 2);
+	assert_string_equal(got.mailboxid, "F2212ea87-6097");
 	assert_true(uidset_equal(&got.known, &set.known));
 	assert_int_equal(got.n_quarantine, 2);
 	assert_string_equal(got.quarantine[0].reason, reason);
@@ -504,6 +506,7 @@ static void test_the_base_is_remembered(void **state)
 	assert_true(got.quarantine[1].accepted);
 	assert_int_equal(bench_info(b, "INBOX", &list)->pending, 1);
 	assert_int_equal(list.v[0].known, 11);
+	assert_string_equal(list.v[0].mailboxid, "F2212ea87-6097");
 	mailbox_list_release(&list);
 	base_release(&got);
 	/* Also by itself, before and after the rest was read. */

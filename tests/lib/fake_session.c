@@ -221,6 +221,16 @@ static uint32_t uidvalidity(const struct session *s, const struct fake_mailbox *
 	return mb->uidvalidity + (fake_use(s->f, mb, FAKE_NOT_STICKY, 0) ? (uint32_t)getpid() : 0);
 }
 
+/* FNV-1a: something of its own for every name. */
+static unsigned hash_of(struct bytes name)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ name.p[i]) * 16777619u;
+	return h;
+}
+
 /* "* STATUS name (items)" for the items in words [from, to); false when one is unknown. */
 static bool status_line(struct session *s, const struct fake_mailbox *mb, size_t from, size_t to)
 {
@@ -252,6 +262,8 @@ static bool status_line(struct session *s, const struct fake_mailbox *mb, size_t
 			buf_add_str(&line, "0");
 		else if (is(s, i, "SIZE") && fake_can(s->f, "STATUS=SIZE"))
 			buf_addf(&line, "%llu", (unsigned long long)size);
+		else if (is(s, i, "MAILBOXID") && fake_can(s->f, "OBJECTID"))
+			buf_addf(&line, "(F%08x-%u)", hash_of(buf_bytes(&mb->name)), mb->uidvalidity);
 		else
 			known = false;
 		free(item);

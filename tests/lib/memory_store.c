@@ -34,6 +34,7 @@ static void copy_base(struct base *to, const struct base *from)
 {
 	base_init(to);
 	to->token = from->token;
+	memcpy(to->mailboxid, from->mailboxid, sizeof(to->mailboxid));
 	uidset_copy(&to->known, &from->known);
 	uidset_copy(&to->held, &from->held);
 	to->n_quarantine = from->n_quarantine;
@@ -384,8 +385,11 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 			info->kept += m->v[k].kept;
 		}
 		info->token = m->base.token;
-		if (st->cfg->name[0] == 's') /* a source tells its own state */
+		memcpy(info->mailboxid, m->base.mailboxid, sizeof(info->mailboxid));
+		if (st->cfg->name[0] == 's') { /* a source tells its own state */
 			info->token = token_of(m);
+			mailboxid_take(info->mailboxid, bytes_of(m->mailboxid));
+		}
 		if (m->no_status)
 			info->token = (struct token){ 0 };
 		info->touched = m->touched;

@@ -28,6 +28,7 @@ struct memory_mailbox {
 	char *source; /* target: what the source calls it, where that is another name; else NULL */
 	unsigned attributes;
 	uint32_t uidvalidity, uidnext;
+	char mailboxid[16]; /* source: what it is known by; "": not told */
 	uint64_t modseq;
 	struct memory_message *v;
 	size_t n, cap;

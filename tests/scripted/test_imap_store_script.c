@@ -216,6 +216,28 @@ static void test_a_missing_status_is_asked_for_and_may_stay_unknown(void **state
 	script_end(&t);
 }
 
+static void test_what_mailboxes_are_known_by_comes_with_the_list(void **state)
+{
+	static const char script[] =
+		"S: * OK [CAPABILITY IMAP4rev1 LIST-EXTENDED LIST-STATUS OBJECTID SASL-IR AUTH=PLAIN] ready\n"
+		"C: AUTHENTICATE PLAIN *\n"
+		"S: $TAG OK [CAPABILITY IMAP4rev1 LIST-EXTENDED LIST-STATUS OBJECTID] in\n"
+		"C: LIST \"\" \\* RETURN (* STATUS (*MAILBOXID*))\n"
+		"S: * LIST () \"/\" A\n"
+		"S: * STATUS A (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7 MAILBOXID (F2212ea87-6097))\n"
+		"S: * LIST () \"/\" B\n"
+		"S: * STATUS B (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)\n"
+		"S: $TAG OK done\n" LOGOUT;
+	struct script t;
+
+	(void)state;
+	script_start(&t, script);
+	probe_list(&t.probe, NULL);
+	assert_string_equal(probe_info(&t.probe, "A")->mailboxid, "F2212ea87-6097");
+	assert_string_equal(probe_info(&t.probe, "B")->mailboxid, "");
+	script_end(&t);
+}
+
 static void test_an_unclear_answer_by_name_is_no_answer(void **state)
 {
 	static const char script[] = LOGIN "C: STATUS Box *\nS: $TAG NO [NOPERM] not for you\n" LOGOUT;
@@ -489,6 +511,7 @@ int main(void)
 		cmocka_unit_test(test_answers_of_all_kinds_end_in_the_right_outcome),
 		cmocka_unit_test(test_only_personal_namespaces_are_listed),
 		cmocka_unit_test(test_a_missing_status_is_asked_for_and_may_stay_unknown),
+		cmocka_unit_test(test_what_mailboxes_are_known_by_comes_with_the_list),
 		cmocka_unit_test(test_an_unclear_answer_by_name_is_no_answer),
 		cmocka_unit_test(test_a_server_that_asks_to_wait_is_asked_the_same_again_after_that_time),
 		cmocka_unit_test(test_a_server_that_asks_for_too_long_a_wait_ends_the_run_with_the_time),

@@ -105,6 +105,8 @@ static void test_the_same_content_gives_the_same_bytes(void **state)
 		  "name: INBOX\nattributes: noselect trash important x-1\n" NEW },
 		{ "name: INBOX\n" NEW "known-also: 9,1:3,4\nknown-not: 7:6\n",
 		  "name: INBOX\n" NEW "known-also: 1:4,9\nknown-not: 6:7\n" },
+		{ "name: INBOX\nmailboxid: F2212ea87-6097\n" NEW,
+		  "name: INBOX\n" NEW "mailboxid: F2212ea87-6097\n" },
 		{ "name: INBOX\nwire: in%62ox\ndelimiter: NIL\nutf8: no\n" NEW,
 		  "name: INBOX\nwire: inbox\ndelimiter: NIL\n" NEW },
 	};
@@ -267,6 +269,7 @@ static void test_a_bad_mailbox_file_is_refused_with_the_line(void **state)
 		  "line 4: not a number" },
 		{ "name: INBOX\nknown-also: \n" NEW, "line 2: not a set of UIDs" },
 		{ "name: INBOX\nknown-also: 1:*\n" NEW, "line 2: not a set of UIDs" },
+		{ "name: INBOX\nmailboxid: a b\n" NEW, "line 2: not what a server can call a mailbox" },
 		{ "name: INBOX\nknown-not: 0\n" NEW, "line 2: not a set of UIDs: \"0\"" },
 	};
 	struct mailbox_text m;

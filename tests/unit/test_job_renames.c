@@ -436,6 +436,75 @@ static void test_a_run_for_other_mailboxes_renames_nothing(void **state)
 	assert_equal(rig);
 }
 
+static void set_mailboxid(struct job_rig *rig, const char *mailbox, const char *id)
+{
+	struct memory_mailbox *m = memory_mailbox_get(&rig->source, mailbox);
+
+	snprintf(m->mailboxid, sizeof(m->mailboxid), "%s", id);
+}
+
+static void test_a_mailboxid_says_it_all(void **state)
+{
+	struct job_rig *rig = *state;
+
+	/* no headers, one UIDVALIDITY for all: nothing else would tell */
+	job_rig_fill(rig, "INBOX", 1, 3);
+	job_rig_fill(rig, "A", 1, 40);
+	job_rig_fill(rig, "B", 1, 30);
+	count_uidvalidity_from_1(rig);
+	set_mailboxid(rig, "A", "F1");
+	set_mailboxid(rig, "B", "F2");
+	assert_int_equal(job_rig_go(rig), 0);
+	rename_at_source(rig, "A", "tmp");
+	rename_at_source(rig, "B", "A");
+	rename_at_source(rig, "tmp", "B");
+	memory_mailbox_get(&rig->source, "B")->uidvalidity = 2; /* some give it a new one then */
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.n_renames, 2);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_equal(rig);
+	follow(rig);
+}
+
+static void test_a_mailboxid_is_remembered_once_a_server_tells_it(void **state)
+{
+	struct job_rig *rig = *state;
+
+	begin(rig);
+	set_mailboxid(rig, "B", "F2");
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->source.fetched, 0);
+	assert_string_equal(memory_mailbox_get(&rig->target, "B")->base.mailboxid, "F2");
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->report.n, 0);
+	set_mailboxid(rig, "B", ""); /* it stays what it was */
+	deliver(rig, "B", "b", 31, 31);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_string_equal(memory_mailbox_get(&rig->target, "B")->base.mailboxid, "F2");
+}
+
+static void test_another_mailbox_of_the_same_uidvalidity_is_not_taken_for_it(void **state)
+{
+	struct job_rig *rig = *state;
+
+	begin(rig);
+	count_uidvalidity_from_1(rig);
+	for (size_t i = 0; i < rig->target.stable.n; i++)
+		rig->target.stable.v[i].base.token.uidvalidity = 1;
+	set_mailboxid(rig, "B", "F2");
+	assert_int_equal(job_rig_go(rig), 0);
+	memory_remove_mailbox(&rig->source, "B");
+	deliver(rig, "B", "other", 1, 30);
+	memory_mailbox_get(&rig->source, "B")->uidvalidity = 1;
+	set_mailboxid(rig, "B", "F3");
+	rig->set.allow_deletes_given = true;
+	rig->set.allow_deletes = 30;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_int_equal(rig->source.fetched, 30);
+	assert_equal(rig);
+	assert_string_equal(memory_mailbox_get(&rig->target, "B")->base.mailboxid, "F3");
+}
+
 static void test_mapped_mailboxes_are_renamed_to_what_the_map_says(void **state)
 {
 	struct job_rig *rig = *state;
@@ -541,6 +610,9 @@ int main(void)
 		WITH_JOB_RIG(test_a_dry_run_tells_and_changes_nothing),
 		WITH_JOB_RIG(test_only_a_plan_that_names_it_renames),
 		WITH_JOB_RIG(test_a_run_for_other_mailboxes_renames_nothing),
+		WITH_JOB_RIG(test_a_mailboxid_says_it_all),
+		WITH_JOB_RIG(test_a_mailboxid_is_remembered_once_a_server_tells_it),
+		WITH_JOB_RIG(test_another_mailbox_of_the_same_uidvalidity_is_not_taken_for_it),
 		WITH_JOB_RIG(test_mapped_mailboxes_are_renamed_to_what_the_map_says),
 		WITH_JOB_RIG(test_a_swap_of_mapped_mailboxes_stopped_anywhere_is_completed),
 		WITH_JOB_RIG(test_what_is_not_selected_is_not_followed),

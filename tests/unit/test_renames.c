@@ -242,29 +242,71 @@ static void test_names_keep_the_spelling_of_the_server(void **state)
 
 /* --- which is which --- */
 
+static bool possible(const struct token *then, const struct token *now, const char *to_id,
+		     const char *from_id)
+{
+	struct mailbox_info to = { .token = *then }, from = { .token = *now };
+	bool one_id, got;
+
+	mailboxid_take(to.mailboxid, bytes_of(to_id));
+	mailboxid_take(from.mailboxid, bytes_of(from_id));
+	got = renames_possible(&to, &from, &one_id);
+	assert_int_equal(one_id, *to_id && strcmp(to_id, from_id) == 0);
+	return got;
+}
+
 static void test_only_one_uidvalidity_and_no_counter_gone_back_make_it_possible(void **state)
 {
 	const struct token then = { .known = true, .uidvalidity = 7, .uidnext = 10, .highestmodseq = 20 };
 	struct token now = then;
 
 	(void)state;
-	assert_true(renames_possible(&then, &now));
+	assert_true(possible(&then, &now, "", ""));
 	now.uidnext = 11;
 	now.highestmodseq = 21;
-	assert_true(renames_possible(&then, &now));
+	assert_true(possible(&then, &now, "", "F1"));
 	now.highestmodseq = 0; /* not told */
-	assert_true(renames_possible(&then, &now));
+	assert_true(possible(&then, &now, "F1", ""));
 	now.highestmodseq = 19;
-	assert_false(renames_possible(&then, &now));
+	assert_false(possible(&then, &now, "", ""));
 	now = then;
 	now.uidnext = 9;
-	assert_false(renames_possible(&then, &now));
+	assert_false(possible(&then, &now, "", ""));
 	now = then;
 	now.uidvalidity = 8;
-	assert_false(renames_possible(&then, &now));
+	assert_false(possible(&then, &now, "", ""));
 	now = then;
 	now.known = false;
-	assert_false(renames_possible(&then, &now));
+	assert_false(possible(&then, &now, "", ""));
+}
+
+static void test_where_both_tell_a_mailboxid_it_alone_decides(void **state)
+{
+	const struct token then = { .known = true, .uidvalidity = 7, .uidnext = 10 };
+	struct token now = then;
+
+	(void)state;
+	assert_false(possible(&then, &now, "F1", "F2"));
+	now.uidvalidity = 8;
+	now.uidnext = 1;
+	assert_true(possible(&then, &now, "F1", "F1"));
+}
+
+static void test_only_what_can_be_a_mailboxid_is_one(void **state)
+{
+	char id[MAILBOXID_SIZE], longest[MAILBOXID_SIZE + 1];
+
+	(void)state;
+	assert_true(mailboxid_take(id, bytes_of("F-2_a9")));
+	assert_string_equal(id, "F-2_a9");
+	assert_false(mailboxid_take(id, bytes_of("")));
+	assert_false(mailboxid_take(id, bytes_of("a b")));
+	assert_false(mailboxid_take(id, bytes_of("a\nb")));
+	assert_false(mailboxid_take(id, bytes_from("a\0b", 3)));
+	memset(longest, 'a', sizeof(longest));
+	assert_true(mailboxid_take(id, bytes_from(longest, MAILBOXID_SIZE - 1)));
+	assert_false(mailboxid_take(id, bytes_from(longest, MAILBOXID_SIZE)));
+	assert_string_equal(id, "");
 }
 
 static void test_only_the_one_clear_match_is_chosen(void **state)
@@ -278,6 +320,8 @@ static void test_only_the_one_clear_match_is_chosen(void **state)
 		{ { { .to = 0, .from = 0 } }, 1, "n" }, /* nothing speaks for it */
 		{ { { .to = 0, .from = 0, .trivial = true } }, 1, "y" },
 		{ { { .to = 0, .from = 0, .same = 3, .other = 1 } }, 1, "n" },
+		{ { { .to = 0, .from = 0, .one_id = true, .other = 1 },
+		    { .to = 0, .from = 1, .same = 3 } }, 2, "yn" },
 		/* two that look the same, on either side */
 		{ { { .to = 0, .from = 0, .same = 3 }, { .to = 0, .from = 1, .same = 9 } }, 2, "nn" },
 		{ { { .to = 0, .from = 0, .same = 3 }, { .to = 1, .from = 0, .same = 3 } }, 2, "nn" },
@@ -309,6 +353,8 @@ int main(void)
 		cmocka_unit_test(test_a_name_on_the_way_says_what_it_was),
 		cmocka_unit_test(test_names_keep_the_spelling_of_the_server),
 		cmocka_unit_test(test_only_one_uidvalidity_and_no_counter_gone_back_make_it_possible),
+		cmocka_unit_test(test_where_both_tell_a_mailboxid_it_alone_decides),
+		cmocka_unit_test(test_only_what_can_be_a_mailboxid_is_one),
 		cmocka_unit_test(test_only_the_one_clear_match_is_chosen),
 	};
 
