@@ -73,6 +73,11 @@ static void check_written(const struct plan_file *f)
 	must(plan_file_read(path_again, &again, &err) == 0);
 	must(strcmp(f->job, again.job) == 0 && strcmp(f->account, again.account) == 0);
 	must(strcmp(f->store, again.store) == 0 && f->made == again.made && f->n == again.n);
+	must(f->n_renames == again.n_renames);
+	for (size_t i = 0; i < f->n_renames; i++) {
+		must(strcmp(f->renames[i].from, again.renames[i].from) == 0);
+		must(strcmp(f->renames[i].to, again.renames[i].to) == 0);
+	}
 	for (size_t i = 0; i < f->n; i++) {
 		check_same_mailbox(&f->v[i], &again.v[i]);
 		must(plan_file_find(f, f->v[i].name) == &f->v[i]);

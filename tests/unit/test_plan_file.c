@@ -102,8 +102,15 @@ static void test_it_is_the_same_after_a_file(void **state)
 	struct err err;
 
 	plan_some(rig, &plan);
+	plan.v[0].removed = true;
+	plan_file_add_rename(&plan, "A/ä", "B \"c\"");
+	plan_file_add_rename(&plan, "x", "y");
 	assert_int_equal(plan_file_write(&plan, path, &err), 0);
 	assert_int_equal(plan_file_read(path, &again, &err), 0);
+	assert_int_equal(again.n_renames, 2);
+	assert_true(plan_file_renames(&again, "A/ä", "B \"c\""));
+	assert_true(plan_file_renames(&again, "x", "y"));
+	assert_false(plan_file_renames(&again, "x", "B \"c\""));
 	assert_string_equal(again.job, plan.job);
 	assert_string_equal(again.account, plan.account);
 	assert_string_equal(again.store, plan.store);
@@ -115,6 +122,7 @@ static void test_it_is_the_same_after_a_file(void **state)
 		assert_string_equal(a->name, b->name);
 		assert_int_equal(a->uidvalidity, b->uidvalidity);
 		assert_int_equal(a->bytes, b->bytes);
+		assert_int_equal(a->removed, b->removed);
 		assert_true(uidset_equal(&a->fetch, &b->fetch));
 		assert_true(uidset_equal(&a->gone, &b->gone));
 		assert_int_equal(a->n_flags, b->n_flags);
@@ -286,6 +294,9 @@ static void test_a_file_that_is_no_plan_is_refused(void **state)
 {
 	static const char *const bad[] = {
 		"", "[]", "{}", "{\"format\":\"mailcask plan\",\"version\":2}", HEAD "\"mailboxes\":{}}",
+		"{\"format\":\"mailcask plan\",\"version\":3,\"job\":\"j\",\"account\":\"a\",\"store\":\"\","
+		"\"mailboxes\":[]}",
+		HEAD "\"renames\":{},\"mailboxes\":[]}", HEAD "\"renames\":[{\"from\":\"A\"}],\"mailboxes\":[]}",
 		HEAD "\"mailboxes\":[7]}", HEAD "\"mailboxes\":[{\"uidvalidity\":1}]}",
 		HEAD "\"mailboxes\":[" BOX "}," BOX "}]}", HEAD "\"mailboxes\":[" BOX ",\"fetch\":\"1:*\"}]}",
 		HEAD "\"mailboxes\":[" BOX ",\"fetch\":\"0\"}]}", HEAD "\"mailboxes\":[" BOX ",\"gone\":5}]}",
