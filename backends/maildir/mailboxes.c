@@ -42,18 +42,36 @@ static bool is_shared(const struct maildir *m, const char *dir)
 	return false;
 }
 
-/* `vacant`: nothing may lie there, for a directory is to be renamed to it. */
+static bool lies_below(const char *dir, const char *top)
+{
+	size_t n = strlen(top);
+
+	return strncmp(dir, top, n) == 0 && dir[n] == '/';
+}
+
+/* A directory can be renamed to it: nothing lies there, and it is not within the directory itself. */
+static bool can_become(const struct maildir *m, const char *from, const char *to)
+{
+	struct stat sb;
+
+	return !lies_below(to, from) && fstatat(m->root, to, &sb, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+/* `from`: the directory that is to be renamed to it; NULL: none. */
 static char *choose_dir(const struct maildir *m, const struct mailbox_name *name,
-			bool vacant)
+			const char *from)
 {
 	struct buf dir = BUF_INIT(MAILDIR_PATH_MAX);
-	struct stat sb;
 
 	maildir_directory(name, m->layout, false, &dir);
 	if (is_taken(m, buf_str(&dir)) || is_shared(m, buf_str(&dir)) ||
-	    (vacant && fstatat(m->root, buf_str(&dir), &sb, AT_SYMLINK_NOFOLLOW) == 0)) {
+	    (from && !can_become(m, from, buf_str(&dir)))) {
 		buf_clear(&dir);
 		maildir_directory(name, m->layout, true, &dir);
+	}
+	if (from && lies_below(buf_str(&dir), from)) {
+		buf_clear(&dir);
+		maildir_directory_in_root(name, &dir);
 	}
 	return buf_take(&dir);
 }
@@ -115,7 +133,7 @@ int maildir_create(struct store *st, const struct mailbox_name *name, unsigned a
 	bool selectable = !(attributes & MAILBOX_NOSELECT);
 
 	if (!box) {
-		box = new_box(m, name, choose_dir(m, name, false));
+		box = new_box(m, name, choose_dir(m, name, NULL));
 		box->attributes = attributes;
 		box->extra_known = is_fresh(box);
 		/* Directories without a row: a run was stopped before it committed them. */
@@ -243,22 +261,42 @@ static int rename_row(struct maildir *m, struct box *box, const struct mailbox_n
 /* `dir` with `from` at its start replaced; NULL when it lies elsewhere. */
 static char *dir_below(const char *dir, const char *from, const char *to)
 {
-	size_t n = strlen(from);
-
-	return strncmp(dir, from, n) == 0 && dir[n] == '/' ? xasprintf("%s%s", to, dir + n)
-							   : NULL;
+	return lies_below(dir, from) ? xasprintf("%s%s", to, dir + strlen(from)) : NULL;
 }
 
 /*
- * The mailbox and those below it. In `fs` a directory takes along all that lies in it, but a
- * mailbox whose name had to be shortened lies in the root and stays there.
+ * In `fs` a directory takes along all that lies in it: also mailboxes of other names, which lie there since
+ * an earlier rename.
+ */
+static int take_along(struct maildir *m, const char *old_top, const char *new_top, struct err *err)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct box *box = m->box[i];
+		char *dir = dir_below(box->dir, old_top, new_top);
+		struct mailbox_name name = MAILBOX_NAME_INIT;
+		int ret;
+
+		if (!dir)
+			continue;
+		mailbox_name_copy(&name, &box->mb.name);
+		ret = rename_row(m, box, &name, dir, false, err);
+		mailbox_name_release(&name);
+		if (ret < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The mailbox and those below it. A mailbox whose directory does not lie in that of the one above it, as
+ * where a name had to be shortened, stays there.
  */
 static int rename_tree(struct maildir *m, const struct mailbox_name *from,
 		       const struct mailbox_name *to, struct err *err)
 {
 	struct box **todo = xcalloc(m->n, sizeof(struct box *));
 	struct box *top = box_find(m, from);
-	char *old_top = xstrdup(top->dir), *new_top = choose_dir(m, to, true);
+	char *old_top = xstrdup(top->dir), *new_top = choose_dir(m, to, old_top);
 	struct mailbox_name name;
 	size_t n = 0;
 	int ret = 0;
@@ -276,12 +314,14 @@ static int rename_tree(struct maildir *m, const struct mailbox_name *from,
 
 		ret = mailbox_name_move(&name, &todo[i]->mb.name, from, to, err);
 		if (!dir)
-			dir = fs ? xstrdup(todo[i]->dir) : choose_dir(m, &name, true);
+			dir = fs ? xstrdup(todo[i]->dir) : choose_dir(m, &name, todo[i]->dir);
 		if (ret == 0)
 			ret = rename_row(m, todo[i], &name, dir, moves, err);
 		else
 			free(dir);
 	}
+	if (ret == 0 && m->layout == LAYOUT_FS)
+		ret = take_along(m, old_top, new_top, err);
 	mailbox_name_release(&name);
 	free(todo);
 	free(old_top);

@@ -146,6 +146,17 @@ static void add_plus(const struct mailbox_name *name, struct buf *out)
 	}
 }
 
+/* One component in the root; `~` with a hash of all of it is nobody else's. */
+static void put_in_root(struct buf *dir, struct bytes whole)
+{
+	for (size_t i = 0; i < dir->n; i++)
+		if (dir->p[i] == '/')
+			dir->p[i] = '_';
+	cut(dir, 0, COMPONENT_KEPT);
+	buf_add_byte(dir, '~');
+	add_hash(dir, whole);
+}
+
 void maildir_directory(const struct mailbox_name *name, enum maildir_layout layout, bool apart,
 		       struct buf *out)
 {
@@ -158,13 +169,7 @@ void maildir_directory(const struct mailbox_name *name, enum maildir_layout layo
 	else
 		add_fs(name, &dir);
 	if (dir.n > longest) {
-		/* One component in the root; `~` with a hash of all of it is nobody else's. */
-		for (size_t i = 0; i < dir.n; i++)
-			if (dir.p[i] == '/')
-				dir.p[i] = '_';
-		cut(&dir, 0, COMPONENT_KEPT);
-		buf_add_byte(&dir, '~');
-		add_hash(&dir, buf_bytes(&whole));
+		put_in_root(&dir, buf_bytes(&whole));
 	} else if (apart) {
 		size_t last = dir.n;
 
@@ -174,6 +179,18 @@ void maildir_directory(const struct mailbox_name *name, enum maildir_layout layo
 		buf_add_byte(&dir, '~');
 		add_hash(&dir, buf_bytes(&whole));
 	}
+	buf_add(out, buf_bytes(&dir));
+	buf_release(&dir);
+	buf_release(&whole);
+}
+
+void maildir_directory_in_root(const struct mailbox_name *name, struct buf *out)
+{
+	struct buf dir = BUF_INIT(SIZE_MAX / 4), whole = BUF_INIT(SIZE_MAX / 4);
+
+	add_whole(name, &whole);
+	add_fs(name, &dir);
+	put_in_root(&dir, buf_bytes(&whole));
 	buf_add(out, buf_bytes(&dir));
 	buf_release(&dir);
 	buf_release(&whole);

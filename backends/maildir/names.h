@@ -32,6 +32,9 @@ const char *layout_text(enum maildir_layout layout);
 void maildir_directory(const struct mailbox_name *name, enum maildir_layout layout, bool apart,
 		       struct buf *out);
 
+/* As `fs` has it for names that are too long: it lies in no other mailbox's directory. */
+void maildir_directory_in_root(const struct mailbox_name *name, struct buf *out);
+
 /* The longest path maildir_directory() makes. */
 #define MAILDIR_PATH_MAX 1200
 

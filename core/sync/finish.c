@@ -184,10 +184,13 @@ static bool is_left(const struct lane *lane)
  */
 static int settle_gone(struct lane *lane, bool waiting, struct err *err)
 {
-	const struct base nothing = { 0 };
+	struct base nothing = { 0 }; /* which also ends what is said of messages whose files are missing */
 
-	if (waiting || lane->partial || !is_left(lane))
+	if (waiting || lane->partial)
 		return 0;
+	nothing.token.known = !is_left(lane);
+	if (nothing.token.known)
+		nothing.token.uidvalidity = lane->base.token.uidvalidity;
 	return mailbox_set_base(lane->target, &nothing, err);
 }
 

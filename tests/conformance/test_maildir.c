@@ -597,6 +597,75 @@ static void test_a_mailbox_is_renamed_beside_a_directory_that_is_there(void **st
 	mailbox_name_release(&to);
 }
 
+static void rename_box(struct bench *b, const char *from_name, const char *to_name)
+{
+	struct mailbox_name from = MAILBOX_NAME_INIT, to = MAILBOX_NAME_INIT;
+	struct err err = { 0 };
+
+	must(mailbox_name_from_display(&from, bytes_of(from_name), &err), &err);
+	must(mailbox_name_from_display(&to, bytes_of(to_name), &err), &err);
+	must(store_rename(b->st, &from, &to, &err), &err);
+	mailbox_name_release(&from);
+	mailbox_name_release(&to);
+}
+
+static void assert_holds(struct bench *b, const char *mailbox, const char *text)
+{
+	struct gots got;
+
+	bench_fetch_all(bench_find(b, mailbox), &got);
+	assert_int_equal(got.n, 1);
+	assert_string_equal(buf_str(&got.v[0].body), text);
+	gots_release(&got);
+}
+
+/* X becomes A beside the directory of A/w; so A/w stays there when A becomes B. */
+static void leave_b_w_in_a(struct bench *b)
+{
+	bench_put_text(bench_mailbox(b, "A/w"), 1, "in A/w\r\n");
+	bench_put_text(bench_mailbox(b, "X"), 1, "moved\r\n");
+	bench_commit(b);
+	rename_box(b, "X", "A");
+	rename_box(b, "A", "B");
+}
+
+static void test_a_mailbox_is_renamed_to_what_would_lie_in_its_own_directory(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct checked found;
+
+	leave_b_w_in_a(b);
+	rename_box(b, "B/w", "A/w/deep");
+	bench_reopen(b);
+	assert_holds(b, "A/w/deep", "in A/w\r\n");
+	assert_holds(b, "B", "moved\r\n");
+	bench_close(b);
+	check_now(b, &found, false);
+	check_says(&found, "");
+	checked_release(&found);
+	bench_reopen(b);
+}
+
+static void test_what_lies_in_a_directory_goes_along_whatever_it_is_called(void **state)
+{
+	struct bench *b = mdir_bench(state);
+	struct checked found;
+
+	leave_b_w_in_a(b);
+	bench_put_text(bench_mailbox(b, "A"), 1, "another\r\n");
+	bench_commit(b);
+	rename_box(b, "A", "C");
+	bench_reopen(b);
+	assert_holds(b, "B/w", "in A/w\r\n");
+	assert_holds(b, "C", "another\r\n");
+	assert_int_equal(bench_live(b), 3);
+	bench_close(b);
+	check_now(b, &found, false);
+	check_says(&found, "");
+	checked_release(&found);
+	bench_reopen(b);
+}
+
 /* The lock's content says that tmp directories are to be cleaned. */
 static void test_a_full_disk_does_not_hide_that_a_run_was_stopped(void **state)
 {
@@ -713,6 +782,8 @@ int main(void)
 		FOR(&fs, test_nothing_is_written_after_a_lost_transaction),
 		FOR(&fs, test_a_message_is_not_left_in_tmp_when_cur_is_removed),
 		FOR(&fs, test_a_mailbox_is_renamed_beside_a_directory_that_is_there),
+		FOR(&fs, test_a_mailbox_is_renamed_to_what_would_lie_in_its_own_directory),
+		FOR(&fs, test_what_lies_in_a_directory_goes_along_whatever_it_is_called),
 		FOR(&fs, test_a_full_disk_does_not_hide_that_a_run_was_stopped),
 		FOR(&fs, test_many_mailboxes_need_few_descriptors),
 		FOR(&fs, test_every_commit_has_its_generation),

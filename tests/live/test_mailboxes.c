@@ -121,6 +121,33 @@ static void test_a_deleted_mailbox_goes_and_those_around_it_stay(void **state)
 	}
 }
 
+static void test_a_deleted_mailbox_goes_although_a_file_of_it_is_missing(void **state)
+{
+	struct name_list files = { 0 };
+	struct backup_result res;
+	char *cur, *path;
+	struct scene s;
+
+	(void)state;
+	begin(&s, "missing", "maildir");
+	oracle_create(s.o, "Old");
+	corpus_fill(s.o, "INBOX", 0, 5, 0, 500);
+	corpus_fill(s.o, "Old", 10, 3, 0, 500);
+	backup_ends_with(&s.job, 0, "");
+	cur = path_join(s.job.root, "Old/cur");
+	dir_entries(cur, &files);
+	path = path_join(cur, files.name[0]);
+	assert_int_equal(unlink(path), 0);
+	delete(s.o, "Old");
+	follows(&s, &res);
+	backup_result_release(&res);
+	assert_false(has(&s.job, "Old"));
+	name_list_release(&files);
+	free(path);
+	free(cur);
+	end(&s);
+}
+
 static void test_a_large_deleted_mailbox_is_held_once_and_goes_when_allowed(void **state)
 {
 	(void)state;
@@ -308,6 +335,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_deleted_mailbox_goes_and_those_around_it_stay),
+		cmocka_unit_test(test_a_deleted_mailbox_goes_although_a_file_of_it_is_missing),
 		cmocka_unit_test(test_a_large_deleted_mailbox_is_held_once_and_goes_when_allowed),
 		cmocka_unit_test(test_files_of_others_stay_where_a_mailbox_went),
 		cmocka_unit_test(
