@@ -91,7 +91,7 @@ static const struct config_key account_keys[] = {
 	{ "tunnel", CONFIG_COMMAND, AT(config_account, tunnel), .value = "COMMAND",
 	  .help = "Run by /bin/sh; its input and output are the server's (ssh host imapd)." },
 	{ "connections", CONFIG_NUMBER, AT(config_account, connections), .min = 1, .max = 16,
-	  .value = "2", .help = "Connections used at once for fetching." },
+	  .value = "4", .help = "Connections used at once for fetching." },
 	{ "compress", CONFIG_CHOICE, AT(config_account, compress), .choices = compress_words,
 	  .value = "auto",
 	  .help = "COMPRESS=DEFLATE: auto (when the line is found to be slow), yes or no." },

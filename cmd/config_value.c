@@ -48,7 +48,7 @@ void config_defaults(enum config_kind kind, void *section)
 	if (kind == CONFIG_ACCOUNT) {
 		struct config_account *ac = section;
 
-		ac->connections = 2;
+		ac->connections = 4;
 		ac->timeout = 60;
 	} else if (kind == CONFIG_JOB) {
 		struct config_job *job = section;
