@@ -413,7 +413,8 @@ int maildir_base(struct mailbox *mb, struct base *out, struct err *err)
 	base_release(out);
 	out->token = box->token;
 	memcpy(out->mailboxid, box->mailboxid, sizeof(out->mailboxid));
-	if (read_known(box, &out->known, err) < 0 || read_held(box, &out->held, err) < 0)
+	if (read_known(box, &out->known, err) < 0 ||
+	    (box->held > 0 && read_held(box, &out->held, err) < 0)) /* looks at all rows */
 		return -1;
 	return read_quarantine(box, out, err);
 }
