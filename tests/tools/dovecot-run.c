@@ -2,15 +2,11 @@
  * Run a throw-away Dovecot: print where it is as shell variables, close stdout, and stop and
  * remove it when stdin ends or a signal asks for it.
  */
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "tests/lib/dovecot.h"
-#include "tests/lib/support.h"
+#include "tests/lib/serving.h"
 
 static const char usage[] = "usage: dovecot-run [--capability LIST] "
 			    "[--cert good|wrong-host|self-signed]\n";
@@ -42,21 +38,6 @@ static bool read_options(int argc, char **argv, struct dovecot_opts *opts)
 	return true;
 }
 
-/* Until a signal, or until nobody holds the other end of stdin any more. */
-static void wait_for_the_end(const sigset_t *set)
-{
-	struct pollfd p[] = { { .fd = 0, .events = POLLIN },
-			      { .fd = signalfd(-1, set, SFD_CLOEXEC), .events = POLLIN } };
-	char byte;
-
-	if (p[1].fd < 0)
-		test_die_sys("signalfd");
-	do
-		poll(p, 2, -1);
-	while (!p[1].revents && (!p[0].revents || read(0, &byte, 1) > 0));
-	close(p[1].fd);
-}
-
 int main(int argc, char **argv)
 {
 	struct dovecot_opts opts = { 0 };
@@ -67,17 +48,13 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL); /* from here on none can leave the server behind */
+	serving_begin(&set);
 	dv = dovecot_start(&opts);
 	printf("SERVER_PORT=%d\nSERVER_TLS_PORT=%d\nSERVER_CA_FILE=%s\nSERVER_DIR=%s\n"
 	       "SERVER_PASSWORD=pw\n",
 	       dv->port, dv->tls_port, dv->ca_file, dv->dir);
 	fclose(stdout);
-	wait_for_the_end(&set);
+	serving_wait(&set);
 	dovecot_stop(dv);
 	return 0;
 }

@@ -12,7 +12,9 @@ static const char usage[] =
 	"       seed PORT USER messages MAILBOX N LEAST MOST\n"
 	"       seed PORT USER mixed MAILBOX N LARGEST\n"
 	"       seed PORT USER mailboxes N MESSAGES LEAST MOST\n"
-	"Sizes in bytes. MAILBOX is created unless it is there; the password is \"pw\".\n";
+	"       seed PORT USER change MAILBOX NEW FLAGS EXPUNGED\n"
+	"Sizes in bytes. 'change' appends, sets \\Flagged where it is not, and expunges, all over the\n"
+	"mailbox. MAILBOX is created unless it is there; the password is \"pw\".\n";
 
 static unsigned long number(const char *text)
 {
@@ -51,13 +53,58 @@ static void fill_mailboxes(struct oracle *o, char **arg)
 	}
 }
 
+/* The UIDs of what is not \Flagged. Returns how many. */
+static size_t search_unflagged(struct oracle *o, const char *mailbox, uint32_t **out)
+{
+	size_t n = 0, cap = 0;
+	const char *at;
+	char *end;
+
+	*out = NULL;
+	oracle_command(o, "SELECT \"%s\"", mailbox);
+	at = strstr((const char *)oracle_command(o, "UID SEARCH UNFLAGGED").p, "* SEARCH");
+	for (at = at ? at + strlen("* SEARCH") : ""; *at == ' '; at = end) {
+		*out = xgrow(*out, n, &cap, sizeof(**out));
+		(*out)[n++] = (uint32_t)strtoul(at, &end, 10);
+	}
+	return n;
+}
+
+static void change(struct oracle *o, char **arg)
+{
+	unsigned long new = number(arg[1]), flags = number(arg[2]), expunged = number(arg[3]);
+	struct buf flag = BUF_INIT(1 << 24), gone = BUF_INIT(1 << 24);
+	uint32_t *uid;
+	size_t n = search_unflagged(o, arg[0], &uid), each = flags + expunged;
+
+	if (n < each) {
+		fprintf(stderr, "seed: only %zu messages are not flagged\n", n);
+		exit(1);
+	}
+	for (size_t i = 0; i < each; i++) { /* spread evenly, both kinds */
+		bool goes = (i + 1) * expunged / each > i * expunged / each;
+
+		buf_addf(goes ? &gone : &flag, "%s%u", (goes ? gone.n : flag.n) ? "," : "",
+			 uid[i * (n / each)]);
+	}
+	if (flag.n)
+		oracle_store(o, arg[0], buf_str(&flag), "+FLAGS", "\\Flagged");
+	if (gone.n)
+		oracle_expunge(o, arg[0], buf_str(&gone));
+	corpus_fill(o, arg[0], ready(o, arg[0]), (uint32_t)new, 2000, 4000);
+	free(uid);
+	buf_release(&flag);
+	buf_release(&gone);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 3 ? argv[3] : "";
 	struct oracle *o;
 
 	if (!(argc == 4 && strcmp(what, "demo") == 0) &&
-	    !(argc == 8 && (strcmp(what, "messages") == 0 || strcmp(what, "mailboxes") == 0)) &&
+	    !(argc == 8 && (strcmp(what, "messages") == 0 || strcmp(what, "mailboxes") == 0 ||
+			    strcmp(what, "change") == 0)) &&
 	    !(argc == 7 && strcmp(what, "mixed") == 0)) {
 		fputs(usage, stderr);
 		return 2;
@@ -71,6 +118,8 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "mixed") == 0)
 		corpus_fill_mixed(o, argv[4], ready(o, argv[4]), (uint32_t)number(argv[5]),
 				  number(argv[6]));
+	else if (strcmp(what, "change") == 0)
+		change(o, argv + 4);
 	else
 		fill_mailboxes(o, argv + 4);
 	oracle_close(o);
