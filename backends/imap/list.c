@@ -2,9 +2,11 @@
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "core/imap/account.h"
 #include "core/imap/commands.h"
 #include "core/imap/commands_manage.h"
 #include "core/imap/loop.h"
+#include "core/imap/quirks.h"
 #include "core/imap/scan.h"
 
 #include "backends/imap/private.h"
@@ -237,6 +239,7 @@ static void take_entries(struct imap_store *st, const struct namespaces *ns,
 {
 	for (size_t i = 0; i < listed->n; i++) {
 		const struct imap_mailbox_entry *e = &listed->entries[i];
+		const struct imap_limit *limit;
 		struct mailbox_info *info;
 
 		if (!st->delimiter)
@@ -249,6 +252,10 @@ static void take_entries(struct imap_store *st, const struct namespaces *ns,
 		info->token = token_of(e);
 		if (e->mailbox_id)
 			mailboxid_take(info->mailboxid, bytes_of(e->mailbox_id));
+		limit = imap_limit_find(st->account->host, imap_session_caps(st->conn[0]->session),
+					e->present & IMAP_ITEM_MESSAGES ? e->messages : 0);
+		info->limit = limit ? limit->why : NULL;
+		info->limited = limit && limit->always;
 	}
 	mailbox_list_sort(out);
 	out->complete = listed->complete;

@@ -7,6 +7,7 @@
 #include "core/base/mem.h"
 #include "core/imap/account.h"
 #include "core/imap/loop.h"
+#include "core/imap/quirks.h"
 
 #include "backends/imap/private.h"
 
@@ -53,6 +54,7 @@ static int imap_store_open(struct store **out, const struct store_config *cfg,
 {
 	struct imap_store *st;
 	struct connection *c;
+	unsigned allowed;
 
 	if (mode == STORE_WRITE)
 		return err_set(err, ERR_CONFIG, "%s: an account can only be read from", cfg->name);
@@ -65,6 +67,9 @@ static int imap_store_open(struct store **out, const struct store_config *cfg,
 	st->most = st->account->connections ? st->account->connections : CONNECTIONS_DEFAULT;
 	if (st->most > CONNECTIONS_MAX)
 		st->most = CONNECTIONS_MAX;
+	allowed = imap_quirk_connections(st->account->host);
+	if (allowed && st->most > allowed)
+		st->most = allowed;
 	if (pool_one(st, &c, err) < 0) {
 		imap_store_close(&st->store);
 		return -1;

@@ -1,9 +1,10 @@
 #include "core/imap/quirks.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
+
+#include "core/imap/caps.h"
 
 static const struct imap_quirk quirks[] = {
 	{ .host = "mail.me.com", .disable = "QRESYNC",
@@ -37,6 +38,45 @@ static bool fits(const struct imap_quirk *q, const char *host, struct bytes gree
 		return false;
 	return !q->greeting ||
 	       (greeting.n && memmem(greeting.p, greeting.n, q->greeting, strlen(q->greeting)));
+}
+
+unsigned imap_quirk_connections(const char *host)
+{
+	return is_host(host, "imap.gmail.com") || is_host(host, "imap.googlemail.com") ? 15 : 0;
+}
+
+static const struct imap_limit limits[] = {
+	{ .host = "gmail.com", .capability = "X-GM-EXT-1", .counts = { 1000, 2000, 5000, 10000 },
+	  .why = "Gmail shows no more where \"Folder size limits\" is set (Settings, Forwarding and "
+		 "POP/IMAP); if it is, choose \"Do not limit\" there" },
+	/* The export server shows 100,000, with the same capabilities. */
+	{ .host = "export.imap.mail.yahoo.com", .counts = { 100000 }, .always = true,
+	  .why = "Yahoo shows no more of a mailbox on this server; move older mail into other mailboxes" },
+	{ .host = "mail.yahoo.com", .capability = "XYMHIGHESTMODSEQ", .counts = { 10000 },
+	  .always = true,
+	  .why = "Yahoo shows no more of a mailbox; host = export.imap.mail.yahoo.com shows 100000, or "
+		 "move older mail into other mailboxes" },
+	{ .host = "imap.aol.com", .counts = { 10000 }, .always = true,
+	  .why = "AOL shows no more of a mailbox; host = export.imap.aol.com shows 100000, or move "
+		 "older mail into other mailboxes" },
+};
+
+static bool has_count(const struct imap_limit *l, uint32_t messages)
+{
+	for (size_t i = 0; i < sizeof(l->counts) / sizeof(l->counts[0]); i++)
+		if (l->counts[i] && l->counts[i] == messages)
+			return true;
+	return false;
+}
+
+const struct imap_limit *imap_limit_find(const char *host, const struct imap_caps *caps,
+					 uint32_t messages)
+{
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (is_host(host, limits[i].host) ||
+		    (limits[i].capability && imap_caps_lists(caps, limits[i].capability)))
+			return has_count(&limits[i], messages) ? &limits[i] : NULL;
+	return NULL;
 }
 
 const struct imap_quirk *imap_quirk_next(const char *host, struct bytes greeting, size_t *at)

@@ -321,6 +321,7 @@ static void plan_lane(struct lane *lane)
 	};
 
 	plan_mailbox(&in, &lane->plan);
+	job_keep_unseen(lane);
 	line->created = !lane->to;
 	line->foreign = lane->target_changes.foreign + lane->source_changes.foreign;
 	if (lane->job->set->dry_run)
@@ -344,6 +345,7 @@ int job_compare(struct job *job, struct err *err)
 {
 	if (job_choose_lanes(job, err) < 0)
 		return -1;
+	job_name_limited(job);
 	if (open_lanes(job, err) < 0 || gather_flags(job, err) < 0 || compare_sources(job, err) < 0 ||
 	    describe_sources(job, err) < 0 || compare_targets(job, NULL, err) < 0 ||
 	    verify_flags(job, err) < 0)

@@ -149,6 +149,10 @@ char *job_scope_text(const struct job_settings *set);
 
 /* compare.c: choose the lanes, compare both sides, plan. */
 int job_compare(struct job *job, struct err *err);
+/* limited.c: name the mailboxes of which the source may show only a part. */
+void job_name_limited(struct job *job);
+/* limited.c: what such a mailbox does not show is not gone: takes that out of the lane's plan. */
+void job_keep_unseen(struct lane *lane);
 /*
  * recognise.c: in the lanes that are rebinding, say in target_changes and base what the UIDs mean
  * now. Nothing is written: that is up to job_transfer().

@@ -126,6 +126,12 @@ struct mailbox_info {
 	 */
 	struct token token;
 	char mailboxid[MAILBOXID_SIZE]; /* as the token: the source's, now or at the last agreement */
+	/*
+	 * A source: why it may show only a part of the mailbox, though it says that this is all of it; borrowed from
+	 * the program, a clause to print. NULL: nothing makes one think so.
+	 */
+	const char *limit;
+	bool limited; /* with `limit`: it is not likely to be chance */
 	/* The rest only of a store that holds a base. */
 	uint64_t known;   /* how many source messages the base knows */
 	uint64_t stored;  /* live messages bound to a source UID, known to the base or not yet */

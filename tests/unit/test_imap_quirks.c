@@ -97,6 +97,43 @@ static void test_every_row_says_why_and_names_what_exists(void **state)
 	assert_int_equal(rows, 5); /* every row of the table was met */
 }
 
+static void test_limits_are_known_by_host_or_capability(void **state)
+{
+	static const struct {
+		const char *host, *caps;
+		uint32_t messages;
+		bool limit, always;
+	} cases[] = {
+		{ "imap.gmail.com", "IMAP4rev1", 1000, true, false },
+		{ "imap.gmail.com", "IMAP4rev1", 10000, true, false },
+		{ "imap.gmail.com", "IMAP4rev1", 1001, false, false },
+		{ "imap.gmail.com", "IMAP4rev1", 0, false, false },
+		{ "127.0.0.1", "IMAP4rev1 X-GM-EXT-1", 5000, true, false },
+		{ "imap.mail.yahoo.com", "IMAP4rev1", 10000, true, true },
+		{ "imap.mail.yahoo.com", "IMAP4rev1", 1000, false, false },
+		{ "export.imap.mail.yahoo.com", "IMAP4rev1 XYMHIGHESTMODSEQ", 10000, false, false },
+		{ "export.imap.mail.yahoo.com", "IMAP4rev1 XYMHIGHESTMODSEQ", 100000, true, true },
+		{ "127.0.0.1", "IMAP4rev1 XYMHIGHESTMODSEQ", 10000, true, true },
+		{ "imap.aol.com", "IMAP4rev1", 10000, true, true },
+		{ "imap.example.org", "IMAP4rev1", 10000, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct imap_caps caps;
+		const struct imap_limit *l;
+
+		imap_caps_init(&caps);
+		imap_caps_set(&caps, bytes_of(cases[i].caps), true);
+		l = imap_limit_find(cases[i].host, &caps, cases[i].messages);
+		if ((l != NULL) != cases[i].limit || (l && l->always != cases[i].always))
+			fail_msg("case %zu", i);
+		imap_caps_release(&caps);
+	}
+	assert_int_equal(imap_quirk_connections("imap.gmail.com"), 15);
+	assert_int_equal(imap_quirk_connections("imap.example.org"), 0);
+}
+
 static void keep_result(void *ctx, const struct imap_result *r)
 {
 	struct imap_result *kept = ctx;
@@ -167,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_a_server_is_known_not_to_do_is_not_asked_of_it),
+		cmocka_unit_test(test_limits_are_known_by_host_or_capability),
 		cmocka_unit_test(test_every_row_says_why_and_names_what_exists),
 		cmocka_unit_test(test_a_server_that_wants_to_be_left_alone_is_understood),
 	};
