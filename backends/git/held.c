@@ -167,9 +167,9 @@ int gitstore_find_identity(struct store *st, struct bytes identity, struct held 
 			   struct err *err)
 {
 	struct gitstore *g = (struct gitstore *)st;
-	uint64_t hash = hash_of(identity), size = 0;
-	const struct gitbox *last = NULL; /* where a live one was found */
+	uint64_t hash = hash_of(identity);
 	const struct identities *t;
+	struct object_id content;
 	bool agree = true;
 
 	if (gather(g, err) < 0)
@@ -185,9 +185,8 @@ int gitstore_find_identity(struct store *st, struct bytes identity, struct held 
 
 		if (got <= 0 || !bytes_equal(entry_identity(&line), identity))
 			continue;
-		agree = !out->mailbox || (line.size == size && !(got == 1 && box == last));
-		last = got == 1 ? box : last;
-		size = line.size;
+		agree = !out->mailbox || object_id_equal(&id, &content);
+		content = id;
 		if (!out->mailbox || (got == 1 && out->source_uid == 0))
 			*out = (struct held){ .mailbox = &box->mb, .uid = line.uid,
 					      .source_uid = got == 1 ? line.source_uid : 0 };

@@ -1,5 +1,7 @@
 #include "backends/maildir/held.h"
 
+#include <string.h>
+
 #include "backends/maildir/deliver.h"
 #include "backends/maildir/index.h"
 #include "backends/maildir/read.h"
@@ -45,7 +47,7 @@ int maildir_find_identity(struct store *st, struct bytes identity, struct held *
 			  struct err *err)
 {
 	struct maildir *m = (struct maildir *)st;
-	int64_t first_size = -1, last_box = -1;
+	uint8_t content[SHA256_SIZE];
 	sqlite3_stmt *find;
 	bool agree = true;
 	int got;
@@ -56,14 +58,14 @@ int maildir_find_identity(struct store *st, struct bytes identity, struct held *
 	find = index_stmt(m, ST_MESSAGES_BY_IDENTITY);
 	index_bind_identity(find, 1, identity);
 	while (agree && (got = index_step(m, find, err)) > 0) {
-		int64_t id = sqlite3_column_int64(find, 0), size = sqlite3_column_int64(find, 3);
-		bool live = sqlite3_column_int(find, 4) == ROW_LIVE;
+		struct bytes sha256 = index_text(find, 3);
 
-		agree = (first_size < 0 || size == first_size) && !(live && id == last_box);
-		if (first_size < 0)
-			take_place(m, find, out);
-		first_size = size;
-		last_box = id;
+		agree = sha256.n == sizeof(content) &&
+			(!out->mailbox || memcmp(content, sha256.p, sizeof(content)) == 0);
+		if (!agree || out->mailbox)
+			continue;
+		take_place(m, find, out);
+		memcpy(content, sha256.p, sizeof(content));
 	}
 	index_done(find);
 	return got < 0 ? -1 : agree && out->mailbox;

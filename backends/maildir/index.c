@@ -46,7 +46,7 @@ static const char *const statements[ST_COUNT] = {
 		" WHERE substr(sha256, 1, 8) = substr(?2, 1, 8) AND sha256 = ?2 AND mailbox = ?1"
 		" AND size = ?3 AND state = 0 AND source_uid IS NULL ORDER BY uid LIMIT 1",
 	[ST_MESSAGES_BY_IDENTITY] =
-		"SELECT mailbox, uid, source_uid, size, state FROM messages"
+		"SELECT mailbox, uid, source_uid, sha256 FROM messages"
 		" INDEXED BY messages_identity WHERE identity = ? ORDER BY state, mailbox, uid",
 	[ST_MESSAGE_WITH_IDENTITY] = "SELECT 1 FROM messages INDEXED BY messages_identity"
 				     " WHERE identity IS NOT NULL LIMIT 1",

@@ -17,7 +17,7 @@ enum statement {
 	ST_MESSAGES_FROM, /* all rows, in ascending order of uid, from one on */
 	ST_MESSAGE_KEPT_BY_CONTENT,
 	ST_MESSAGE_UNBOUND_BY_CONTENT, /* live, and bound to no source UID */
-	ST_MESSAGES_BY_IDENTITY, /* mailbox, uid, source_uid, size and state, live ones first */
+	ST_MESSAGES_BY_IDENTITY, /* mailbox, uid, source_uid and sha256, live ones first */
 	ST_MESSAGE_WITH_IDENTITY, /* any */
 	ST_MESSAGE_SET_FLAGS,
 	ST_MESSAGE_SET_STATE,

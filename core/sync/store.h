@@ -445,8 +445,8 @@ struct store_ops {
 		      struct message_sink *sink, struct err *err);
 	/*
 	 * Whether any message here has an identity; and one, live or kept, that has just this: 1 and
-	 * *out, 0 there is none, -1. There is none, either, when several have it that cannot be the same: of
-	 * different sizes, or live in one mailbox. A store that keeps what append() was told of it has these two and
+	 * *out, 0 there is none, -1. There is none, either, when several have it and not all of
+	 * these have the same content. A store that keeps what append() was told of it has these two and
 	 * copy_as(), any other none of the three. A base that is dropped (cfg->rebind) takes all identities along.
 	 */
 	int (*holds_identities)(struct store *st, bool *out, struct err *err);

@@ -329,6 +329,26 @@ static void test_what_is_removed_is_not_found(void **state)
 	uidset_release(&set);
 }
 
+/* A server that says the same of different messages knows nothing. */
+static void test_an_identity_of_two_contents_is_none(void **state)
+{
+	const struct put other = { .body = bytes_of("Subject: two\r\n\r\nin two places\r\n"),
+				   .identity = ID };
+	struct bench *b = bench_of(state);
+	struct mailbox *mb = bench_mailbox(b, "INBOX");
+	struct held held;
+
+	put_known(mb, 5, ID);
+	put_known(mb, 6, ID);
+	bench_commit(b);
+	assert_true(find(b, ID, &held)); /* twice the same is no contradiction */
+	bench_put(bench_mailbox(b, "Other"), 7, &other, NULL);
+	bench_commit(b);
+	bench_reopen(b);
+	assert_false(find(b, ID, &held));
+	assert_true(holds_any(b));
+}
+
 static void test_identities_stay_when_flags_and_uids_change(void **state)
 {
 	struct bench *b = bench_of(state);
@@ -438,6 +458,7 @@ static int teardown(void **state)
 	FOR(sut, test_kept_messages_are_found_and_copied),                       \
 	FOR(sut, test_a_copy_takes_over_the_kept_message_of_its_mailbox),        \
 	FOR(sut, test_what_is_removed_is_not_found),                             \
+	FOR(sut, test_an_identity_of_two_contents_is_none),                      \
 	FOR(sut, test_identities_stay_when_flags_and_uids_change),               \
 	FOR(sut, test_taking_over_learns_the_identity),                          \
 	FOR(sut, test_another_account_knows_no_identities)

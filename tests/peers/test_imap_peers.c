@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/mem.h"
 #include "core/base/err.h"
 #include "core/imap/account.h"
 #include "core/imap/loop.h"
@@ -117,6 +118,49 @@ static void test_cyrus_is_backed_up(void **state)
 {
 	(void)state;
 	backs_up(cyrus, "alice", "R&AOk-sum&AOk-", "Work/Reports");
+}
+
+/* So many messages are new, and none of their bytes came. */
+static void comes_without_bytes(const struct backup *b, struct oracle *o, unsigned copied)
+{
+	struct backup_result res;
+	char *word = xasprintf("\"copied\":%u,\"flags_changed\"", copied);
+
+	backup_expect(b, &res, 0, "");
+	assert_int_equal(res.new_messages, copied);
+	assert_int_equal(res.bytes, 0);
+	assert_non_null(strstr(buf_str(&res.out), word));
+	free(word);
+	backup_result_release(&res);
+	archive_equals(b->root, o);
+	backup_idle(b);
+}
+
+static void test_cyrus_is_not_asked_twice_for_what_was_copied_or_moved(void **state)
+{
+	static const char *const types[] = { "maildir", "git" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct backup_config config = { .port = cyrus->port, .user = "alice", .type = types[i],
+						.job = "max_delete = 100\n" };
+		char *to = xasprintf("Copies-%zu", i);
+		struct oracle *o = oracle_open(cyrus->port, "alice");
+		struct backup b;
+
+		oracle_create(o, to);
+		backup_init(&b, &config);
+		backup_ends_with(&b, 0, "");
+		oracle_command(o, "SELECT INBOX");
+		oracle_command(o, "COPY 1:3 %s", to);
+		comes_without_bytes(&b, o, 3);
+		oracle_command(o, "SELECT INBOX");
+		oracle_command(o, "MOVE 5 %s", to);
+		comes_without_bytes(&b, o, 1);
+		backup_release(&b);
+		oracle_close(o);
+		free(to);
+	}
 }
 
 static void tour(const struct peer *p, struct imap_tour *t)
@@ -235,6 +279,7 @@ int main(void)
 	};
 	const struct CMUnitTest on_cyrus[] = {
 		cmocka_unit_test(test_cyrus_is_backed_up),
+		cmocka_unit_test(test_cyrus_is_not_asked_twice_for_what_was_copied_or_moved),
 		cmocka_unit_test(test_cyrus_answers_every_reading_command_with_modseq_and_email_id),
 		cmocka_unit_test(test_cyrus_compresses),
 		cmocka_unit_test(test_cyrus_says_logindisabled_to_somebody_who_is_logged_in),
