@@ -73,6 +73,7 @@ enum fake_trick {
 	FAKE_LIST_NO,    /* LIST ends with NO after all its lines (mb NULL) */
 	FAKE_LIST_SHORT, /* connection closed in the middle of the LIST answer (mb NULL) */
 	FAKE_LOGIN_NO,   /* NO [AUTHENTICATIONFAILED] (mb NULL) */
+	FAKE_EMPTY,      /* the body of `uid` comes as a literal of no bytes */
 	FAKE_SIZE,       /* RFC822.SIZE of `uid` is off by `at` */
 	FAKE_BYE,        /* "* BYE" and close at EXAMINE or SELECT */
 	FAKE_FETCH_EMPTY,  /* FETCH says OK and nothing else */

@@ -463,6 +463,8 @@ static void add_body(struct session *s, const struct fake_msg *m, const char *it
 		body.n = n < body.n ? n : body.n;
 		buf_addf(&s->out, "<%lu>", from);
 	}
+	if (fake_use(s->f, s->selected, FAKE_EMPTY, m->uid))
+		body.n = 0;
 	buf_addf(&s->out, " {%zu}\r\n", body.n);
 	if (section[1] == ']')
 		log_body(s, m);

@@ -477,6 +477,28 @@ static void test_what_is_left_out_of_the_description_is_fetched(void **state)
 	assert_equal();
 }
 
+/* A mailbox that was made anew, from the same messages: UIDs and dates are others, and so nothing shows it but these. */
+static void test_identities_recognise_messages_under_another_uidvalidity(void **state)
+{
+	(void)state;
+	backup_takes(6);
+	change();
+	fake_expunge(box("Work"), 1);
+	fake_expunge(box("Work"), 4);
+	label("Work", 7, 2);
+	label("Work", 9, 3);
+	fake_uidvalidity(box("Work"), 9);
+	go_on();
+	backup_takes(0);
+	change();
+	/* And one with mail that lies nowhere else. */
+	fake_expunge(box("[Gmail]/Trash"), 1);
+	label("[Gmail]/Trash", 5, 6);
+	fake_uidvalidity(box("[Gmail]/Trash"), 9);
+	go_on();
+	backup_takes(0);
+}
+
 /* A server made anew gives all mailboxes another UIDVALIDITY, and its identities to other messages. */
 static void test_identities_of_a_server_made_anew_are_not_believed(void **state)
 {
@@ -539,6 +561,7 @@ static void test_stopped_anywhere_the_next_run_ends_the_same(void **state)
 	FOR(p, test_what_a_disk_changed_is_fetched_again),                        \
 	FOR(p, test_a_server_that_does_not_tell_what_it_has_is_backed_up),        \
 	FOR(p, test_what_is_left_out_of_the_description_is_fetched),              \
+	FOR(p, test_identities_recognise_messages_under_another_uidvalidity),     \
 	FOR(p, test_identities_of_a_server_made_anew_are_not_believed),           \
 	FOR(p, test_stopped_anywhere_the_next_run_ends_the_same)
 

@@ -127,6 +127,31 @@ static void test_it_is_tried_in_the_next_run_and_then_rests(void **state)
 	}
 }
 
+/* OK, and a body of no bytes, for what it cannot convert: and the message when it can again. */
+static void test_an_empty_body_of_exchange_is_no_message(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct backup_config config = { .port = fake_port(server), .type = types[i] };
+		struct backup_result res;
+
+		backup_init(&job, &config);
+		fake_trick(server, fake_find(server, bytes_of("INBOX")), FAKE_EMPTY, 3, 0, -1);
+		fake_start(server);
+		backup_expect(&job, &res, 3, "");
+		assert_int_equal(res.new_messages, 7);
+		assert_non_null(strstr(buf_str(&res.err), "gives none of them"));
+		backup_result_release(&res);
+		fake_stop(server);
+		fake_tricks_clear(server);
+		fake_start(server);
+		backup_expect(&job, &res, 0, "");
+		assert_int_equal(res.new_messages, 1);
+		backup_result_release(&res);
+		end();
+	}
+}
+
 static void test_what_is_retried_is_asked_for_in_the_next_run(void **state)
 {
 	(void)state;
@@ -311,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_it_is_tried_in_the_next_run_and_then_rests, start, stop),
+		cmocka_unit_test_setup_teardown(test_an_empty_body_of_exchange_is_no_message, start, stop),
 		cmocka_unit_test_setup_teardown(test_what_is_retried_is_asked_for_in_the_next_run, start, stop),
 		cmocka_unit_test_setup_teardown(test_what_is_accepted_is_over, start, stop),
 		cmocka_unit_test_setup_teardown(test_a_uid_that_is_not_in_quarantine_is_an_error_that_names_it,
