@@ -562,14 +562,15 @@ static void test_stopped_anywhere_the_next_run_ends_the_same(void **state)
 	FOR(p, test_a_server_that_does_not_tell_what_it_has_is_backed_up),        \
 	FOR(p, test_what_is_left_out_of_the_description_is_fetched),              \
 	FOR(p, test_identities_recognise_messages_under_another_uidvalidity),     \
-	FOR(p, test_identities_of_a_server_made_anew_are_not_believed),           \
-	FOR(p, test_stopped_anywhere_the_next_run_ends_the_same)
+	FOR(p, test_identities_of_a_server_made_anew_are_not_believed)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ALL_TESTS(&profiles[0]), ALL_TESTS(&profiles[1]),
 		ALL_TESTS(&profiles[2]), ALL_TESTS(&profiles[3]),
+		FOR(&profiles[0], test_stopped_anywhere_the_next_run_ends_the_same),
+		FOR(&profiles[1], test_stopped_anywhere_the_next_run_ends_the_same),
 	};
 
 	return cmocka_run_group_tests_name("once", tests, NULL, NULL);
