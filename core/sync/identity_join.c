@@ -254,6 +254,8 @@ static int make_of(const struct held *held, struct lane *lane, const struct mess
 	if (lane->skipped)
 		return 0;
 	if (mailbox_copy_as(held, lane->target, as, &what, &new_uid, &why, err) < 0) {
+		if (err->kind == ERR_STOPPED) /* which is no trouble: what came is to be kept */
+			return -1;
 		job_target_trouble(lane, err);
 		return err->kind == ERR_MESSAGE ? 0 : -1;
 	}

@@ -247,6 +247,25 @@ static void test_a_plan_says_the_bytes_to_download(void **state)
 	backup_result_release(&plan);
 }
 
+static void test_a_plan_that_is_carried_out_downloads_no_more_than_it_said(void **state)
+{
+	struct backup_result res;
+	char *file = path_join(job.dir, "plan.json"), *args = xasprintf("-o %s job", file);
+
+	(void)state;
+	program_run(&job, &res, NULL, "plan", args);
+	assert_int_equal(res.status, 0);
+	backup_result_release(&res);
+	program_run(&job, &res, NULL, "apply", file);
+	assert_int_equal(res.status, 0);
+	assert_non_null(strstr(buf_str(&res.out), "\"copied\":5,"));
+	backup_result_release(&res);
+	assert_int_equal(count_bodies(), 6);
+	assert_equal();
+	free(args);
+	free(file);
+}
+
 static void test_new_mail_comes_once(void **state)
 {
 	(void)state;
@@ -549,6 +568,7 @@ static void test_stopped_anywhere_the_next_run_ends_the_same(void **state)
 #define ALL_TESTS(p)                                                              \
 	FOR(p, test_each_body_comes_once_and_from_the_mailbox_of_all_mail),       \
 	FOR(p, test_a_plan_says_the_bytes_to_download),                           \
+	FOR(p, test_a_plan_that_is_carried_out_downloads_no_more_than_it_said),   \
 	FOR(p, test_new_mail_comes_once),                                         \
 	FOR(p, test_labels_come_and_go_without_a_body),                           \
 	FOR(p, test_into_and_out_of_the_trash_costs_no_body),                     \
