@@ -77,9 +77,21 @@ void job_join_free(struct job *job)
 
 /* --- whether to ask --- */
 
+static bool is_less(uint64_t now, uint64_t then)
+{
+	return now != 0 && now < then;
+}
+
+/* Under the same UIDVALIDITY: what only grows is less than it was. */
+static bool went_back(const struct token *now, const struct token *then)
+{
+	return now->known && (is_less(now->uidnext, then->uidnext) ||
+			      is_less(now->highestmodseq, then->highestmodseq));
+}
+
 /*
- * A server that was made anew may give the identities of old messages to others. Then it has
- * forgotten its UIDs, too.
+ * A server that was made anew, or put back to an earlier state, may give the identities of old messages to
+ * others. Then it has forgotten its UIDs, too.
  */
 static bool means_the_same(const struct job *job)
 {
@@ -91,10 +103,12 @@ static bool means_the_same(const struct job *job)
 
 		if (!from || !to->token.known || to->stored == 0 || from->token.uidvalidity == 0)
 			continue;
-		if (from->token.uidvalidity == to->token.uidvalidity)
-			same++;
-		else
+		if (from->token.uidvalidity != to->token.uidvalidity)
 			changed++;
+		else if (went_back(&from->token, &to->token))
+			return false;
+		else
+			same++;
 	}
 	return same > changed || changed == 0;
 }

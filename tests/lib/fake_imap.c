@@ -170,6 +170,11 @@ void fake_attributes(struct fake_mailbox *mb, const char *attributes)
 	mb->attributes = xstrdup(attributes);
 }
 
+void fake_uidnext(struct fake_mailbox *mb, uint32_t uidnext)
+{
+	mb->uidnext = uidnext;
+}
+
 void fake_uidvalidity(struct fake_mailbox *mb, uint32_t uidvalidity)
 {
 	mb->uidvalidity = uidvalidity;

@@ -45,6 +45,8 @@ struct fake_mailbox *fake_find(struct fake_imap *f, struct bytes name);
 void fake_remove(struct fake_imap *f, struct bytes name);
 void fake_attributes(struct fake_mailbox *mb, const char *attributes); /* "\\Noselect \\Marked" */
 void fake_uidvalidity(struct fake_mailbox *mb, uint32_t uidvalidity);
+/* It grows by itself; lower, as after a restored backup. */
+void fake_uidnext(struct fake_mailbox *mb, uint32_t uidnext);
 
 /* UIDs ascend. `date` NULL: "01-Jan-2020 00:00:00 +0000". The bytes are copied. */
 void fake_message(struct fake_mailbox *mb, uint32_t uid, const char *flags, const char *date,

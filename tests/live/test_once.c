@@ -564,6 +564,29 @@ static void test_stopped_anywhere_the_next_run_ends_the_same(void **state)
 	assert_true(at > 3);
 }
 
+/* And one that was put back to an earlier state gives them out once more, with the UIDs. */
+static void test_identities_of_a_server_put_back_are_not_believed(void **state)
+{
+	char *id = xasprintf("%s%04d", profile->id, 7), *body = body_of(7);
+
+	(void)state;
+	change();
+	label("INBOX", 20, 7);
+	go_on();
+	backup_takes(7);
+	change();
+	fake_expunge(box("INBOX"), 20);
+	fake_uidnext(box("INBOX"), 13);
+	body[strlen(body) - 3] = '!'; /* the same size, and other bytes */
+	fake_message(box("Work"), 50, "\\Seen", "01-Mar-2022 00:00:00 +0000", bytes_of(body));
+	fake_identity(box("Work"), 50, id);
+	go_on();
+	backup_ends_with(&job, 0, "");
+	assert_equal();
+	free(body);
+	free(id);
+}
+
 #define FOR(p, test) { #test, test, start, stop, (void *)(uintptr_t)(p) }
 #define ALL_TESTS(p)                                                              \
 	FOR(p, test_each_body_comes_once_and_from_the_mailbox_of_all_mail),       \
@@ -582,6 +605,7 @@ static void test_stopped_anywhere_the_next_run_ends_the_same(void **state)
 	FOR(p, test_a_server_that_does_not_tell_what_it_has_is_backed_up),        \
 	FOR(p, test_what_is_left_out_of_the_description_is_fetched),              \
 	FOR(p, test_identities_recognise_messages_under_another_uidvalidity),     \
+	FOR(p, test_identities_of_a_server_put_back_are_not_believed),            \
 	FOR(p, test_identities_of_a_server_made_anew_are_not_believed)
 
 int main(void)
