@@ -270,6 +270,30 @@ static void check_rebinding(struct lane *lane)
 		skip_unread(lane);
 }
 
+/*
+ * Some servers list a name that is no mailbox any more, because there are others below it, without saying
+ * so (Dovecot with a Maildir). It is in the list, so it is not gone; but nothing can have moved there.
+ */
+static int look_at_listed(struct lane *lane, struct err *err)
+{
+	bool exists = true;
+
+	if (lane->skipped || lane->gone || lane->source_changes.err.kind != ERR_MAILBOX ||
+	    lane->from->token.known)
+		return 0;
+	if (job_ask_source(lane->job, &lane->from->name, &exists, err) < 0)
+		return err->kind == ERR_MAILBOX ? 0 : -1;
+	if (exists)
+		return 0;
+	lane_line(lane)->gone = true;
+	if (lane->to && (lane->to->stored > 0 || lane->to->pending > 0))
+		lane_skip(lane, "the server lists it, but says that there is no such mailbox; what is "
+				"stored of it stays (exclude it under 'mailboxes' to silence this)");
+	else
+		lane->skipped = true; /* a name and nothing more, on both sides */
+	return 0;
+}
+
 /* Whatever the comparison of either side ran into. */
 static void note_trouble(struct lane *lane)
 {
@@ -350,8 +374,11 @@ int job_compare(struct job *job, struct err *err)
 	    describe_sources(job, err) < 0 || compare_targets(job, NULL, err) < 0 ||
 	    verify_flags(job, err) < 0)
 		return -1;
-	for (size_t i = 0; i < job->n; i++)
+	for (size_t i = 0; i < job->n; i++) {
+		if (look_at_listed(&job->lanes[i], err) < 0)
+			return -1;
 		note_trouble(&job->lanes[i]);
+	}
 	if (job_recognise(job, err) < 0)
 		return -1;
 	for (size_t i = 0; i < job->n; i++)

@@ -390,7 +390,7 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 			info->token = token_of(m);
 			mailboxid_take(info->mailboxid, bytes_of(m->mailboxid));
 		}
-		if (m->no_status)
+		if (m->no_status || m->name_only)
 			info->token = (struct token){ 0 };
 		info->touched = m->touched;
 	}
@@ -408,7 +408,7 @@ static int memory_exists(struct store *st, const struct mailbox_name *name, bool
 		free(text);
 		return err_set(err, ERR_MAILBOX, "not now");
 	}
-	*out = find(&world_of(st)->now, text) != NULL;
+	*out = find(&world_of(st)->now, text) != NULL && !find(&world_of(st)->now, text)->name_only;
 	free(text);
 	return 0;
 }
@@ -472,7 +472,7 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 		m = mailbox_of(req[i].mailbox);
 		m->touched = false;
 		box->uidvalidity = m->uidvalidity;
-		if (m->unreadable) {
+		if (m->unreadable || m->name_only) {
 			err_set(&out->err, ERR_MAILBOX, "cannot be opened");
 			continue;
 		}

@@ -34,6 +34,7 @@ struct memory_mailbox {
 	size_t n, cap;
 	struct base base;
 	bool gone_from_list; /* source: LIST leaves it out */
+	bool name_only;      /* source: LIST has it, but it does not exist */
 	bool unreadable;     /* source: changes and fetch fail with ERR_MAILBOX */
 	bool forgetful;      /* target: cannot write down a whole agreement, with ERR_MAILBOX */
 	bool unwritable;     /* target: takes no message and no flag, with ERR_MAILBOX */

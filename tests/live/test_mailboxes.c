@@ -84,6 +84,41 @@ static bool has(const struct backup *job, const char *mailbox)
 	return found;
 }
 
+/* Dovecot goes on listing it, for those below it. */
+static void test_a_deleted_mailbox_with_others_below_holds_nothing_up(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < 2; t++) {
+		struct backup_result res;
+		struct scene s;
+
+		begin(&s, "parent", types[t]);
+		oracle_create(s.o, "Old");
+		oracle_create(s.o, "Old/below");
+		oracle_create(s.o, "Name");
+		oracle_create(s.o, "Name/below");
+		delete(s.o, "Name");
+		corpus_fill(s.o, "INBOX", 0, 5, 0, 500);
+		corpus_fill(s.o, "Old", 10, 5, 0, 500);
+		corpus_fill(s.o, "Old/below", 20, 5, 0, 500);
+		backup_ends_with(&s.job, 0, "");
+		backup_idle(&s.job);
+		delete(s.o, "Old");
+		oracle_expunge(s.o, "INBOX", "1");
+		backup_expect(&s.job, &res, 3, "");
+		assert_int_equal(res.removed, 1);
+		assert_non_null(strstr(buf_str(&res.err), "says that there is no such mailbox"));
+		backup_result_release(&res);
+		assert_true(has(&s.job, "Old"));
+		delete(s.o, "Old/below");
+		delete(s.o, "Name/below");
+		follows(&s, &res);
+		assert_int_equal(res.removed, 10);
+		backup_result_release(&res);
+		end(&s);
+	}
+}
+
 static void test_a_deleted_mailbox_goes_and_those_around_it_stay(void **state)
 {
 	(void)state;
@@ -334,6 +369,7 @@ static void test_following_a_mailbox_of_20000_messages_costs_less_than_10_kb(voi
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_deleted_mailbox_with_others_below_holds_nothing_up),
 		cmocka_unit_test(test_a_deleted_mailbox_goes_and_those_around_it_stay),
 		cmocka_unit_test(test_a_deleted_mailbox_goes_although_a_file_of_it_is_missing),
 		cmocka_unit_test(test_a_large_deleted_mailbox_is_held_once_and_goes_when_allowed),

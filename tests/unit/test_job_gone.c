@@ -272,6 +272,31 @@ static void test_a_plan_is_not_carried_out_on_a_mailbox_that_came_back(void **st
 	plan_file_release(&plan);
 }
 
+/* Dovecot lists a deleted mailbox for those below it. */
+static void test_a_name_that_is_listed_and_no_mailbox_stops_nothing_else(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "INBOX", 1, 5);
+	job_rig_fill(rig, "Old", 1, 3);
+	job_rig_fill(rig, "Old/Sub", 1, 2);
+	memory_mailbox_get(&rig->source, "Name")->name_only = true;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_false(memory_has_mailbox(&rig->target, "Name"));
+	memory_mailbox_get(&rig->source, "Old")->name_only = true;
+	memory_delete(&rig->source, "INBOX", 2);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(rig->report.removed, 1); /* deletions do not wait for it */
+	assert_int_equal(memory_live(&rig->target, "Old"), 3);
+	/* It may come back. */
+	memory_mailbox_get(&rig->source, "Old")->name_only = false;
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_false(rig->report.incomplete);
+	assert_int_equal(memory_live(&rig->target, "Old"), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +308,7 @@ int main(void)
 		WITH_JOB_RIG(test_with_deletions_keep_its_messages_stay_and_are_taken_over_when_it_comes_back),
 		WITH_JOB_RIG(test_a_mailbox_in_guard_exempt_goes_whatever_it_holds),
 		WITH_JOB_RIG(test_a_mailbox_is_not_gone_on_the_word_of_half_a_list),
+		WITH_JOB_RIG(test_a_name_that_is_listed_and_no_mailbox_stops_nothing_else),
 		WITH_JOB_RIG(test_a_mailbox_does_not_go_while_deletions_wait),
 		WITH_JOB_RIG(test_a_mailbox_that_comes_back_meanwhile_does_not_go),
 		WITH_JOB_RIG(test_a_source_that_lists_no_mailbox_has_everything_held),
