@@ -1,6 +1,5 @@
 #include "core/sync/name_map.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,35 +120,18 @@ int name_map_parse(struct name_map *out, const char *const *rules, size_t n, str
 	return 0;
 }
 
-/* `name` with the rule's first components in place of those it fits. */
-static void rename_by(const struct name_rule *r, const struct mailbox_name *name,
-		      struct mailbox_name *out)
-{
-	size_t rest = name->count - r->from.count, n = r->to.count + rest;
-	const char **parts = xcalloc(n, sizeof(*parts));
-	struct err err;
-	int ret;
-
-	for (size_t i = 0; i < n; i++)
-		parts[i] = i < r->to.count ? r->to.components[i]
-					   : name->components[r->from.count + i - r->to.count];
-	ret = mailbox_name_from_components(out, parts, n, &err);
-	assert(ret == 0); /* of components of names */
-	(void)ret;
-	free(parts);
-}
-
 void name_map_apply(const struct name_map *map, const struct mailbox_name *source,
 		    struct mailbox_name *out)
 {
 	struct mailbox_name as = MAILBOX_NAME_INIT;
+	struct err err;
 	size_t i = 0;
 
 	while (i < map->n && !fits(&map->v[i], source))
 		i++;
-	if (i < map->n)
-		rename_by(&map->v[i], source, &as);
-	else
+	/* It cannot fail: these are components of names already. */
+	if (i == map->n ||
+	    mailbox_name_move(&as, source, &map->v[i].from, &map->v[i].to, &err) < 0)
 		mailbox_name_copy(&as, source);
 	mailbox_name_map(out, source, &as);
 	mailbox_name_release(&as);
