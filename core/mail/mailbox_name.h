@@ -100,7 +100,8 @@ bool mailbox_name_is_inbox(const struct mailbox_name *m);
 /* Whether `m` is `top` or lies below it. */
 bool mailbox_name_is_below(const struct mailbox_name *m, const struct mailbox_name *top);
 /*
- * What `m`, which is `from` or below it, is called once `from` is renamed to `to`: that itself, or a
+ * What `m`, which is `from` or below it (as all are where `from` has no components), is called once `from` is
+ * renamed to `to`: that itself, or a
  * name with the wire form that the source gives it if it does the same; without one where the three are
  * not spelled alike. Errors as mailbox_name_from_components().
  */
