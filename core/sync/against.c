@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "core/base/mem.h"
+#include "core/sync/hashing.h"
 #include "core/sync/scope.h"
 
 #define BATCH 50 /* mailboxes listed in one call, so that memory does not grow with the account */
@@ -278,11 +277,6 @@ struct reading {
 	bool stored;
 };
 
-struct hashing {
-	EVP_MD_CTX *sha;
-	uint64_t size;
-};
-
 static struct suspect *suspect_of(const struct reading *r, uint32_t uid)
 {
 	for (size_t i = 0; i < r->n; i++)
@@ -298,31 +292,6 @@ static void settle(const struct reading *r, struct suspect *s, enum difference_k
 		return;
 	s->settled = true;
 	tell(r->c->a, kind, &r->c->pair[s->pair].from->name, s->uid, s->stored_uid, "%s", what);
-}
-
-static int hash_begin(void *ctx, void *tag, const struct message *msg, void **handle, struct err *err)
-{
-	struct hashing *h = xcalloc(1, sizeof(*h));
-
-	(void)ctx;
-	(void)tag;
-	(void)msg;
-	(void)err;
-	h->sha = EVP_MD_CTX_new();
-	EVP_DigestInit_ex(h->sha, EVP_sha256(), NULL);
-	*handle = h;
-	return 0;
-}
-
-static int hash_write(void *ctx, void *handle, struct bytes piece, struct err *err)
-{
-	struct hashing *h = handle;
-
-	(void)ctx;
-	(void)err;
-	EVP_DigestUpdate(h->sha, piece.p, piece.n);
-	h->size += piece.n;
-	return 0;
 }
 
 static void take_hash(struct reading *r, struct suspect *s, const uint8_t *sum, uint64_t size)
@@ -354,16 +323,13 @@ static int hash_end(void *ctx, void *handle, const struct message *msg, bool com
 		    struct err *err)
 {
 	struct reading *r = ctx;
-	struct hashing *h = handle;
-	uint8_t sum[EVP_MAX_MD_SIZE];
+	uint8_t sum[CONTENT_HASH_SIZE];
+	uint64_t size = hashing_end(handle, sum);
 	struct suspect *s = complete ? suspect_of(r, msg->uid) : NULL;
 
 	(void)err;
-	EVP_DigestFinal_ex(h->sha, sum, NULL);
 	if (s)
-		take_hash(r, s, sum, h->size);
-	EVP_MD_CTX_free(h->sha);
-	free(h);
+		take_hash(r, s, sum, size);
 	return 0;
 }
 
@@ -387,7 +353,7 @@ static void on_read(void *ctx, void *tag, uint32_t uid, enum outcome what, uint3
 
 static int read_side(struct reading *r, struct err *err)
 {
-	const struct message_sink sink = { .ctx = r, .begin = hash_begin, .write = hash_write,
+	const struct message_sink sink = { .ctx = r, .begin = hashing_begin, .write = hashing_write,
 					   .end = hash_end };
 	struct pair *p = &r->c->pair[r->first->pair];
 	struct uidset set = UIDSET_INIT;

@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <openssl/evp.h>
-
 #include "core/base/mem.h"
+#include "core/sync/hashing.h"
 
 /*
  * What is missing. A message whose size nothing in the target has is missing; of the others the
@@ -19,38 +18,6 @@ struct comparison {
 	struct uidset unsure; /* to be hashed */
 };
 
-/* A message being hashed. */
-struct hashing {
-	EVP_MD_CTX *sha;
-	uint64_t size;
-};
-
-static int hash_begin(void *ctx, void *tag, const struct message *msg, void **handle,
-		      struct err *err)
-{
-	struct hashing *h = xcalloc(1, sizeof(*h));
-
-	(void)ctx;
-	(void)tag;
-	(void)msg;
-	(void)err;
-	h->sha = EVP_MD_CTX_new();
-	EVP_DigestInit_ex(h->sha, EVP_sha256(), NULL);
-	*handle = h;
-	return 0;
-}
-
-static int hash_write(void *ctx, void *handle, struct bytes piece, struct err *err)
-{
-	struct hashing *h = handle;
-
-	(void)ctx;
-	(void)err;
-	EVP_DigestUpdate(h->sha, piece.p, piece.n);
-	h->size += piece.n;
-	return 0;
-}
-
 static void add_missing(struct comparison *c, uint32_t uid, uint64_t size)
 {
 	uidset_builder_add(&c->missing, uid, uid);
@@ -61,20 +28,17 @@ static int hash_end(void *ctx, void *handle, const struct message *msg, bool com
 		    struct err *err)
 {
 	struct comparison *c = ctx;
-	struct hashing *h = handle;
-	uint8_t sum[EVP_MAX_MD_SIZE];
+	uint8_t sum[CONTENT_HASH_SIZE];
+	uint64_t size = hashing_end(handle, sum);
 
 	(void)err;
-	EVP_DigestFinal_ex(h->sha, sum, NULL);
 	if (complete && uidset_has(&c->unsure, msg->uid)) {
 		uidset_remove(&c->unsure, msg->uid);
-		if (content_set_take(&c->there, h->size, sum))
+		if (content_set_take(&c->there, size, sum))
 			restore_line(c->lane)->present++;
 		else
-			add_missing(c, msg->uid, h->size);
+			add_missing(c, msg->uid, size);
 	}
-	EVP_MD_CTX_free(h->sha);
-	free(h);
 	restore_tell(c->lane->run, JOB_COMPARE);
 	return 0;
 }
@@ -93,7 +57,7 @@ static void on_hashed(void *ctx, void *tag, uint32_t uid, enum outcome what, uin
 
 static int hash_unsure(struct comparison *c, struct err *err)
 {
-	struct message_sink sink = { .ctx = c, .begin = hash_begin, .write = hash_write,
+	struct message_sink sink = { .ctx = c, .begin = hashing_begin, .write = hashing_write,
 				     .end = hash_end };
 	struct uidset set = UIDSET_INIT;
 	struct want want = { .mailbox = c->lane->source, .set = &set, .exact = true,
