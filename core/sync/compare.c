@@ -272,14 +272,14 @@ static void check_rebinding(struct lane *lane)
 
 /*
  * Some servers list a name that is no mailbox any more, because there are others below it, without saying
- * so (Dovecot with a Maildir). It is in the list, so it is not gone; but nothing can have moved there.
+ * so (Dovecot with a Maildir). It is in the list, so it is not gone; but nothing can have moved there. Any
+ * other refusal is no such word: then it may have mail that cannot be seen now.
  */
 static int look_at_listed(struct lane *lane, struct err *err)
 {
 	bool exists = true;
 
-	if (lane->skipped || lane->gone || lane->source_changes.err.kind != ERR_MAILBOX ||
-	    lane->from->token.known)
+	if (lane->skipped || lane->gone || !lane->source_changes.absent || lane->from->token.known)
 		return 0;
 	if (job_ask_source(lane->job, &lane->from->name, &exists, err) < 0)
 		return err->kind == ERR_MAILBOX ? 0 : -1;

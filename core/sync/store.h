@@ -205,6 +205,7 @@ struct changes {
 	uint64_t foreign;      /* files that are not ours and were left alone */
 	struct uidset missing; /* base holders: source UIDs whose file is gone, though not by us */
 	struct err err;        /* kind not ERR_NONE: this mailbox could not be compared, and why */
+	bool absent;           /* that: the source says that there is no such mailbox, in so many words */
 };
 
 void changes_init(struct changes *c);

@@ -474,6 +474,7 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 		box->uidvalidity = m->uidvalidity;
 		if (m->unreadable || m->name_only) {
 			err_set(&out->err, ERR_MAILBOX, "cannot be opened");
+			out->absent = m->name_only && !m->unreadable;
 			continue;
 		}
 		out->complete = m->hide == 0 && !m->partial;

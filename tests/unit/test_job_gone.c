@@ -297,6 +297,22 @@ static void test_a_name_that_is_listed_and_no_mailbox_stops_nothing_else(void **
 	assert_int_equal(memory_live(&rig->target, "Old"), 3);
 }
 
+/* Refused for whatever reason: it may hold what is missing elsewhere. */
+static void test_a_listed_mailbox_that_is_refused_is_not_passed_over(void **state)
+{
+	struct job_rig *rig = *state;
+
+	job_rig_fill(rig, "INBOX", 1, 5);
+	assert_int_equal(job_rig_go(rig), 0);
+	memory_mailbox_get(&rig->source, "Shy")->name_only = true;
+	memory_mailbox_get(&rig->source, "Shy")->unreadable = true;
+	memory_delete(&rig->source, "INBOX", 2);
+	assert_int_equal(job_rig_go(rig), 0);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(rig->report.removed, 0);
+	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +324,7 @@ int main(void)
 		WITH_JOB_RIG(test_with_deletions_keep_its_messages_stay_and_are_taken_over_when_it_comes_back),
 		WITH_JOB_RIG(test_a_mailbox_in_guard_exempt_goes_whatever_it_holds),
 		WITH_JOB_RIG(test_a_mailbox_is_not_gone_on_the_word_of_half_a_list),
+		WITH_JOB_RIG(test_a_listed_mailbox_that_is_refused_is_not_passed_over),
 		WITH_JOB_RIG(test_a_name_that_is_listed_and_no_mailbox_stops_nothing_else),
 		WITH_JOB_RIG(test_a_mailbox_does_not_go_while_deletions_wait),
 		WITH_JOB_RIG(test_a_mailbox_that_comes_back_meanwhile_does_not_go),
