@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/mem.h"
 #include "core/imap/commands.h"
@@ -185,16 +184,6 @@ static void on_flags_done(void *ctx, const struct imap_result *r)
 
 /* --- EXAMINE --- */
 
-/* Refused for no other reason. Dovecot says it in words only. */
-static bool says_absent(const struct imap_result *r)
-{
-	if (r->outcome != IMAP_DONE_NO || !r->status)
-		return false;
-	return r->status->code == IMAP_CODE_NONEXISTENT ||
-	       (r->status->code == IMAP_CODE_NONE &&
-		(strstr(r->err->text, "doesn't exist") || strstr(r->err->text, "does not exist")));
-}
-
 static void take_bound(struct comparison *k)
 {
 	struct changes *out = k->req->out;
@@ -229,7 +218,7 @@ static void on_examined(void *ctx, const struct imap_result *r)
 	}
 	if (r->outcome != IMAP_DONE_OK) {
 		k->conn->opened = NULL;
-		k->req->out->absent = says_absent(r);
+		k->req->out->absent = imap_says_absent(r);
 		if (k->only_examine)
 			refused(k, r);
 		else if (throttle_note(&k->all->st->throttle, r))

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
@@ -311,8 +312,24 @@ struct question {
 	bool answered;
 	bool lost;
 	enum asked answer;
+	bool said; /* in so many words that there is none, by one of the answers */
 	struct err err;
 };
+
+bool imap_says_absent(const struct imap_result *r)
+{
+	static const char *const words[] = { "not exist", "n't exist", "nonexist", "non-exist",
+					     "no such", "not found", "unknown mailbox", "unknown folder" };
+
+	if (r->outcome != IMAP_DONE_NO || !r->status)
+		return false;
+	if (r->status->code != IMAP_CODE_NONE)
+		return r->status->code == IMAP_CODE_NONEXISTENT;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(r->err->text, words[i]))
+			return true;
+	return false;
+}
 
 /* A NO can mean many things; only these leave room for "there is none". */
 static bool means_absent(const struct imap_result *r)
@@ -331,6 +348,7 @@ static void on_asked(void *ctx, const struct imap_result *r)
 	q->answer = r->outcome == IMAP_DONE_OK ? ASKED_YES
 		    : means_absent(r)	       ? ASKED_NO
 					       : ASKED_UNCLEAR;
+	q->said |= imap_says_absent(r);
 	if (q->answer != ASKED_YES)
 		q->err = *r->err;
 }
@@ -356,7 +374,10 @@ static int settle_question(struct imap_store *st, struct connection *c, struct q
 	return -1;
 }
 
-/* STATUS, then EXAMINE: one of them is enough for yes, both are needed for no. */
+/*
+ * STATUS, then EXAMINE: one of them is enough for yes, both are needed for no, and one of these has to
+ * say it. A NO that gives no reason may be trouble of the server.
+ */
 static int ask_by_name(struct imap_store *st, struct bytes wire, struct question *q,
 		       struct err *err)
 {
@@ -369,11 +390,14 @@ static int ask_by_name(struct imap_store *st, struct bytes wire, struct question
 		return -1;
 	if (q->answer != ASKED_NO)
 		return 0;
-	*q = (struct question){ 0 };
+	*q = (struct question){ .said = q->said };
 	c->opened = NULL;
-	if (imap_select(c->session, wire, true, on_asked, q, err) < 0)
+	if (imap_select(c->session, wire, true, on_asked, q, err) < 0 ||
+	    settle_question(st, c, q, err) < 0)
 		return -1;
-	return settle_question(st, c, q, err);
+	if (q->answer == ASKED_NO && !q->said)
+		q->answer = ASKED_UNCLEAR;
+	return 0;
 }
 
 int imap_store_exists(struct store *base, const struct mailbox_name *name, bool *out,

@@ -113,6 +113,8 @@ int imap_store_list(struct store *st, const char *hint, struct mailbox_list *out
 		    struct err *err);
 int imap_store_exists(struct store *st, const struct mailbox_name *name, bool *out,
 		      struct err *err);
+/* Whether a command was refused because there is no such mailbox: by its code, or in words (Dovecot). */
+bool imap_says_absent(const struct imap_result *r);
 
 /* --- changes.c, fetch.c --- */
 

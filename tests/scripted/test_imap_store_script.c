@@ -216,6 +216,45 @@ static void test_a_missing_status_is_asked_for_and_may_stay_unknown(void **state
 	script_end(&t);
 }
 
+/* Both have to refuse, and one has to say why: a server in trouble says NO, too. */
+static void test_a_refusal_without_a_reason_is_no_proof_of_absence(void **state)
+{
+	static const struct {
+		const char *status, *examine;
+		bool clear;
+	} cases[] = {
+		{ "NO not today", "NO not today", false },
+		{ "NO Mailbox doesn't exist: gone", "NO Unable to open this mailbox.", true },
+		{ "NO not today", "NO [NONEXISTENT] gone", true },
+		{ "NO Mailbox does not exist", "NO [SERVERBUG] oops", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *script = xasprintf(LOGIN
+			"C(ns): NAMESPACE\nC(list): LIST \"\" \\* RETURN (*)\n"
+			"S: * NAMESPACE ((\"\" \"/\")) NIL NIL\nS: $ns OK done\n"
+			"S: * LIST () \"/\" INBOX\n"
+			"S: * STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)\nS: $list OK done\n"
+			"C: STATUS gone *\nS: $TAG %s\nC: EXAMINE gone*\nS: $TAG %s\n" LOGOUT,
+			cases[i].status, cases[i].examine);
+		struct mailbox_name name = MAILBOX_NAME_INIT;
+		struct script t;
+		struct err err;
+		bool there = true;
+
+		mailbox_name_from_display(&name, bytes_of("gone"), &err);
+		script_start(&t, script);
+		probe_list(&t.probe, NULL);
+		assert_int_equal(store_exists(t.probe.store, &name, &there, &err),
+				 cases[i].clear ? 0 : -1);
+		assert_int_equal(there, !cases[i].clear);
+		mailbox_name_release(&name);
+		script_end(&t);
+		free(script);
+	}
+}
+
 static void test_what_mailboxes_are_known_by_comes_with_the_list(void **state)
 {
 	static const char script[] =
@@ -511,6 +550,7 @@ int main(void)
 		cmocka_unit_test(test_answers_of_all_kinds_end_in_the_right_outcome),
 		cmocka_unit_test(test_only_personal_namespaces_are_listed),
 		cmocka_unit_test(test_a_missing_status_is_asked_for_and_may_stay_unknown),
+		cmocka_unit_test(test_a_refusal_without_a_reason_is_no_proof_of_absence),
 		cmocka_unit_test(test_what_mailboxes_are_known_by_comes_with_the_list),
 		cmocka_unit_test(test_an_unclear_answer_by_name_is_no_answer),
 		cmocka_unit_test(test_a_server_that_asks_to_wait_is_asked_the_same_again_after_that_time),
