@@ -87,18 +87,20 @@ static int tell_all(struct gitstore *g, const struct blobs *b, content_fn *each,
 			return -1;
 		if (i == 0 || !object_id_equal(&b->v[i], &b->v[i - 1]))
 			known = hash_blob(g->repo, &b->v[i], &size, sum);
-		if (known && each(ctx, size, sum, err) < 0)
+		if (known && each(ctx, 0, size, sum, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int gitstore_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err)
+int gitstore_contents(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
+		      struct err *err)
 {
 	struct gitbox *box = (struct gitbox *)mb;
 	struct blobs b = { 0 };
 	int ret = gather(box, &b, err);
 
+	(void)set;
 	if (ret == 0 && b.n > 0) {
 		qsort(b.v, b.n, sizeof(*b.v), compare_ids);
 		ret = tell_all(gitstore_of(box), &b, each, ctx, err);

@@ -3,6 +3,7 @@
 
 #include "backends/git/internal.h"
 
-int gitstore_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err);
+int gitstore_contents(struct mailbox *mb, const struct uidset *set, content_fn *each,
+		      void *ctx, struct err *err);
 
 #endif

@@ -44,7 +44,7 @@ static int tell_foreign(void *ctx, const char *name, int fd, struct err *err)
 
 	if (read_content(fd, file_name_split(bytes_of(name)).base, &content, &why) < 0)
 		return 0;
-	return t->each(t->ctx, content.size, content.sha256, err);
+	return t->each(t->ctx, 0, content.size, content.sha256, err);
 }
 
 /* Those that have a file. What was claimed and never hashed is hashed like a stranger's. */
@@ -68,7 +68,7 @@ static int tell_rows(struct box *box, const struct listing *l, bool *ours, struc
 			ours[e - l->v] = true;
 		else if (row.uid < box->placed_to)
 			continue;
-		if (t->each(t->ctx, row.size, row.sha256.p, err) < 0) {
+		if (t->each(t->ctx, row.uid, row.size, row.sha256.p, err) < 0) {
 			index_done(st);
 			return -1;
 		}
@@ -76,7 +76,8 @@ static int tell_rows(struct box *box, const struct listing *l, bool *ours, struc
 	return got;
 }
 
-int maildir_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err)
+int maildir_contents(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
+		     struct err *err)
 {
 	struct box *box = (struct box *)mb;
 	struct telling t = { .each = each, .ctx = ctx };
@@ -84,6 +85,7 @@ int maildir_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err
 	bool *ours = NULL;
 	int ret = -1;
 
+	(void)set;
 	if (list_at_rest(box, &l, err) < 0)
 		return -1;
 	ours = xcalloc(l->n + 1, sizeof(*ours));

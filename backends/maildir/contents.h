@@ -4,6 +4,7 @@
 #include "backends/maildir/box.h"
 
 /* What a mailbox holds, by content: our rows' from the index, other files by hashing them. */
-int maildir_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err);
+int maildir_contents(struct mailbox *mb, const struct uidset *set, content_fn *each,
+		     void *ctx, struct err *err);
 
 #endif

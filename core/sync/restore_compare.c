@@ -87,11 +87,12 @@ static void sort_out(struct comparison *c, const struct entry *e)
 		uidset_add(&c->unsure, e->uid);
 }
 
-static int add_content(void *ctx, uint64_t size, const uint8_t sha256[CONTENT_HASH_SIZE],
-		       struct err *err)
+static int add_content(void *ctx, uint32_t uid, uint64_t size,
+		       const uint8_t sha256[CONTENT_HASH_SIZE], struct err *err)
 {
 	struct comparison *c = ctx;
 
+	(void)uid;
 	(void)err;
 	content_set_add(&c->there, size, sha256);
 	return 0;
@@ -206,7 +207,7 @@ static int compare(struct comparison *c, struct err *err)
 
 	if (open_target(lane, err) < 0)
 		return -1;
-	if (lane->target && mailbox_contents(lane->target, add_content, c, err) < 0)
+	if (lane->target && mailbox_contents(lane->target, NULL, add_content, c, err) < 0)
 		return -1;
 	content_set_close(&c->there);
 	for (size_t i = 0; i < lane->have.n; i++)

@@ -18,6 +18,7 @@ void mailbox_list_release(struct mailbox_list *list)
 		mailbox_name_release(&list->v[i].name);
 	free(list->v);
 	free(list->hint);
+	mailbox_name_release(&list->prefix);
 	*list = (struct mailbox_list){ 0 };
 }
 
@@ -151,6 +152,7 @@ void base_release(struct base *b)
 	free(b->quarantine);
 	uidset_release(&b->known);
 	uidset_release(&b->held);
+	uidset_release(&b->kept);
 	base_init(b);
 }
 
@@ -189,6 +191,12 @@ int store_list(struct store *st, const char *hint, struct mailbox_list *out, str
 	if (store_check_stop(st, err) < 0)
 		return -1;
 	return st->ops->list(st, hint, out, err);
+}
+
+int store_room(struct store *st, uint64_t *bytes, struct err *err)
+{
+	*bytes = UINT64_MAX;
+	return st->ops->room ? st->ops->room(st, bytes, err) : 0;
 }
 
 int store_exists(struct store *st, const struct mailbox_name *name, bool *out, struct err *err)
@@ -395,11 +403,12 @@ int mailbox_keep(struct mailbox *mb, const struct uidset *set, bool held, struct
 	return mb->store->ops->keep(mb, set, held, err);
 }
 
-int mailbox_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err)
+int mailbox_contents(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
+		     struct err *err)
 {
 	if (!mb->store->ops->contents)
 		return cannot(mb->store, "be compared by content", err);
-	return mb->store->ops->contents(mb, each, ctx, err);
+	return mb->store->ops->contents(mb, set, each, ctx, err);
 }
 
 int mailbox_set_base(struct mailbox *mb, const struct base *b, struct err *err)

@@ -36,6 +36,12 @@ enum store_traits {
 /* Shared by everything in one run. Stores look at `stop` between pieces and batches. */
 struct run {
 	const volatile int *stop; /* not 0: end soon with ERR_STOPPED; may be NULL */
+	/*
+	 * Something that went well and that the user should know all the same, such as a flag that the server does
+	 * not keep: one sentence, ready to print. `mailbox` may be NULL: it is about the store. May be NULL.
+	 */
+	void (*note)(void *ctx, const struct mailbox_name *mailbox, const char *text);
+	void *note_ctx;
 };
 
 struct store_config {
@@ -63,7 +69,11 @@ struct store_config {
 	 * now, and a UID means the same message in every run. `create` then allows to write `index`.
 	 */
 	bool as_source;
-	const char *index; /* as_source of a directory that is not ours: the file that keeps its UIDs */
+	/*
+	 * as_source of a directory that is not ours: the file that keeps its UIDs. STORE_WRITE of an account: the
+	 * file that remembers what was put there, and what is under way; it is made when it is missing.
+	 */
+	const char *index;
 	bool older;        /* an older state of it came back: UIDs given out since mean nothing any more */
 	bool with_kept;     /* STORE_READ: kept messages are listed and fetched like live ones */
 };
@@ -151,6 +161,11 @@ struct mailbox_list {
 	 * not ask again (imap: the namespaces). Owned, may be NULL. Never needed for correctness.
 	 */
 	char *hint;
+	/*
+	 * Below what this server puts everything of the user's ("INBOX" of Courier and others); without components:
+	 * below nothing. A list for writing names its mailboxes without it, one for reading as they are.
+	 */
+	struct mailbox_name prefix;
 };
 
 void mailbox_list_release(struct mailbox_list *list);
@@ -268,6 +283,7 @@ struct base {
 	char mailboxid[MAILBOXID_SIZE];
 	struct uidset known; /* every source UID at the token: stored, quarantined or filtered out */
 	struct uidset held;  /* this store's UIDs kept because the guard held their deletion back */
+	struct uidset kept;  /* all kept ones, those too, where the store can tell (an account) */
 	struct quarantined *quarantine; /* ascending by uid */
 	size_t n_quarantine;
 };
@@ -370,8 +386,11 @@ struct removal {
 	uint64_t lost; /* out: how many have content that would then be live nowhere in the store */
 };
 
-/* One message of a mailbox by its content. -1 ends the call that it is told in. */
-typedef int content_fn(void *ctx, uint64_t size, const uint8_t sha256[CONTENT_HASH_SIZE],
+/*
+ * One message of a mailbox by its content; `uid` 0: not told, or a file that others put there. -1 ends the call
+ * that it is told in.
+ */
+typedef int content_fn(void *ctx, uint32_t uid, uint64_t size, const uint8_t sha256[CONTENT_HASH_SIZE],
 		       struct err *err);
 
 struct store_ops {
@@ -403,6 +422,8 @@ struct store_ops {
 	 * time, or NULL.
 	 */
 	int (*list)(struct store *st, const char *hint, struct mailbox_list *out, struct err *err);
+	/* How many bytes of mail still fit, UINT64_MAX where nothing says so. NULL: as many as there is disk. */
+	int (*room)(struct store *st, uint64_t *bytes, struct err *err);
 	/* Ask for one mailbox by name. */
 	int (*exists)(struct store *st, const struct mailbox_name *name, bool *out,
 		      struct err *err);
@@ -510,10 +531,13 @@ struct store_ops {
 
 	/*
 	 * Tell the content of every message that who reads the mailbox finds there: those in the
-	 * index, kept ones too, and files that others put there. Changes nothing. What cannot be
-	 * read is left out. For restoring, which adds what is not there.
+	 * index, kept ones too, and files that others put there. Changes no mail. What cannot be
+	 * read is left out. For restoring, which adds what is not there. Only those in
+	 * `set` are of interest (NULL: all are): an account, which has to fetch what it does not know of
+	 * from before, tells of no others.
 	 */
-	int (*contents)(struct mailbox *mb, content_fn *each, void *ctx, struct err *err);
+	int (*contents)(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
+			struct err *err);
 
 	/* One that exists is given these attributes, and the wire form of `name` if it has one. */
 	int (*create)(struct store *st, const struct mailbox_name *name, unsigned attributes,
@@ -558,6 +582,7 @@ int store_open(const struct store_ops *ops, struct store **out, const struct sto
 	       enum store_mode mode, struct err *err);
 void store_close(struct store *st); /* NULL is allowed */
 int store_list(struct store *st, const char *hint, struct mailbox_list *out, struct err *err);
+int store_room(struct store *st, uint64_t *bytes, struct err *err);
 int store_exists(struct store *st, const struct mailbox_name *name, bool *out,
 		 struct err *err);
 int store_changes(struct store *st, struct changes_request *req, size_t n, struct err *err);
@@ -602,7 +627,8 @@ int mailbox_copy(struct mailbox *mb, const struct uidset *set, struct mailbox *t
 		 struct err *err);
 int mailbox_expunge(struct mailbox *mb, const struct uidset *set, struct err *err);
 int mailbox_keep(struct mailbox *mb, const struct uidset *set, bool held, struct err *err);
-int mailbox_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err);
+int mailbox_contents(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
+		     struct err *err);
 int mailbox_set_base(struct mailbox *mb, const struct base *b, struct err *err);
 int mailbox_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,
 		     struct err *err);

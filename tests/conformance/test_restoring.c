@@ -32,11 +32,13 @@ struct told {
 	unsigned stop_after; /* 0: never */
 };
 
-static int tell(void *ctx, uint64_t size, const uint8_t sha256[CONTENT_HASH_SIZE], struct err *err)
+static int tell(void *ctx, uint32_t uid, uint64_t size, const uint8_t sha256[CONTENT_HASH_SIZE],
+		struct err *err)
 {
 	struct told *t = ctx;
 	struct buf line = BUF_INIT(256);
 
+	(void)uid;
 	buf_addf(&line, "%llu ", (unsigned long long)size);
 	for (size_t i = 0; i < CONTENT_HASH_SIZE; i++)
 		buf_addf(&line, "%02x", sha256[i]);
@@ -59,7 +61,7 @@ static void assert_contents(struct mailbox *mb, const char *const *bodies, size_
 	struct name_list want = { 0 };
 	struct err err = { 0 };
 
-	must(mailbox_contents(mb, tell, &got, &err), &err);
+	must(mailbox_contents(mb, NULL, tell, &got, &err), &err);
 	for (size_t i = 0; i < n; i++) {
 		char sha[SHA256_HEX_SIZE], *line;
 
@@ -115,7 +117,7 @@ static void test_contents_end_when_the_listener_has_enough(void **state)
 
 	for (uint32_t i = 1; i < 5; i++)
 		bench_put_text(mb, i, "x\r\n");
-	assert_int_equal(mailbox_contents(mb, tell, &got, &err), -1);
+	assert_int_equal(mailbox_contents(mb, NULL, tell, &got, &err), -1);
 	assert_int_equal(err.kind, ERR_STOPPED);
 	assert_int_equal(got.lines.n, 2);
 	name_list_release(&got.lines);

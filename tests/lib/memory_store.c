@@ -859,16 +859,18 @@ static int memory_renumber(struct mailbox *mb, const uint32_t *from, const uint3
 	return 0;
 }
 
-static int memory_contents(struct mailbox *mb, content_fn *each, void *ctx, struct err *err)
+static int memory_contents(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
+			   struct err *err)
 {
 	struct memory_mailbox *m = mailbox_of(mb);
 
+	(void)set;
 	for (size_t i = 0; i < m->n; i++) {
 		uint8_t sha[CONTENT_HASH_SIZE];
 		size_t n = strlen(m->v[i].body);
 
 		EVP_Digest(m->v[i].body, n, sha, NULL, EVP_sha256(), NULL);
-		if (each(ctx, n, sha, err) < 0)
+		if (each(ctx, m->v[i].uid, n, sha, err) < 0)
 			return -1;
 	}
 	return 0;
