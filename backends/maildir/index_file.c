@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/base/database.h"
 #include "core/base/err.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
@@ -78,27 +78,6 @@ static bool file_is_link(const char *path)
 	return lstat(path, &sb) == 0 && S_ISLNK(sb.st_mode);
 }
 
-/* Whether WAL's shared memory works: not where other machines see the same file. */
-static bool is_remote(const char *path)
-{
-	static const unsigned long remote[] = {
-		0x6969,     /* NFS */
-		0xff534d42, /* CIFS */
-		0xfe534d42, /* SMB2 */
-		0x517b,     /* SMB */
-		0x65735546, /* FUSE: sshfs and others */
-		0x01021997, /* 9p */
-	};
-	struct statfs fs;
-
-	if (statfs(path, &fs) < 0)
-		return false;
-	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
-		if (((unsigned long)fs.f_type & 0xffffffff) == remote[i])
-			return true;
-	return false;
-}
-
 /* 0 when the file is one of ours that we understand. *version is 0 for an empty or foreign one. */
 static int check_schema(sqlite3 *db, const char *path, int *version, struct err *err)
 {
@@ -155,30 +134,10 @@ static int read_meta(sqlite3 *db, const char *path, struct store_identity *out, 
 	return 0;
 }
 
-/* Without a write-ahead log there is nothing but the file: read it and touch nothing. */
-static char *read_only_uri(const char *path)
-{
-	struct buf uri = BUF_INIT(SIZE_MAX / 4);
-	char *wal = xasprintf("%s-wal", path);
-	bool pending = file_size_of(wal) > 0;
-
-	buf_add_str(&uri, "file:");
-	for (const char *p = path; *p; p++) {
-		if (strchr("?#%", *p))
-			buf_addf(&uri, "%%%02X", (unsigned)(uint8_t)*p);
-		else
-			buf_add_byte(&uri, (uint8_t)*p);
-	}
-	if (!pending)
-		buf_add_str(&uri, "?immutable=1");
-	free(wal);
-	return buf_take(&uri);
-}
-
 int index_identify(const char *path, enum index_kind *kind, struct store_identity *out,
 		   struct err *err)
 {
-	char *uri = read_only_uri(path);
+	char *uri = database_read_only_uri(path);
 	sqlite3 *db = NULL;
 	int version, ret = -1;
 
@@ -201,7 +160,7 @@ out:
 static int open_file(struct maildir *m, const char *path, bool create, struct err *err)
 {
 	bool write = m->mode == STORE_WRITE || m->side;
-	char *uri = read_only_uri(path);
+	char *uri = database_read_only_uri(path);
 	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	int rc;
 
@@ -286,7 +245,7 @@ static int set_modes(struct maildir *m, struct err *err)
 				  err);
 	if (m->mode == STORE_READ)
 		return index_exec(m, "PRAGMA cache_size = -4000", err);
-	if (index_exec(m, is_remote(m->path) ? "PRAGMA journal_mode = TRUNCATE"
+	if (index_exec(m, database_is_remote(m->path) ? "PRAGMA journal_mode = TRUNCATE"
 					     : "PRAGMA journal_mode = WAL",
 		       err) < 0)
 		return -1;
