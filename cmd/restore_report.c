@@ -89,13 +89,8 @@ static void complain_mailbox(const struct app *app, const struct restore_told *t
 		report_line(app, told->store, "%s: %s%s", name, m->skipped ? "skipped: " : "",
 			    m->problem);
 	for (size_t i = 0; i < m->n_failed; i++)
-		if (m->failed[i].uid)
-			report_line(app, told->store,
-				    "%s: message with UID %u could not be restored: %s", name,
-				    m->failed[i].uid, m->failed[i].reason);
-		else
-			report_line(app, told->store, "%s: a message could not be restored: %s",
-				    name, m->failed[i].reason);
+		report_line(app, told->store, "%s: message with UID %u could not be restored: %s",
+			    name, m->failed[i].uid, m->failed[i].reason);
 	free(name);
 }
 

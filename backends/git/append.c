@@ -295,7 +295,7 @@ static int sink_end(void *ctx, void *handle, const struct message *msg, bool com
 		ret = take(d, msg, &what, &uid, err);
 	pack_stream_abort(d->stream);
 	if (complete && ret == 0 && a->report)
-		a->report(a->ctx, a->tag, msg->uid, what, uid, NULL);
+		a->report(a->ctx, a->tag, message_called(msg), what, uid, NULL);
 	delivery_done(d);
 	return ret;
 }

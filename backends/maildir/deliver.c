@@ -386,7 +386,7 @@ static int sink_end(void *ctx, void *handle, const struct message *msg, bool com
 		drop_tmp(d);
 		ret = -1;
 	} else if (a->report) {
-		a->report(a->ctx, a->tag, msg->uid, what, uid, NULL);
+		a->report(a->ctx, a->tag, message_called(msg), what, uid, NULL);
 	}
 	delivery_done(d);
 	return ret;

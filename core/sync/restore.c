@@ -254,6 +254,7 @@ int restore_run(const struct restore_settings *set, struct restore_report *repor
 		changes_release(&r.lanes[i].have);
 		uidset_release(&r.lanes[i].missing);
 		uidset_release(&r.lanes[i].passed);
+		free(r.lanes[i].given);
 	}
 	free(r.lanes);
 	store_close(r.target);

@@ -40,7 +40,7 @@ struct restore_settings {
 };
 
 struct restore_failure {
-	uint32_t uid; /* in the source; 0: the target did not say which */
+	uint32_t uid; /* in the source */
 	char *reason; /* ready to print */
 };
 

@@ -6,6 +6,12 @@
 #include "core/sync/content_set.h"
 #include "core/sync/restore.h"
 
+/* A message that the target was given. */
+struct given {
+	uint32_t uid; /* in the source */
+	uint64_t bytes;
+};
+
 /* One mailbox to be restored. */
 struct restore_lane {
 	struct restore *run;
@@ -18,7 +24,8 @@ struct restore_lane {
 	uint64_t missing_bytes;
 	struct uidset passed;      /* those the target took, or refuses later */
 	struct message_sink sink;  /* the target's */
-	const struct passing *ending; /* the message whose end the target is being told; NULL */
+	struct given *given;       /* what the target has not said yet what became of */
+	size_t n_given, cap_given;
 	uint64_t added, bytes;     /* count in the report only once committed */
 	size_t line;               /* index in report.v */
 };

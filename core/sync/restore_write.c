@@ -1,6 +1,7 @@
 #include "core/sync/restore_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -22,6 +23,7 @@ static struct message unbound(const struct message *msg)
 	struct message out = *msg;
 
 	out.identity = (struct bytes){ 0 }; /* it means something in its account only */
+	out.number = msg->uid;
 	out.uid = 0;
 	return out;
 }
@@ -88,6 +90,21 @@ static int commit(struct restore *r, struct err *err)
 	return 0;
 }
 
+/* How many bytes it has. The oldest comes first, mostly. */
+static uint64_t take_given(struct restore_lane *lane, uint32_t uid)
+{
+	for (size_t i = 0; i < lane->n_given; i++) {
+		uint64_t bytes = lane->given[i].bytes;
+
+		if (lane->given[i].uid != uid)
+			continue;
+		memmove(&lane->given[i], &lane->given[i + 1],
+			(--lane->n_given - i) * sizeof(*lane->given));
+		return bytes;
+	}
+	return 0;
+}
+
 static int pass_end(void *ctx, void *handle, const struct message *msg, bool complete,
 		    struct err *err)
 {
@@ -98,13 +115,16 @@ static int pass_end(void *ctx, void *handle, const struct message *msg, bool com
 	int ret;
 
 	free(p);
-	if (complete)
+	if (complete) {
 		uidset_add(&lane->passed, done.uid);
-	lane->ending = &done;
+		lane->given = xgrow(lane->given, lane->n_given, &lane->cap_given,
+				    sizeof(*lane->given));
+		lane->given[lane->n_given++] = (struct given){ .uid = done.uid, .bytes = done.bytes };
+	}
 	ret = lane->sink.end(lane->sink.ctx, done.handle, complete ? &out : NULL, complete, err);
-	lane->ending = NULL;
 	if (ret < 0) {
 		uidset_remove(&lane->passed, done.uid); /* the source will report it */
+		take_given(lane, done.uid);
 		return target_trouble(lane, err);
 	}
 	if (!complete)
@@ -117,21 +137,22 @@ static int pass_end(void *ctx, void *handle, const struct message *msg, bool com
 	return batch_is_due(r->open_messages, r->open_bytes, r->committed_at) ? commit(r, err) : 0;
 }
 
-/* The target's word on a message. */
+/* The target's word on a message, also long after it was given. */
 static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
 		      const struct err *why)
 {
 	struct restore_lane *lane = tag;
+	uint64_t bytes = take_given(lane, uid);
 
 	(void)ctx;
-	(void)uid;
 	(void)new_uid;
 	if (what == OUTCOME_DONE || what == OUTCOME_ADOPTED) {
 		lane->added++;
-		lane->bytes += lane->ending ? lane->ending->bytes : 0;
+		lane->bytes += bytes;
+	} else if (what == OUTCOME_NO_ANSWER && why) {
+		restore_problem(lane, why->text); /* nobody's refusal: the next run goes on with it */
 	} else {
-		restore_failed(lane, lane->ending ? lane->ending->uid : 0,
-			       why ? why->text : "the target did not say what became of it");
+		restore_failed(lane, uid, why ? why->text : "the target did not say what became of it");
 	}
 }
 

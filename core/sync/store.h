@@ -294,11 +294,18 @@ void base_release(struct base *b);
 /* What travels with a message; all borrowed for the call. */
 struct message {
 	uint32_t uid; /* the source's */
+	uint32_t number; /* append: what report() calls one whose uid is 0 */
 	const struct flags *flags;
 	const struct maildate *date;
 	uint64_t size; /* bytes that will be written, if told; else 0 */
 	struct bytes identity; /* see identity.h; nothing in it: not told */
 };
+
+/* What append()'s report() calls it. */
+static inline uint32_t message_called(const struct message *msg)
+{
+	return msg->uid ? msg->uid : msg->number;
+}
 
 enum outcome {
 	OUTCOME_DONE,
@@ -332,8 +339,9 @@ struct message_sink {
 /*
  * Tells the fate of a message. fetch: exactly once for each message asked for that exists, and
  * for each that is missing from an exact set; DONE means the sink's end() took it. append: once
- * per message, in end() or later, at latest in commit(). `uid` is the source's UID, `new_uid`
- * the UID in the store that took it (append only). `why` is NULL where nothing went wrong.
+ * per message, in end() or later, at latest in commit(). `uid` is the source's UID (append: or, of one that is
+ * to be bound to none, msg->number), `new_uid` the UID in the store that took it (append only). `why` is NULL where
+ * nothing went wrong.
  */
 typedef void outcome_fn(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
 			const struct err *why);

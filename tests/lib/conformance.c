@@ -100,6 +100,7 @@ struct mailbox *bench_mailbox(struct bench *b, const char *name)
 
 struct put_report {
 	unsigned calls;
+	uint32_t called;
 	enum outcome what;
 	uint32_t new_uid;
 };
@@ -110,9 +111,9 @@ static void on_put(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32
 	struct put_report *r = ctx;
 
 	(void)tag;
-	(void)uid;
 	(void)why;
 	r->calls++;
+	r->called = uid;
 	r->what = what;
 	r->new_uid = new_uid;
 }
@@ -124,7 +125,7 @@ enum outcome bench_put(struct mailbox *mb, uint32_t source_uid, const struct put
 	struct message_sink sink;
 	struct flags flags = FLAGS_INIT;
 	struct maildate date;
-	struct message msg = { .uid = source_uid, .flags = &flags, .date = &date,
+	struct message msg = { .uid = source_uid, .number = 4711, .flags = &flags, .date = &date,
 			       .identity = put->identity ? bytes_of(put->identity)
 							 : (struct bytes){ 0 } };
 	size_t piece = put->piece ? put->piece : put->body.n;
@@ -148,6 +149,8 @@ enum outcome bench_put(struct mailbox *mb, uint32_t source_uid, const struct put
 	maildate_release(&date);
 	if (report.calls != 1)
 		test_die("append reported %u times", report.calls);
+	if (report.called != message_called(&msg))
+		test_die("append called it %u", report.called);
 	if (new_uid)
 		*new_uid = report.new_uid;
 	return report.what;

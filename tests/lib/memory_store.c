@@ -703,7 +703,7 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 
 	if (complete && refuse && strcmp(buf_str(&o->body), refuse) == 0) {
 		err_set(err, ERR_MESSAGE, "not taken");
-		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_REFUSED, 0, err);
+		box->report(box->report_ctx, box->tag, message_called(msg), OUTCOME_REFUSED, 0, err);
 		complete = false;
 	}
 	if (complete && choke && strcmp(buf_str(&o->body), choke) == 0) {
@@ -712,7 +712,7 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 		return err_set(err, ERR_MESSAGE, "choked");
 	}
 	if (complete && forget && strcmp(buf_str(&o->body), forget) == 0) {
-		box->report(box->report_ctx, box->tag, msg->uid, OUTCOME_NO_ANSWER, 0, NULL);
+		box->report(box->report_ctx, box->tag, message_called(msg), OUTCOME_NO_ANSWER, 0, NULL);
 		complete = false;
 	}
 	for (size_t i = 0; complete && msg->uid && i < m->n && !new; i++)
@@ -726,7 +726,7 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 	if (complete) {
 		new = new ? new : push(m, buf_str(&o->body));
 		bind(new, msg);
-		box->report(box->report_ctx, box->tag, msg->uid, outcome, new->uid, NULL);
+		box->report(box->report_ctx, box->tag, message_called(msg), outcome, new->uid, NULL);
 	}
 	buf_release(&o->body);
 	free(o);
