@@ -22,7 +22,7 @@
 struct prepared {
 	struct job_settings set;
 	struct account account;
-	char *path, *source_path, *fingerprint, *state_dir;
+	char *path, *source_path, *fingerprint, *state_dir, *again;
 };
 
 char *jobs_state_dir(void)
@@ -88,8 +88,10 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 	*p = (struct prepared){ 0 };
 	p->path = config_store_path(job->store, job->whose);
 	p->state_dir = jobs_state_dir();
+	p->again = xasprintf("mailcask backup %s", job->head.name);
 	p->set = (struct job_settings){
 		.name = job->head.name,
+		.again = p->again,
 		.target = store_type(config_choice_word(config_type_words, job->store->type)),
 		.source_config = { .name = job->from },
 		.target_config = { .name = job->to, .path = p->path,
@@ -127,6 +129,7 @@ static void prepared_release(struct prepared *p)
 	free(p->source_path);
 	free(p->fingerprint);
 	free(p->state_dir);
+	free(p->again);
 }
 
 static enum exit_status run_one(struct app *app, const struct config_job *job,

@@ -252,7 +252,11 @@ static void tell_pairs(struct job *job)
 		if (job->set->dry_run)
 			preview(&job->lanes[i]);
 	}
-	if (n > 0 && (job->set->dry_run || job_reads_store(job)))
+	if (n > 0 && job_writes_account(job))
+		job_note(job, "%llu messages are at the target already, going by size and header, and are not "
+			      "copied",
+			 (unsigned long long)n);
+	else if (n > 0 && (job->set->dry_run || job_reads_store(job)))
 		job_note(job, "%llu messages are there already, going by size and header",
 			 (unsigned long long)n);
 	else if (n > 0)

@@ -333,6 +333,18 @@ static void note_rebinding(const struct lane *lane)
 	free(rest);
 }
 
+/* What earlier runs found gone, and kept, goes as what this one finds gone. */
+static void add_kept(struct lane *lane)
+{
+	struct uidset kept = UIDSET_INIT;
+
+	if (!lane->to || !job_follows_kept(lane->job, lane->to))
+		return;
+	uidset_subtract(&kept, &lane->base.kept, &lane->base.held);
+	uidset_union(&lane->plan.gone, &lane->plan.gone, &kept);
+	uidset_release(&kept);
+}
+
 static void plan_lane(struct lane *lane)
 {
 	struct job_mailbox *line = lane_line(lane);
@@ -346,6 +358,7 @@ static void plan_lane(struct lane *lane)
 
 	plan_mailbox(&in, &lane->plan);
 	job_keep_unseen(lane);
+	add_kept(lane);
 	line->created = !lane->to;
 	line->foreign = lane->target_changes.foreign + lane->source_changes.foreign;
 	if (lane->job->set->dry_run)

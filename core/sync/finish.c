@@ -164,9 +164,17 @@ static int set_subscription(struct job *job, struct lane *lane, struct err *err)
 	bool want = lane->from->attributes & MAILBOX_SUBSCRIBED;
 	bool have = lane->to && (lane->to->attributes & MAILBOX_SUBSCRIBED);
 
-	if (want == have || !job->set->target->subscribe)
+	if (want == have || !job->set->target->subscribe || job_writes_account(job))
 		return 0;
 	return store_subscribe(job->target, &lane->from->name, want, err);
+}
+
+/* An account needs those that its server has a use for. */
+static bool belongs_to_account(const struct lane *lane)
+{
+	return job_writes_account(lane->job) &&
+	       (mailbox_name_is_inbox(&lane->to->name) ||
+		(lane->to->attributes & ~(unsigned)(MAILBOX_NOSELECT | MAILBOX_SUBSCRIBED)) != 0);
 }
 
 /* Whether anything is left in a mailbox that is gone, now that its messages went. */
@@ -174,8 +182,8 @@ static bool is_left(const struct lane *lane)
 {
 	const struct job_mailbox *line = lane_line(lane);
 
-	return line->kept > 0 || line->held > 0 || lane->to->kept > lane->held_removed ||
-	       line->foreign > 0;
+	return line->kept > 0 || line->held > 0 || lane->to->kept > lane->kept_removed ||
+	       line->foreign > 0 || belongs_to_account(lane);
 }
 
 /*
@@ -194,6 +202,24 @@ static int settle_gone(struct lane *lane, bool waiting, struct err *err)
 	return mailbox_set_base(lane->target, &nothing, err);
 }
 
+/* In an account it may hold other mail by now, and is the user's. */
+static int leave_mailbox(struct lane *lane, struct err *err)
+{
+	const struct base nothing = { 0 };
+
+	job_note(lane->job, "%s is gone at the source and stays: %s", lane_line(lane)->name, err->text);
+	return mailbox_set_base(lane->target, &nothing, err);
+}
+
+static int remove_mailbox(struct lane *lane, struct err *err)
+{
+	int ret = store_remove(lane->job->target, &lane->to->name, err);
+
+	if (ret < 0 && err->kind == ERR_MAILBOX && job_writes_account(lane->job))
+		ret = leave_mailbox(lane, err);
+	return or_skip(lane, ret, err);
+}
+
 /* After all else is said, as the store may commit by itself. */
 static int remove_mailboxes(struct job *job, bool waiting, struct err *err)
 {
@@ -201,7 +227,7 @@ static int remove_mailboxes(struct job *job, bool waiting, struct err *err)
 		struct lane *lane = &job->lanes[i];
 
 		if (lane->gone && !lane->skipped && !lane->partial && !is_left(lane) &&
-		    or_skip(lane, store_remove(job->target, &lane->to->name, err), err) < 0)
+		    remove_mailbox(lane, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -346,7 +346,7 @@ static void hold_to_plan(struct following *f)
 		f->pair[i].chosen = false;
 	if (more)
 		job_note(f->job, "mailboxes were renamed since the plan was made, so that none is renamed "
-				 "here; the next backup does it");
+				 "here; the next run does it");
 }
 
 static bool has_name(const struct mailbox_list *list, const char *text)

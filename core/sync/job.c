@@ -37,6 +37,11 @@ void job_report_release(struct job_report *r)
 	for (size_t i = 0; i < r->n_notes; i++)
 		free(r->notes[i]);
 	free(r->notes);
+	for (size_t i = 0; i < r->n_counts; i++) {
+		free(r->counts[i].name);
+		free(r->counts[i].source);
+	}
+	free(r->counts);
 	job_report_init(r);
 }
 
@@ -112,7 +117,7 @@ bool job_selects(const struct job *job, const struct mailbox_info *info)
 {
 	const struct job_settings *set = job->set;
 
-	return job_matches(set->mailboxes, set->n_mailboxes, info) && job_leads_to(set, &info->name);
+	return job_matches(set->mailboxes, set->n_mailboxes, info) && job_leads_to(job, &info->name);
 }
 
 bool job_in_scope(const struct job *job, const struct mailbox_info *info)
@@ -180,12 +185,13 @@ static int check_identity(struct job *job, struct err *err)
 	struct store_identity id = { 0 };
 	char *path = record_path(set->state_dir, set->name);
 	struct identity_question question = {
-		.path = job->target_config.path,
+		.path = job_target_path(job),
 		.record_path = path,
 		.record = &job->record,
 		.store = &id,
 		.adopt = set->adopt,
 		.can_adopt = set->target->traits & STORE_ADOPTS,
+		.account = job_writes_account(job),
 	};
 	int ret = -1;
 
@@ -208,8 +214,14 @@ static int check_identity(struct job *job, struct err *err)
 	case IDENTITY_OLDER:
 		/* Files stored since then are there, unknown to it: pair them, or they are doubled. */
 		job->target_config.adopt = job->target_config.older = true;
-		job_note(job, "%s is an older state of the store: going on from what it holds",
-			 job->target_config.path);
+		job_note(job, "%s is an older state of the %s: going on from what it holds",
+			 job_target_path(job), question.account ? "ledger" : "store");
+		break;
+	case IDENTITY_FORGOTTEN:
+		job->target_config.create = job->no_deletions = true;
+		job_note(job, "%s is not there any more, which says what was copied before: it is found out "
+			      "anew by what the target account holds, and nothing is removed in this run",
+			 job_target_path(job));
 		break;
 	case IDENTITY_GO_ON:
 		break;
@@ -217,6 +229,9 @@ static int check_identity(struct job *job, struct err *err)
 		ret = -1;
 		break;
 	}
+	/* What others put into an account may be the source's mail at any time. */
+	if (question.account)
+		job->target_config.adopt = true;
 	/* What a run that was stopped had not taken over yet would be stored a second time. */
 	if (ret == 0 && !job->target_config.create && question.can_adopt &&
 	    (set->adopt || job->record.adopting))
@@ -259,14 +274,37 @@ static int note_identity(struct job *job, struct err *err)
 static int remember_store(struct job *job, struct err *err)
 {
 	const struct store_config *cfg = &job->target_config;
-	bool begins = cfg->adopt && !job->record.adopting && job->record.exists;
+	bool adopts = cfg->adopt && !job_writes_account(job); /* that always does */
+	bool begins = adopts && !job->record.adopting && job->record.exists;
 
 	if (job->set->dry_run || (!cfg->create && !begins))
 		return 0;
 	if (cfg->create && note_identity(job, err) < 0)
 		return -1;
-	job->record.adopting = cfg->adopt;
+	job->record.adopting = adopts;
 	return record_save(job->set->state_dir, job->set->name, &job->record, NULL, err);
+}
+
+static int refuse_account(const struct job *job, const char *then, struct err *err)
+{
+	const char *now = job->source_config.account, *path = job_target_path(job);
+
+	if (strcmp(then, RESTORE_ACCOUNT) == 0)
+		return err_set(err, ERR_CONFIG,
+			       "%s holds mail that was restored into it. Use another path; or "
+			       "--rebind pairs what is there with the account by content",
+			       path);
+	if (job_writes_account(job))
+		return err_set(err, ERR_CONFIG,
+			       "%s says what was copied from %s, and this job reads %s. Give the job another "
+			       "name; or, if it is the same mail under another name, remove that file: what "
+			       "is at the target already is then found out anew",
+			       path, then, now);
+	return err_set(err, ERR_CONFIG,
+		       "%s holds the mail of %s, not of %s. Use another path; or, if it "
+		       "is the same mail under another name, --rebind pairs what is there "
+		       "with the account by content",
+		       path, then, now);
 }
 
 /*
@@ -275,32 +313,24 @@ static int remember_store(struct job *job, struct err *err)
  */
 static int check_account(struct job *job, struct err *err)
 {
+	const struct store_config *cfg = &job->target_config;
 	struct store_identity id = { 0 };
 	const char *then = job->account_then;
 	int ret = 0;
 
 	if (!job->target)
 		return 0;
-	if (job->set->target->identify(&job->target_config, &id, err) < 0)
+	if (job->set->target->identify(cfg, &id, err) < 0)
 		return -1;
 	if (!then)
 		then = id.account;
-	if (job->record.exists && strcmp(job->record.uuid, id.uuid) != 0)
+	if (job->record.exists && !cfg->create && strcmp(job->record.uuid, id.uuid) != 0)
 		ret = err_set(err, ERR_HELD, "%s was exchanged while this run began; run again",
-			      job->target_config.path);
-	else if (!job->target_config.rebind && then && strcmp(then, RESTORE_ACCOUNT) == 0)
-		ret = err_set(err, ERR_CONFIG,
-			      "%s holds mail that was restored into it. Use another path; or "
-			      "--rebind pairs what is there with the account by content",
-			      job->target_config.path);
-	else if (!job->target_config.rebind &&
-		 !identity_same_account(job->source_config.account, then, &job->from,
-					&job->to))
-		ret = err_set(err, ERR_CONFIG,
-			      "%s holds the mail of %s, not of %s. Use another path; or, if it "
-			      "is the same mail under another name, --rebind pairs what is there "
-			      "with the account by content",
-			      job->target_config.path, then, job->source_config.account);
+			      job_target_path(job));
+	else if (!cfg->rebind && then &&
+		 (strcmp(then, RESTORE_ACCOUNT) == 0 ||
+		  !identity_same_account(job->source_config.account, then, &job->from, &job->to)))
+		ret = refuse_account(job, then, err);
 	store_identity_release(&id);
 	return ret;
 }
@@ -315,7 +345,9 @@ static int open_stores(struct job *job, struct err *err)
 	if (store_open(set->source, &job->source, &job->source_config, STORE_READ, err) < 0)
 		return -1;
 	job_tell(job, JOB_LIST);
-	if (job_list_source(job, job->record.hint, &job->from, err) < 0)
+	if (store_list(job->source, job->record.hint, &job->from, err) < 0)
+		return -1;
+	if (!job_writes_account(job) && job_apply_names(job, &job->from, err) < 0)
 		return -1;
 	if (job_reads_store(job) && job->from.n == 0)
 		return err_set(err, ERR_MISSING, "there is no mailbox in %s",
@@ -326,6 +358,11 @@ static int open_stores(struct job *job, struct err *err)
 		    store_list(job->target, NULL, &job->to, err) < 0)
 			return -1;
 	}
+	if (job_writes_account(job)) {
+		job_choose_names(job);
+		if (job_apply_names(job, &job->from, err) < 0)
+			return -1;
+	}
 	return check_account(job, err);
 }
 
@@ -334,6 +371,7 @@ static int run_lanes(struct job *job, struct err *err)
 	job_tell(job, JOB_COMPARE);
 	if (job_follow_renames(job, err) < 0 || job_compare(job, err) < 0)
 		return -1;
+	job_compare_room(job);
 	if (job->set->dry_run)
 		return job_preview_transfer(job, err) < 0 ? -1 : job_preview(job, err);
 	job_tell(job, JOB_TRANSFER);
@@ -448,6 +486,17 @@ static void release_lanes(struct job *job)
 	free(job->followed);
 }
 
+static void note_of_store(void *ctx, const struct mailbox_name *mailbox, const char *text)
+{
+	char *name = mailbox ? mailbox_name_text(mailbox) : NULL;
+
+	if (name)
+		job_note(ctx, "%s: %s", name, text);
+	else
+		job_note(ctx, "%s", text);
+	free(name);
+}
+
 static bool are_flags_due(const struct job *job, int64_t now)
 {
 	int64_t then = job->record.flags_checked;
@@ -469,6 +518,8 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	int lock = -1;
 	int ret = -1;
 
+	job.run.note = note_of_store;
+	job.run.note_ctx = &job;
 	job.source_config.run = job.target_config.run = &job.run;
 	job.target_config.account = job.source_config.account;
 	if (!set->dry_run && record_lock(set->state_dir, set->name, &lock, err) < 0)
@@ -488,6 +539,8 @@ int job_run(const struct job_settings *set, struct job_report *report, struct er
 	if (ret == 0 && set->apply)
 		job_name_left_out(&job);
 out:
+	if (opened)
+		job_count(&job, ret < 0);
 	job.trouble = report->incomplete;
 	add_totals(report, job.target_config.adopt);
 	failed = ret < 0;
@@ -513,6 +566,7 @@ out:
 	store_close(job.source);
 	mailbox_list_release(&job.from);
 	mailbox_list_release(&job.to);
+	naming_release(&job.names);
 	record_release(&job.record);
 	record_unlock(lock);
 	return ret;

@@ -31,8 +31,12 @@ struct job_progress {
 
 struct job_settings {
 	const char *name; /* section name */
+	const char *again; /* the command that runs it once more as it runs now: "mailcask backup NAME" */
 	const struct store_ops *source, *target;
 	/*
+	 * A target without a path is an account, with target_config.index for its ledger; `adopt` and `rebind` mean
+	 * nothing then: what is there is always taken over, and never removed but as a copy.
+	 *
 	 * source_config.account is the account's fingerprint, "user@host". With source_config.path
 	 * the source is a local store: job_run() makes the fingerprint of its identity, or of its
 	 * path when it is not ours, and sets what is for sources. job_run() sets the run of both,
@@ -103,6 +107,22 @@ struct job_rename {
 	char *from, *to; /* display text, not escaped */
 };
 
+/*
+ * What became of all messages of a mailbox, over all runs, or of all mailboxes:
+ * source + gone = copied + adopted + quarantined + missing.
+ */
+struct job_count {
+	char *name;   /* as in struct job_mailbox; NULL in the sum */
+	char *source; /* what the source calls it, where that is another name; else NULL */
+	uint64_t messages;    /* at the source */
+	uint64_t copied;      /* at the target, by this run or an earlier one */
+	uint64_t adopted;     /* which it held already */
+	uint64_t quarantined; /* could not be copied; accepted ones, too */
+	uint64_t gone;        /* not at the source any more; of the copied and adopted ones */
+	int64_t missing;      /* not 0: it does not add up */
+	uint64_t copied_now, adopted_now; /* of these, in this run */
+};
+
 struct job_report {
 	struct job_mailbox *v;
 	size_t n, cap;
@@ -117,6 +137,10 @@ struct job_report {
 	uint64_t mailboxes_unchanged; /* besides those in `v`, which were looked at */
 	uint64_t new_messages, adopted, flags_changed, removed, kept, held_messages, bytes;
 	uint64_t copied;
+	/* An account as target: every mailbox of the run, and their sum. Not of a dry run, nor with `apply`. */
+	struct job_count *counts;
+	size_t n_counts;
+	struct job_count total;
 	int64_t estimate; /* plan only: seconds it would take, by earlier runs; 0: not known */
 };
 

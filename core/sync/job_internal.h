@@ -7,6 +7,7 @@
  */
 
 #include "core/sync/job.h"
+#include "core/sync/naming.h"
 #include "core/sync/plan.h"
 #include "core/sync/record.h"
 
@@ -49,7 +50,7 @@ struct lane {
 	struct quarantined *failed; /* this run's refusals, one per UID, in order of arrival */
 	size_t n_failed, cap_failed;
 	struct uidset failed_uids;
-	uint64_t held_removed; /* messages that an earlier run's guard held back, and that went */
+	uint64_t kept_removed; /* messages that earlier runs kept, or their guard held back, and that went */
 	uint64_t copied; /* of the two next: made from what the store held, without their bytes */
 	uint64_t new_messages, adopted, bytes; /* counts in the report only once committed */
 	size_t line;               /* index in report.v */
@@ -67,6 +68,7 @@ struct job {
 	struct store_config source_config, target_config;
 	struct store *source, *target; /* target NULL: a dry run, and there is none yet */
 	struct mailbox_list from, to;
+	struct naming names; /* an account as target: its names, besides those by settings.map */
 	struct record record;
 	char *fingerprint;  /* of a source that is a store */
 	char *source_index; /* see store_config.index */
@@ -81,6 +83,7 @@ struct job {
 	bool flags_due;     /* flags are compared, or counted, whatever mod-sequences say */
 	int64_t now;        /* Unix time when it began */
 	bool resting;       /* something is in quarantine in a mailbox not in work, to be tried later */
+	bool waiting;       /* deletions were put off: what is gone at the source is there yet */
 	bool no_deletions;  /* the store came back from elsewhere: first look, delete next time */
 	bool trouble;       /* mailboxes were skipped, or the like; not only messages in quarantine */
 	bool target_failed; /* the target itself is in trouble: nothing more is asked of it */
@@ -104,6 +107,21 @@ void job_tell(struct job *job, enum job_phase phase);
 static inline bool job_reads_store(const struct job *job)
 {
 	return job->set->source_config.path != NULL;
+}
+
+/*
+ * The target is an account, whose user may change what is in it: what is there of others is taken over and
+ * never removed, and what was changed there stays.
+ */
+static inline bool job_writes_account(const struct job *job)
+{
+	return job->set->target_config.path == NULL;
+}
+
+/* Of the target, for messages: where it lies, or where the ledger of an account does. */
+static inline const char *job_target_path(const struct job *job)
+{
+	return job_writes_account(job) ? job->set->target_config.index : job->set->target_config.path;
 }
 
 /* compare.c: what the source did to a mailbox that is `rebinding`, as part of a sentence. */
@@ -130,6 +148,11 @@ struct mailbox_info *job_source_of(const struct job *job, const struct mailbox_i
 bool job_flags_as_then(const struct job *job, const struct token *now, const struct token *then);
 /* lanes.c: it is time not to believe mod-sequences. A store that is read has no reason to be wrong. */
 bool job_verifies_flags(const struct job *job);
+/*
+ * lanes.c: deletions are followed, and so are those of earlier runs, in which what was gone at the source
+ * stayed in the account. Not those that the guard holds back.
+ */
+bool job_follows_kept(const struct job *job, const struct mailbox_info *to);
 /* lanes.c: choose the mailboxes in work, and name what is said of the others. */
 int job_choose_lanes(struct job *job, struct err *err);
 
@@ -138,8 +161,12 @@ int job_choose_lanes(struct job *job, struct err *err);
  * them would have the same.
  */
 int job_list_source(struct job *job, const char *hint, struct mailbox_list *out, struct err *err);
+/* Once both sides are listed, the source by its own names: choose job.names. */
+void job_choose_names(struct job *job);
+/* Of a list with the source's own names make one with those of the target. Errors as job_list_source(). */
+int job_apply_names(struct job *job, struct mailbox_list *list, struct err *err);
 /* Whether the mailbox that `name` is the source's for has that name at the target now. */
-bool job_leads_to(const struct job_settings *set, const struct mailbox_name *name);
+bool job_leads_to(const struct job *job, const struct mailbox_name *name);
 /* store_exists() and mailbox_open() of the source. */
 int job_ask_source(struct job *job, const struct mailbox_name *name, bool *exists, struct err *err);
 int job_open_source(struct job *job, const struct mailbox_info *info, struct mailbox **out,
@@ -203,6 +230,10 @@ int job_join_rest(struct job *job, struct want *want, size_t n, struct err *err)
 void job_join_free(struct job *job);
 /* transfer.c: commit, and count what is durable now. */
 int job_commit(struct job *job, struct err *err);
+/* accounting.c: note it when what is to be copied, as far as sizes are known, does not fit the target. */
+void job_compare_room(struct job *job);
+/* accounting.c: an account as target: what became of every message. `failed`: the run did not come to its end. */
+void job_count(struct job *job, bool failed);
 /* transfer.c: dry run: what of it would not be fetched. */
 int job_preview_transfer(struct job *job, struct err *err);
 /* The same at the end of a run that came to its end. */

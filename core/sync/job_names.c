@@ -5,19 +5,30 @@
 #include "core/sync/job_internal.h"
 
 /*
- * The names of a job with a `map`. Everywhere in core/sync a mailbox has the name it has at the target,
+ * The names of a job with a `map`, or with an account as target. Everywhere in core/sync a mailbox has the name it has at the target,
  * from which mailbox_name_source() finds that of the source; the source itself is only ever asked by its own.
  */
 
-bool job_leads_to(const struct job_settings *set, const struct mailbox_name *name)
+/* What the target calls the source's mailbox `source`. */
+static void apply_names(const struct job *job, const struct mailbox_name *source, struct mailbox_name *out)
+{
+	const struct mailbox_name *as = naming_find(&job->names, source);
+
+	if (as && !name_map_fits(&job->set->map, source))
+		mailbox_name_map(out, source, as);
+	else
+		name_map_apply(&job->set->map, source, out);
+}
+
+bool job_leads_to(const struct job *job, const struct mailbox_name *name)
 {
 	struct mailbox_name source = MAILBOX_NAME_INIT, as = MAILBOX_NAME_INIT;
 	bool same;
 
-	if (set->map.n == 0 && !name->mapped)
+	if (job->set->map.n == 0 && job->names.n == 0 && !name->mapped)
 		return true;
 	mailbox_name_source(&source, name);
-	name_map_apply(&set->map, &source, &as);
+	apply_names(job, &source, &as);
 	same = mailbox_name_equal(&as, name);
 	mailbox_name_release(&source);
 	mailbox_name_release(&as);
@@ -59,7 +70,8 @@ char *job_scope_text(const struct job_settings *set)
 	return buf_take(&b);
 }
 
-static int meet(const struct mailbox_name *a, const struct mailbox_name *b, struct err *err)
+static int meet(const struct job *job, const struct mailbox_name *a, const struct mailbox_name *b,
+		struct err *err)
 {
 	struct mailbox_name x = MAILBOX_NAME_INIT, y = MAILBOX_NAME_INIT;
 	char *one, *other, *as = mailbox_name_text(a);
@@ -69,8 +81,10 @@ static int meet(const struct mailbox_name *a, const struct mailbox_name *b, stru
 	one = mailbox_name_text(&x);
 	other = mailbox_name_text(&y);
 	err_set(err, ERR_CONFIG,
-		"'map' gives %s and %s the same name, %s; give one of them another, or leave it out "
-		"under 'mailboxes'",
+		job->set->map.n ? "'map' gives %s and %s the same name, %s; give one of them another, or "
+				  "leave it out under 'mailboxes'"
+				: "%s and %s would have the same name at the target, %s; give one of them "
+				  "another under 'map', or leave it out under 'mailboxes'",
 		one, other, as);
 	free(one);
 	free(other);
@@ -113,7 +127,7 @@ static int drop_shadowed(const struct job *job, struct mailbox_list *list, struc
 			struct mailbox_info other = *last;
 
 			if (is_backed_up(job, last) && ret == 0)
-				ret = meet(&last->name, &v[i].name, err);
+				ret = meet(job, &last->name, &v[i].name, err);
 			*last = v[i];
 			v[i] = other;
 		}
@@ -123,24 +137,38 @@ static int drop_shadowed(const struct job *job, struct mailbox_list *list, struc
 	return ret;
 }
 
-int job_list_source(struct job *job, const char *hint, struct mailbox_list *out, struct err *err)
+void job_choose_names(struct job *job)
 {
-	const struct name_map *map = &job->set->map;
+	bool *selected = xcalloc(job->from.n, sizeof(*selected));
+
+	for (size_t i = 0; i < job->from.n; i++)
+		selected[i] = job_matches(job->set->mailboxes, job->set->n_mailboxes, &job->from.v[i]);
+	naming_choose(&job->names, &job->set->map, &job->from, selected, &job->to);
+	free(selected);
+}
+
+int job_apply_names(struct job *job, struct mailbox_list *list, struct err *err)
+{
 	struct mailbox_name as = MAILBOX_NAME_INIT;
 
-	if (store_list(job->source, hint, out, err) < 0)
-		return -1;
-	if (map->n == 0)
+	if (job->set->map.n == 0 && job->names.n == 0)
 		return 0;
-	for (size_t i = 0; i < out->n; i++) {
-		struct mailbox_info *info = &out->v[i];
+	for (size_t i = 0; i < list->n; i++) {
+		struct mailbox_info *info = &list->v[i];
 
 		if (!job_matches(job->set->mailboxes, job->set->n_mailboxes, info))
 			continue;
-		name_map_apply(map, &info->name, &as);
+		apply_names(job, &info->name, &as);
 		mailbox_name_copy(&info->name, &as);
 	}
 	mailbox_name_release(&as);
-	qsort(out->v, out->n, sizeof(*out->v), compare_names);
-	return drop_shadowed(job, out, err);
+	qsort(list->v, list->n, sizeof(*list->v), compare_names);
+	return drop_shadowed(job, list, err);
+}
+
+int job_list_source(struct job *job, const char *hint, struct mailbox_list *out, struct err *err)
+{
+	if (store_list(job->source, hint, out, err) < 0)
+		return -1;
+	return job_apply_names(job, out, err);
 }

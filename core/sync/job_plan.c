@@ -65,8 +65,8 @@ int job_check_plan(const struct job *job, struct err *err)
 			       plan->account, job->source_config.account);
 	if (*plan->store && strcmp(plan->store, job->record.uuid) != 0)
 		return err_set(err, ERR_HELD,
-			       "the plan was made for another store than the one at %s; make a new one",
-			       job->target_config.path);
+			       "the plan was made for another %s than %s; make a new one",
+			       job_writes_account(job) ? "ledger" : "store", job_target_path(job));
 	return 0;
 }
 
@@ -100,8 +100,9 @@ void job_name_left_out(struct job *job)
 	for (size_t i = 0; i < job->n; i++)
 		partial |= job->lanes[i].partial;
 	if (partial)
-		job_note(job, "what changed since the plan was made is left to the next backup");
+		job_note(job, "what changed since the plan was made is left to the next run");
 	if (plan_file_removes(job->set->apply))
-		job_note(job, "new messages were stored whether the plan names them or not, as one "
-			      "that it removes may be among them");
+		job_note(job, "new messages were %s whether the plan names them or not, as one "
+			      "that it removes may be among them",
+			 job_writes_account(job) ? "copied" : "stored");
 }

@@ -42,10 +42,13 @@ bool token_has_grown(const struct token *then, const struct token *now)
 					     : now->messages > then->messages;
 }
 
-/* A subscription changes nothing that a token tells. */
+/*
+ * A subscription changes nothing that a token tells. In an account it is its user's, once the mailbox was
+ * copied: transfer.c takes it along.
+ */
 static bool subscription_differs(const struct job *job, const struct lane *lane)
 {
-	return job->set->target->subscribe &&
+	return job->set->target->subscribe && !job_writes_account(job) &&
 	       ((lane->from->attributes ^ lane->to->attributes) & MAILBOX_SUBSCRIBED) != 0;
 }
 
@@ -54,6 +57,12 @@ static bool allows_held(const struct job *job, const struct mailbox_info *to)
 {
 	return job->set->allow_deletes_given && job->set->deletions == DELETIONS_MIRROR &&
 	       to->held > 0;
+}
+
+bool job_follows_kept(const struct job *job, const struct mailbox_info *to)
+{
+	return job_writes_account(job) && job->set->deletions == DELETIONS_MIRROR && !job->set->apply &&
+	       to->kept > to->held;
 }
 
 /* The base does not know yet what the mailbox is known by. */
@@ -67,8 +76,7 @@ static bool needs_work(const struct job *job, const struct lane *lane)
 	const struct mailbox_info *to = lane->to;
 
 	return !lane->source_unchanged || to->touched || subscription_differs(job, lane) ||
-	       tells_mailboxid(lane) ||
-	       allows_held(job, to);
+	       tells_mailboxid(lane) || allows_held(job, to) || job_follows_kept(job, to);
 }
 
 /*
@@ -114,6 +122,12 @@ static void begin_lane(struct job *job, struct lane *lane)
 	job->n++;
 }
 
+/* In an account there can be mailboxes below one that is not there. */
+static bool is_only_a_name(const struct job *job, const struct mailbox_info *to)
+{
+	return job_writes_account(job) && (to->attributes & MAILBOX_NOSELECT) && !to->token.known;
+}
+
 static int choose_lane(struct job *job, struct mailbox_info *from, struct err *err)
 {
 	struct lane *lane = &job->lanes[job->n];
@@ -123,6 +137,8 @@ static int choose_lane(struct job *job, struct mailbox_info *from, struct err *e
 		.from = from,
 		.to = job_target_of(job, from),
 	};
+	if (lane->to && is_only_a_name(job, lane->to))
+		lane->to = NULL;
 	lane->source_unchanged = lane->to && source_unchanged(job, from, lane->to);
 	if (!needs_work(job, lane)) {
 		bool rests = true;
@@ -197,7 +213,8 @@ static int choose_missing(struct job *job, struct mailbox_info *to,
 	if (to->token.known && !selectable)
 		return look_at_missing(job, to, err);
 	/* Or its name is that of another mailbox now, which was told apart from it. */
-	if (to->token.known || (went_before(to) && allows_held(job, to)))
+	if (to->token.known ||
+	    (went_before(to) && (allows_held(job, to) || job_follows_kept(job, to))))
 		choose_gone(job, to);
 	return 0;
 }
@@ -256,9 +273,9 @@ static bool is_anothers(struct job *job, const struct mailbox_info *from)
 	there = mailbox_name_text(&source);
 	mailbox_name_source(&source, &from->name);
 	here = mailbox_name_text(&source);
-	why = xasprintf("it holds the mail of %s, and 'map' now has %s here; nothing was changed. Give %s "
+	why = xasprintf("it holds the mail of %s, and %s %s here; nothing was changed. Give %s "
 			"a name under 'map' that is not taken",
-			there, here, here);
+			there, job->set->map.n ? "'map' now has" : "now the name leads", here, here);
 	leave_alone(job, from, why);
 	free(here);
 	free(there);
@@ -309,8 +326,9 @@ static void name_left_out(struct job *job)
 		if (!to->token.known || job_selects(job, to))
 			continue;
 		name = mailbox_name_text(&to->name);
-		job_note(job, "%s is no longer %s: what is stored of it stays", name,
-			 selected ? "what 'map' leads to" : "selected by 'mailboxes'");
+		job_note(job, "%s is no longer %s: what is %s of it stays", name,
+			 selected ? "what 'map' leads to" : "selected by 'mailboxes'",
+			 job_writes_account(job) ? "there" : "stored");
 		free(name);
 	}
 }
@@ -328,8 +346,8 @@ static void name_held(struct job *job)
 			n += job->to.v[i].held;
 	if (n > 0)
 		job_note(job, "the guard of an earlier run holds back deletions (%llu); if they are "
-			      "right: mailcask backup %s --allow-deletes=%llu",
-			 (unsigned long long)n, job->set->name, (unsigned long long)n);
+			      "right: %s --allow-deletes=%llu",
+			 (unsigned long long)n, job->set->again, (unsigned long long)n);
 }
 
 static bool scope_changed(const struct job *job)

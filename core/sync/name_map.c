@@ -120,15 +120,27 @@ int name_map_parse(struct name_map *out, const char *const *rules, size_t n, str
 	return 0;
 }
 
-void name_map_apply(const struct name_map *map, const struct mailbox_name *source,
-		    struct mailbox_name *out)
+static size_t find_rule(const struct name_map *map, const struct mailbox_name *source)
 {
-	struct mailbox_name as = MAILBOX_NAME_INIT;
-	struct err err;
 	size_t i = 0;
 
 	while (i < map->n && !fits(&map->v[i], source))
 		i++;
+	return i;
+}
+
+bool name_map_fits(const struct name_map *map, const struct mailbox_name *source)
+{
+	return find_rule(map, source) < map->n;
+}
+
+void name_map_apply(const struct name_map *map, const struct mailbox_name *source,
+		    struct mailbox_name *out)
+{
+	struct mailbox_name as = MAILBOX_NAME_INIT;
+	size_t i = find_rule(map, source);
+	struct err err;
+
 	/* It cannot fail: these are components of names already. */
 	if (i == map->n ||
 	    mailbox_name_move(&as, source, &map->v[i].from, &map->v[i].to, &err) < 0)

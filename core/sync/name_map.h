@@ -33,6 +33,8 @@ void name_map_release(struct name_map *map); /* as { 0 } afterwards */
  */
 int name_map_parse(struct name_map *out, const char *const *rules, size_t n, struct err *err);
 
+/* Whether a rule says what the source's mailbox `source` is called. */
+bool name_map_fits(const struct name_map *map, const struct mailbox_name *source);
 /*
  * What the source's mailbox `source` is called at the target; see mailbox_name_map(). *out may not be
  * `source`.

@@ -72,9 +72,9 @@ static bool is_emptied(const struct lane *lane)
 
 static void leave_emptied(struct lane *lane)
 {
-	char *why = xasprintf("%s, and none is in it now; what is stored of it is left as it is. If "
-			      "it was emptied on purpose: mailcask backup %s --allow-deletes=%llu",
-			      lane_why_rebinding(lane), lane->job->set->name, (unsigned long long)lane->to->stored);
+	char *why = xasprintf("%s, and none is in it now; nothing of it is removed here. If "
+			      "it was emptied on purpose: %s --allow-deletes=%llu",
+			      lane_why_rebinding(lane), lane->job->set->again, (unsigned long long)lane->to->stored);
 
 	lane_skip(lane, why);
 	free(why);

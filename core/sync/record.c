@@ -273,10 +273,32 @@ static enum identity_verdict refuse_lost(const struct identity_question *q, cons
 	return IDENTITY_REFUSED;
 }
 
+/* Of an account. Without the ledger nothing is lost: what is there shows what was copied. */
+static enum identity_verdict judge_ledger(const struct identity_question *q, struct err *err)
+{
+	const struct record *r = q->record;
+
+	if (q->store->presence == STORE_MISSING)
+		return r->exists ? IDENTITY_FORGOTTEN : IDENTITY_FIRST_RUN;
+	if (q->store->presence == STORE_OURS && !r->exists)
+		return IDENTITY_RETURNED;
+	if (q->store->presence == STORE_OURS && strcmp(r->uuid, q->store->uuid) == 0)
+		return q->store->generation < r->generation ? IDENTITY_OLDER : IDENTITY_GO_ON;
+	err_set(err, ERR_HELD,
+		"%s is %s. Nothing was changed. Put back the one of the last run; or remove it: then the "
+		"next run finds out anew what is at the target already, copies nothing twice, and removes "
+		"nothing",
+		q->path,
+		q->store->presence == STORE_OURS ? "another ledger than that of the last run" : "no ledger");
+	return IDENTITY_REFUSED;
+}
+
 enum identity_verdict identity_judge(const struct identity_question *q, struct err *err)
 {
 	const struct record *r = q->record;
 
+	if (q->account)
+		return judge_ledger(q, err);
 	if (q->store->presence == STORE_MISSING || q->store->presence == STORE_EMPTY) {
 		if (!r->exists)
 			return IDENTITY_FIRST_RUN;

@@ -81,16 +81,18 @@ enum identity_verdict {
 	IDENTITY_RETURNED, /* ours, but this job does not know it: a clone, a new machine: no deletions */
 	IDENTITY_OLDER,    /* an older state of it came back: go on from the store's base */
 	IDENTITY_ADOPT,    /* not ours; the user said --adopt */
+	IDENTITY_FORGOTTEN, /* an account whose ledger is gone: make one, take over what is there, no deletions */
 	IDENTITY_REFUSED,  /* *err says why and what to do; ERR_HELD or ERR_CONFIG */
 };
 
 struct identity_question {
-	const char *path; /* of the store, for messages */
+	const char *path; /* of the store, or of an account's ledger, for messages */
 	const char *record_path;
 	const struct record *record;
 	const struct store_identity *store;
 	bool adopt;
 	bool can_adopt; /* the type of store knows how to take over what is not ours */
+	bool account;   /* the store is an account: what lies at the path is only what we know of it */
 };
 
 /* Whether the account is the same is judged later, when both sides were listed. Pure. */

@@ -64,7 +64,8 @@ static const char *reason_to_wait(const struct job *job)
 	if (count_removals(job) == 0)
 		return NULL;
 	if (job->no_deletions)
-		return "this is the first run with a store that came from elsewhere";
+		return job_writes_account(job) ? "what was copied before had to be found out anew"
+					       : "this is the first run with a store that came from elsewhere";
 	if (job->set->n_only > 0)
 		return "--mailbox looks at a part only, and a message missing there may have moved";
 	if (!job->from.complete)
@@ -77,8 +78,9 @@ static const char *reason_to_wait(const struct job *job)
 		stored_all &= !job->lanes[i].incomplete && job->lanes[i].n_failed == 0 &&
 			      (job->lanes[i].skipped || job->lanes[i].plan.resting == 0);
 	if (!stored_all)
-		return "some messages could not be stored, and one missing elsewhere may be among "
-		       "them";
+		return job_writes_account(job)
+			       ? "some messages could not be copied, and one missing elsewhere may be among them"
+			       : "some messages could not be stored, and one missing elsewhere may be among them";
 	return NULL;
 }
 
@@ -91,6 +93,12 @@ static size_t place_of(const struct lane *lane)
 static bool removes_something(const struct lane *lane)
 {
 	return !lane->skipped && lane->to && !uidset_is_empty(&lane->plan.gone);
+}
+
+/* With those that are to go now though an earlier run kept them. */
+static uint64_t live_before(const struct job *job, const struct mailbox_info *to)
+{
+	return to->stored + (job_follows_kept(job, to) ? to->kept - to->held : 0);
 }
 
 /*
@@ -108,7 +116,7 @@ static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 		const struct mailbox_info *to = &job->to.v[i];
 		const struct mailbox_info *from = job_source_of(job, to);
 
-		v[i].before = from && job_in_scope(job, from) ? to->stored : 0;
+		v[i].before = from && job_in_scope(job, from) ? live_before(job, to) : 0;
 		v[i].exempt = exempt_from_guard(job, from ? from : to);
 	}
 	for (size_t i = 0; i < job->n; i++) {
@@ -118,7 +126,7 @@ static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 			continue;
 		place[n] = place_of(lane);
 		if (lane->gone)
-			v[place[n]].before = lane->to->stored;
+			v[place[n]].before = live_before(job, lane->to);
 		v[place[n]].removed = uidset_count(&lane->plan.gone);
 		r[n++] = (struct removal){ .mailbox = lane->target, .set = &lane->plan.gone };
 	}
@@ -159,6 +167,18 @@ static int mail_arrived(struct job *job, bool *out, struct err *err)
 	return ret;
 }
 
+/* Of those that go, how many an earlier run kept. */
+static uint64_t count_kept(const struct lane *lane)
+{
+	struct uidset both = UIDSET_INIT;
+	uint64_t n;
+
+	uidset_subtract(&both, &lane->plan.gone, &lane->base.kept);
+	n = uidset_count(&lane->plan.gone) - uidset_count(&both);
+	uidset_release(&both);
+	return n;
+}
+
 static int remove_gone(struct lane *lane, bool held, struct err *err)
 {
 	struct job_mailbox *line = lane_line(lane);
@@ -177,6 +197,8 @@ static int remove_gone(struct lane *lane, bool held, struct err *err)
 	}
 	if (ret == 0)
 		*count += uidset_count(gone);
+	if (ret == 0 && count == &line->removed)
+		lane->kept_removed += count_kept(lane);
 	return ret;
 }
 
@@ -185,8 +207,8 @@ static int remove_held(struct lane *lane, struct err *err)
 {
 	if (mailbox_expunge(lane->target, &lane->base.held, err) < 0)
 		return -1;
-	lane->held_removed = uidset_count(&lane->base.held);
-	lane_line(lane)->removed += lane->held_removed;
+	lane->kept_removed += uidset_count(&lane->base.held);
+	lane_line(lane)->removed += uidset_count(&lane->base.held);
 	return 0;
 }
 
@@ -210,6 +232,14 @@ static int remove_all(struct job *job, const struct guard_mailbox *v, bool allow
 	return 0;
 }
 
+static bool holds_anything(const struct job *job)
+{
+	for (size_t i = 0; i < job->to.n; i++)
+		if (!job_writes_account(job) || job->to.v[i].token.known || job->to.v[i].stored > 0)
+			return true;
+	return false;
+}
+
 /*
  * Let the guard decide, and the user's --allow-deletes. v: as from weigh(); after it, v[i].held
  * says what is held back in the end.
@@ -222,7 +252,7 @@ static bool decide(struct job *job, struct guard_mailbox *v)
 
 	if (set->deletions == DELETIONS_KEEP)
 		return false; /* nothing is lost, so the guard has no say */
-	guard_judge(v, job->to.n, &set->max_delete, job->from.n == 0 && job->to.n > 0, &r->guard);
+	guard_judge(v, job->to.n, &set->max_delete, job->from.n == 0 && holds_anything(job), &r->guard);
 	r->deletes_shown = r->guard.held + (set->allow_deletes_given ? count_held(job) : 0);
 	allowed = set->allow_deletes_given && r->deletes_shown <= set->allow_deletes;
 	r->held = !allowed && (r->guard.tripped || set->allow_deletes_given);
@@ -239,6 +269,8 @@ static void put_off(struct job *job, const char *why)
 {
 	uint64_t n = count_removals(job);
 
+	if (job_writes_account(job) && job->set->deletions == DELETIONS_KEEP)
+		return; /* nothing would be deleted in the next run, either */
 	for (size_t i = 0; i < job->n; i++)
 		if (!job->lanes[i].skipped)
 			lane_line(&job->lanes[i])->waiting =
@@ -267,7 +299,7 @@ int job_remove_gone(struct job *job, bool *waiting, struct err *err)
 	}
 	if (arrived)
 		wait = "mail came in meanwhile, and one missing elsewhere may be among it";
-	*waiting = wait != NULL;
+	*waiting = job->waiting = wait != NULL;
 	if (wait) {
 		put_off(job, wait);
 		ret = 0;

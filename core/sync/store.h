@@ -145,6 +145,7 @@ struct mailbox_info {
 	/* The rest only of a store that holds a base. */
 	uint64_t known;   /* how many source messages the base knows */
 	uint64_t stored;  /* live messages bound to a source UID, known to the base or not yet */
+	uint64_t adopted; /* of the stored ones, those that were there and were taken over, where the store can tell */
 	uint64_t pending; /* quarantined and not accepted: to be tried again */
 	uint64_t kept;    /* gone at the source, and kept */
 	uint64_t held;    /* of these, because the guard held their deletion back */
@@ -283,7 +284,9 @@ struct base {
 	char mailboxid[MAILBOXID_SIZE];
 	struct uidset known; /* every source UID at the token: stored, quarantined or filtered out */
 	struct uidset held;  /* this store's UIDs kept because the guard held their deletion back */
-	struct uidset kept;  /* all kept ones, those too, where the store can tell (an account) */
+	/* Where the store can tell (an account); not for set_base(). */
+	struct uidset kept;  /* all kept ones, those held, too */
+	uint64_t stored, adopted; /* as in struct mailbox_info, now */
 	struct quarantined *quarantine; /* ascending by uid */
 	size_t n_quarantine;
 };

@@ -274,9 +274,20 @@ static int open_base(struct lane *lane, struct err *err)
 	return mailbox_set_base(lane->target, &open, err);
 }
 
+/* An account has one mailbox of each special use. */
+static unsigned attributes_at_target(const struct job *job, const struct mailbox_info *from)
+{
+	const unsigned plain = MAILBOX_NOSELECT | MAILBOX_SUBSCRIBED;
+	unsigned out = from->attributes;
+
+	for (size_t i = 0; job_writes_account(job) && i < job->to.n; i++)
+		out &= ~job->to.v[i].attributes | plain;
+	return out;
+}
+
 static int create_target(struct job *job, struct lane *lane, struct err *err)
 {
-	struct mailbox_info info = { .attributes = lane->from->attributes };
+	struct mailbox_info info = { .attributes = attributes_at_target(job, lane->from) };
 	int ret;
 
 	mailbox_name_copy(&info.name, &lane->from->name);
@@ -299,12 +310,25 @@ static int bind_anew(struct lane *lane, struct err *err)
 	return -1;
 }
 
+/* What is an account's is subscribed to as the source is when it is copied first; then its user decides. */
+static int subscribe_first(struct job *job, struct lane *lane, struct err *err)
+{
+	unsigned there = lane->to ? lane->to->attributes : 0;
+
+	if (!job_writes_account(job) || !job->set->target->subscribe || lane->base.token.known ||
+	    !(lane->from->attributes & ~there & MAILBOX_SUBSCRIBED))
+		return 0;
+	return store_subscribe(job->target, &lane->from->name, true, err);
+}
+
 static int prepare_lane(struct job *job, struct lane *lane, struct err *err)
 {
 	if (!lane->target && create_target(job, lane, err) < 0)
 		return -1;
 	if (lane->to && !mailbox_name_same_source(&lane->to->name, &lane->from->name) &&
 	    store_create(job->target, &lane->from->name, lane->from->attributes, err) < 0)
+		return -1;
+	if (subscribe_first(job, lane, err) < 0)
 		return -1;
 	if (lane->rebinding && bind_anew(lane, err) < 0)
 		return -1;

@@ -22,6 +22,7 @@ int job_rig_setup(void **state)
 	assert_non_null(mkdtemp(rig->state));
 	rig->set = (struct job_settings){
 		.name = "nightly",
+		.again = "mailcask backup nightly",
 		.source = &memory_store,
 		.target = &memory_store,
 		.source_config = { .name = "source", .account = "ann@host", .settings = &rig->source },

@@ -203,6 +203,21 @@ void memory_put_stranger(struct memory_world *w, const char *mailbox, const char
 	m->strangers[m->n_strangers++] = xstrdup(body);
 }
 
+void memory_forget(struct memory_world *w, const char *mailbox)
+{
+	struct memory_mailbox *m = memory_mailbox_get(w, mailbox);
+
+	for (size_t i = 0; i < m->n; i++) {
+		memory_put_stranger(w, mailbox, m->v[i].body);
+		message_release(&m->v[i]);
+	}
+	m->n = 0;
+	base_release(&m->base);
+	free(m->source);
+	m->source = NULL;
+	m->touched = true;
+}
+
 static size_t strangers_in(const struct memory_mailbox *m)
 {
 	size_t n = 0;
@@ -327,6 +342,11 @@ static struct memory_world *world_of(struct store *st)
 	return ((struct memory_opened *)st)->world;
 }
 
+static bool is_account(const struct store *st)
+{
+	return !st->cfg->path && st->cfg->name[0] == 't';
+}
+
 static struct token token_of(const struct memory_mailbox *m)
 {
 	return (struct token){ .known = true,
@@ -382,6 +402,7 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 			info->pending += !m->base.quarantine[k].accepted;
 		for (size_t k = 0; k < m->n; k++) {
 			info->stored += m->v[k].source_uid != 0;
+			info->adopted += m->v[k].source_uid != 0 && m->v[k].adopted;
 			info->kept += m->v[k].kept;
 		}
 		info->token = m->base.token;
@@ -395,8 +416,10 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 		info->touched = m->touched;
 	}
 	mailbox_list_sort(out);
+	if (w->says && out->n > 0)
+		st->cfg->run->note(st->cfg->run->note_ctx, &out->v[0].name, w->says);
 	out->complete = !w->list_incomplete;
-	return 0;
+	return w->prefix ? mailbox_name_from_display(&out->prefix, bytes_of(w->prefix), err) : 0;
 }
 
 static int memory_exists(struct store *st, const struct mailbox_name *name, bool *out,
@@ -438,11 +461,27 @@ static struct memory_mailbox *mailbox_of(struct mailbox *mb)
 	return find(&world_of(mb->store)->now, ((struct memory_box *)mb)->name);
 }
 
-static int memory_base(struct mailbox *mb, struct base *out, struct err *err)
+static int memory_room(struct store *st, uint64_t *bytes, struct err *err)
 {
 	(void)err;
+	if (world_of(st)->room)
+		*bytes = world_of(st)->room;
+	return 0;
+}
+
+static int memory_base(struct mailbox *mb, struct base *out, struct err *err)
+{
+	struct memory_mailbox *m = mailbox_of(mb);
+
+	(void)err;
 	base_release(out);
-	copy_base(out, &mailbox_of(mb)->base);
+	copy_base(out, &m->base);
+	for (size_t i = 0; i < m->n; i++) {
+		out->stored += m->v[i].source_uid != 0;
+		out->adopted += m->v[i].source_uid != 0 && m->v[i].adopted;
+		if (m->v[i].kept)
+			uidset_add(&out->kept, m->v[i].uid);
+	}
 	return 0;
 }
 
@@ -478,7 +517,7 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 			continue;
 		}
 		out->complete = m->hide == 0 && !m->partial;
-		out->foreign = strangers_in(m);
+		out->foreign = is_account(st) ? 0 : strangers_in(m);
 		uidset_copy(&out->missing, &m->lost);
 		out->token = token_of(m);
 		if (req[i].everything_new && m->uidnext > 1) {
@@ -498,8 +537,9 @@ static int memory_changes(struct store *st, struct changes_request *req, size_t 
 				continue;
 			e = changes_add(out, m->v[k].uid);
 			e->source_uid = m->v[k].source_uid;
-			e->flags = flag_table_intern(out->flags, &m->v[k].flags);
 			e->base_flags = flag_table_intern(out->flags, &m->v[k].base_flags);
+			e->flags = is_account(st) ? e->base_flags
+						  : flag_table_intern(out->flags, &m->v[k].flags);
 			e->size = (uint32_t)strlen(m->v[k].body);
 			if (out->described)
 				out->dates[out->n - 1] = m->v[k].date;
@@ -683,6 +723,7 @@ static int memory_take(struct mailbox *mb, uint32_t stranger, const struct messa
 		return 0;
 	new = push(m, *at);
 	bind(new, msg);
+	new->adopted = true;
 	free(*at);
 	*at = NULL;
 	*uid = new->uid;
@@ -721,10 +762,14 @@ static int memory_end(void *ctx, void *handle, const struct message *msg, bool c
 			uidset_remove(&m->base.held, new->uid);
 			outcome = OUTCOME_ADOPTED;
 		}
-	if (complete && !new && remove_stranger(&box->base, buf_str(&o->body)))
-		outcome = OUTCOME_ADOPTED;
+	if (complete && !new) {
+		bool stranger = remove_stranger(&box->base, buf_str(&o->body));
+
+		new = push(m, buf_str(&o->body));
+		new->adopted = stranger;
+		outcome = stranger ? OUTCOME_ADOPTED : OUTCOME_DONE;
+	}
 	if (complete) {
-		new = new ? new : push(m, buf_str(&o->body));
 		bind(new, msg);
 		box->report(box->report_ctx, box->tag, message_called(msg), outcome, new->uid, NULL);
 	}
@@ -759,7 +804,10 @@ static int memory_change_flags(struct mailbox *mb, const struct uidset *set,
 		if (uidset_has(set, m->v[i].uid)) {
 			flags_add_all(&m->v[i].flags, &delta->add);
 			flags_remove_all(&m->v[i].flags, &delta->remove);
-			flags_copy(&m->v[i].base_flags, &m->v[i].flags);
+			flags_add_all(&m->v[i].base_flags, &delta->add);
+			flags_remove_all(&m->v[i].base_flags, &delta->remove);
+			if (!is_account(mb->store))
+				flags_copy(&m->v[i].base_flags, &m->v[i].flags);
 		}
 	return 0;
 }
@@ -931,7 +979,7 @@ static int memory_remove(struct store *st, const struct mailbox_name *name, stru
 	struct memory_mailbox *m = find(&world_of(st)->now, text);
 	int ret = 0;
 
-	if (m && m->n > 0)
+	if (m && (m->n > 0 || (is_account(st) && strangers_in(m) > 0)))
 		ret = err_set(err, ERR_MAILBOX, "it still holds messages");
 	else if (m && memory_commit(st, err) < 0)
 		ret = -1;
@@ -1064,6 +1112,7 @@ static int memory_snapshot(struct store *st, struct err *err)
 	.identify = memory_identify,                                            \
 	.close = memory_close,                                                  \
 	.list = memory_list,                                                    \
+	.room = memory_room,                                                    \
 	.exists = memory_exists,                                                \
 	.open_mailbox = memory_open_mailbox,                                    \
 	.base = memory_base,                                                    \

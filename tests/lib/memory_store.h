@@ -10,7 +10,8 @@
  * A store in memory, so that the engine is tested without servers and files. It outlives being
  * opened and closed: cfg->settings points to a struct memory_world. It serves as a source that
  * misbehaves on demand and as a target that holds a base. What is not committed is gone after
- * close(), as after a crash.
+ * close(), as after a crash. A target without a path is an account: what is remembered of it tells its flags, and a mailbox
+ * with strangers in it cannot be removed.
  */
 struct memory_message {
 	uint32_t uid, source_uid;
@@ -18,6 +19,7 @@ struct memory_message {
 	int64_t date; /* Unix time; a minute apart unless a test says otherwise */
 	struct flags flags, base_flags;
 	bool kept, held;
+	bool adopted; /* target: it was there, and was taken over */
 	bool poison; /* source: refuses to give it */
 	bool unanswered; /* source: nothing comes of it, not even a word */
 	bool silent; /* source: lists it, yet leaves it out of what it delivers */
@@ -62,6 +64,9 @@ struct memory_world {
 	char uuid[37];
 	char *account;
 	uint64_t generation;
+	const char *prefix;  /* source: below what all mailboxes are; NULL: nothing */
+	uint64_t room;       /* target: bytes that fit; 0: not told */
+	const char *says;    /* target: what it notes of INBOX when it is listed; NULL: nothing */
 	bool list_incomplete;
 	bool list_twice;
 	bool backwards;      /* source: delivers the newest first */
@@ -110,6 +115,8 @@ void memory_delete(struct memory_world *w, const char *mailbox, uint32_t uid);
 void memory_set_flags(struct memory_world *w, const char *mailbox, uint32_t uid, const char *flags);
 /* A file of the target goes missing behind our back: still known to the base. */
 void memory_lose(struct memory_world *w, const char *mailbox, uint32_t uid);
+/* Nothing is remembered of a mailbox of a target any more: what it holds was put there by others. */
+void memory_forget(struct memory_world *w, const char *mailbox);
 /* A file that others put into a target. */
 void memory_put_stranger(struct memory_world *w, const char *mailbox, const char *body);
 /* How many of these are left. */

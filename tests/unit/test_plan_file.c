@@ -233,7 +233,7 @@ static void test_new_uids_are_bound_and_what_cannot_be_named_is_left(void **stat
 	assert_int_equal(line_of(rig, "INBOX")->recognised, 59);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 60);
 	assert_non_null(strstr(rig->report.notes[rig->report.n_notes - 1],
-			       "left to the next backup"));
+			       "left to the next run"));
 	assert_int_equal(job_rig_go(rig), 0);
 	assert_int_equal(rig->report.removed, 1);
 	assert_true(memory_equal(&rig->source, &rig->target));

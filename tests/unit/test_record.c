@@ -61,6 +61,41 @@ static void test_the_identity_table_row_by_row(void **state)
 	}
 }
 
+/* What is in an account is there whether we know of it or not. */
+static void test_an_account_without_its_ledger_is_not_a_missing_disk(void **state)
+{
+	static const struct {
+		bool ran;
+		enum store_presence presence;
+		const char *uuid;
+		uint64_t generation;
+		enum identity_verdict want;
+	} rows[] = {
+		{ false, STORE_MISSING, "", 0, IDENTITY_FIRST_RUN },
+		{ true, STORE_MISSING, "", 0, IDENTITY_FORGOTTEN },
+		{ false, STORE_OURS, UUID_A, 5, IDENTITY_RETURNED },
+		{ true, STORE_OURS, UUID_A, 5, IDENTITY_GO_ON },
+		{ true, STORE_OURS, UUID_A, 4, IDENTITY_OLDER },
+		{ true, STORE_OURS, UUID_B, 9, IDENTITY_REFUSED },
+		{ true, STORE_FOREIGN, "", 0, IDENTITY_REFUSED },
+		{ false, STORE_FOREIGN, "", 0, IDENTITY_REFUSED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct record record = { .exists = rows[i].ran, .uuid = UUID_A, .generation = 5 };
+		struct store_identity store = { .presence = rows[i].presence,
+						.generation = rows[i].generation };
+		struct identity_question q = { .path = "P", .record_path = "R", .record = &record,
+					       .store = &store, .can_adopt = true, .account = true };
+		struct err err = { 0 };
+
+		strcpy(store.uuid, rows[i].uuid);
+		assert_int_equal(identity_judge(&q, &err), rows[i].want);
+		assert_int_equal(err.kind, rows[i].want == IDENTITY_REFUSED ? ERR_HELD : ERR_NONE);
+	}
+}
+
 static void test_a_store_that_takes_nothing_over_does_not_offer_it(void **state)
 {
 	struct record record = { 0 };
@@ -234,6 +269,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_identity_table_row_by_row),
+		cmocka_unit_test(test_an_account_without_its_ledger_is_not_a_missing_disk),
 		cmocka_unit_test(test_a_store_that_takes_nothing_over_does_not_offer_it),
 		cmocka_unit_test(test_an_account_is_known_by_name_or_by_most_of_its_uidvalidities),
 		cmocka_unit_test(test_a_record_comes_back_as_written),
