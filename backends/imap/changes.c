@@ -504,6 +504,8 @@ int imap_store_changes(struct store *base, struct changes_request *req, size_t n
 	struct comparing all = { .st = imap_of(base) };
 	int ret;
 
+	if (all.st->is_target)
+		return target_changes(base, req, n, err);
 	all.job = (struct pool_job){ .feed = feed, .done = all_done, .wants = wants, .ctx = &all };
 	all.v = xcalloc(n, sizeof(*all.v));
 	for (size_t i = 0; i < n; i++) {

@@ -235,32 +235,89 @@ static struct token token_of(const struct imap_mailbox_entry *e)
 	};
 }
 
-static void take_entries(struct imap_store *st, const struct namespaces *ns,
-			 const struct imap_mailbox_list *listed, struct mailbox_list *out)
+/* Where everything of the user's lies: the first personal namespace, as the server sorts them. */
+static void take_prefix(struct imap_store *st, const struct namespaces *ns, struct mailbox_list *out)
 {
+	for (size_t i = 0; i < ns->n; i++) {
+		const struct namespace *space = &ns->v[i];
+		size_t n = strlen(space->prefix);
+
+		if (space->kind != IMAP_NAMESPACE_PERSONAL)
+			continue;
+		if (n && space->delimiter && (uint8_t)space->prefix[n - 1] == space->delimiter)
+			n--;
+		if (n)
+			mailbox_name_from_wire(&out->prefix, bytes_from(space->prefix, n),
+					       space->delimiter, st->utf8);
+		break;
+	}
+	mailbox_name_copy(&st->prefix, &out->prefix);
+}
+
+static void take_limit(struct imap_store *st, const struct imap_mailbox_entry *e,
+		       struct mailbox_info *info)
+{
+	const struct imap_limit *limit =
+		imap_limit_find(st->account->host, imap_session_caps(st->conn[0]->session),
+				e->present & IMAP_ITEM_MESSAGES ? e->messages : 0);
+
+	info->limit = limit ? limit->why : NULL;
+	info->limited = limit && limit->always;
+}
+
+/* As a source has it: under its name. */
+static void take_entry(struct imap_store *st, const struct imap_mailbox_entry *e,
+		       struct mailbox_list *out)
+{
+	struct mailbox_info *info = mailbox_list_add(out);
+
+	mailbox_name_copy(&info->name, &e->name);
+	info->attributes = attributes_of(e->attributes);
+	info->token = token_of(e);
+	if (e->mailbox_id)
+		mailboxid_take(info->mailboxid, bytes_of(e->mailbox_id));
+	take_limit(st, e, info);
+}
+
+/* As a target has it: under the engine's. */
+static void take_target_entry(struct imap_store *st, const struct imap_mailbox_entry *e)
+{
+	struct mailbox_name name = MAILBOX_NAME_INIT;
+	struct mailbox_info *there;
+
+	if (target_name(st, &e->name, &name)) {
+		there = mailbox_list_add(&st->there);
+		mailbox_name_map(&there->name, &e->name, &name);
+		there->attributes = attributes_of(e->attributes);
+		there->token = token_of(e);
+	}
+	mailbox_name_release(&name);
+}
+
+static int take_entries(struct imap_store *st, const struct namespaces *ns,
+			const struct imap_mailbox_list *listed, struct mailbox_list *out,
+			struct err *err)
+{
+	take_prefix(st, ns, out);
+	mailbox_list_release(&st->there);
 	for (size_t i = 0; i < listed->n; i++) {
 		const struct imap_mailbox_entry *e = &listed->entries[i];
-		const struct imap_limit *limit;
-		struct mailbox_info *info;
 
 		if (!st->delimiter)
 			st->delimiter = e->name.delimiter;
 		if (!is_personal(ns, e))
 			continue;
-		info = mailbox_list_add(out);
-		mailbox_name_copy(&info->name, &e->name);
-		info->attributes = attributes_of(e->attributes);
-		info->token = token_of(e);
-		if (e->mailbox_id)
-			mailboxid_take(info->mailboxid, bytes_of(e->mailbox_id));
-		limit = imap_limit_find(st->account->host, imap_session_caps(st->conn[0]->session),
-					e->present & IMAP_ITEM_MESSAGES ? e->messages : 0);
-		info->limit = limit ? limit->why : NULL;
-		info->limited = limit && limit->always;
+		if (st->is_target)
+			take_target_entry(st, e);
+		else
+			take_entry(st, e, out);
 	}
 	mailbox_list_sort(out);
-	out->complete = listed->complete;
+	mailbox_list_sort(&st->there);
+	out->complete = st->there.complete = listed->complete;
+	st->listed = true;
 	out->hint = ns->known ? hint_format(ns) : NULL;
+	return st->is_target ? target_list(st, out, err) : 0;
 }
 
 int imap_store_list(struct store *base, const char *hint, struct mailbox_list *out,
@@ -296,8 +353,7 @@ int imap_store_list(struct store *base, const char *hint, struct mailbox_list *o
 			err->kind = ERR_FATAL; /* it is the account that cannot be listed */
 		goto out;
 	}
-	take_entries(st, &ns, &listed, out);
-	ret = 0;
+	ret = take_entries(st, &ns, &listed, out, err);
 out:
 	imap_mailbox_list_release(&listed);
 	namespaces_release(&ns);
@@ -404,12 +460,11 @@ int imap_store_exists(struct store *base, const struct mailbox_name *name, bool 
 		      struct err *err)
 {
 	struct imap_store *st = imap_of(base);
-	struct buf wire = BUF_INIT(HINT_MAX);
+	struct buf wire = BUF_INIT(WIRE_NAME_MAX);
 	struct question q;
 	int ret = -1;
 
-	if (mailbox_name_to_wire(name, name->wire.p ? name->delimiter : st->delimiter, st->utf8,
-				 &wire, err) < 0)
+	if (target_know(st, err) < 0 || imap_wire_of(st, name, &wire, err) < 0)
 		goto out;
 	if (ask_by_name(st, buf_bytes(&wire), &q, err) < 0)
 		goto out;

@@ -10,6 +10,8 @@
 #include "core/imap/trace.h"
 #include "core/sync/store.h"
 
+#include "backends/imap/ledger.h"
+
 /*
  * What the parts of the store share; nobody else includes this.
  *
@@ -17,6 +19,8 @@
  *   pool.c         the connections: opening, losing, keeping them busy
  *   throttle.c     servers that ask to be left alone for a while
  *   list.c         list(), exists(), which namespaces are ours
+ *   target.c       an account as a target: opening, names, the list merged with the ledger
+ *   target_base.c  what the ledger tells of it
  *   changes.c      changes(): what the mailboxes hold
  *   columns.c      flags, asked for one by one
  *   fetch.c        fetch(): what to ask next, and how it is cut
@@ -25,11 +29,19 @@
  */
 #define CONNECTIONS_DEFAULT 4
 #define CONNECTIONS_MAX 16
+#define WIRE_NAME_MAX 65536 /* bytes of a mailbox name as a server spells it */
 
 struct imap_mailbox_handle {
 	struct mailbox mailbox; /* first */
-	struct token token;     /* of list(), or of changes() since */
+	/* Of list(), or of changes() since. A target's: what the account said in list(), known or not. */
+	struct token token;
 	struct buf wire;
+	/*
+	 * A target's: what is written down of it; opened STORE_WRITE it always has one. box->uidvalidity is the one that
+	 * all UIDs are of; 0 until the mailbox was selected once. NULL: nothing, and always of a source.
+	 */
+	struct ledger_box *box;
+	enum store_mode mode;
 	struct imap_mailbox_handle *next;
 };
 
@@ -63,12 +75,32 @@ struct imap_store {
 	struct imap_mailbox_handle *mailboxes;
 	struct throttle throttle;
 	bool identities_refused; /* the server says that it has them, and would not tell them */
+	/*
+	 * Opened with cfg->index: what jobs put mail into. Names are then those of the engine, without `prefix`; a STORE_READ
+	 * of it (a dry run) gives the same answers and changes nothing.
+	 */
+	bool is_target;
+	enum store_mode mode;
+	struct ledger *ledger; /* NULL: no target, or (STORE_READ) none there yet */
+	struct mailbox_name prefix; /* as in struct mailbox_list */
+	/*
+	 * Of a target: its mailboxes as of the last list() and what happened since, under the engine's names, with
+	 * the target's wire form, attributes and token (not known of those made since).
+	 */
+	struct mailbox_list there;
+	bool listed; /* `there` and `prefix` are known */
 };
 
 static inline struct imap_store *imap_of(struct store *st)
 {
 	return (struct imap_store *)st;
 }
+
+/* --- store.c --- */
+
+/* The mailbox of a target that a box is of, opened if need be. */
+int imap_handle_of_box(struct imap_store *st, struct ledger_box *box, struct mailbox **out,
+		       struct err *err);
 
 /* --- pool.c --- */
 
@@ -106,6 +138,52 @@ void pool_close(struct imap_store *st);
 bool throttle_note(struct throttle *t, const struct imap_result *r);
 /* -1 (ERR_RETRY, saying when to try again) when `ms` is more than a run should wait. */
 int throttle_check_wait(int64_t ms, const char *text, struct err *err);
+
+/* --- target.c, see there --- */
+
+int target_identify(const struct store_config *cfg, struct store_identity *out, struct err *err);
+/* After the first login, so that a ledger is not made for nothing. */
+int target_open(struct imap_store *st, struct err *err);
+void target_close(struct imap_store *st);
+/* Make sure that `there` and `prefix` are known: before a name is looked up in a target that was not listed yet. */
+int target_know(struct imap_store *st, struct err *err);
+/*
+ * Add the name as this server spells it: of a target the engine's name, of any other store the name as it is.
+ * ERR_MAILBOX where it cannot have that name.
+ */
+int imap_wire_of(const struct imap_store *st, const struct mailbox_name *name, struct buf *out,
+		 struct err *err);
+/* `e` into *out (initialised) as the engine calls it. False: it has no such name. */
+bool target_name(const struct imap_store *st, const struct mailbox_name *wire,
+		 struct mailbox_name *out);
+/* st->there is what the account has: tell it together with the ledger. */
+int target_list(struct imap_store *st, struct mailbox_list *out, struct err *err);
+/* The box of a mailbox that is opened. */
+int target_open_box(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err);
+/*
+ * To be called after the account was changed so: created (or given another wire form of `name`), renamed with all below it,
+ * removed. With `attributes` MAILBOX_NOSELECT it is a name only.
+ */
+int target_created(struct imap_store *st, const struct mailbox_name *name, unsigned attributes,
+		   struct err *err);
+int target_renamed(struct imap_store *st, const struct mailbox_name *from,
+		   const struct mailbox_name *to, struct err *err);
+int target_removed(struct imap_store *st, const struct mailbox_name *name, struct err *err);
+
+/* --- target_base.c: the slots of struct store_ops that the ledger fills --- */
+
+int target_base(struct mailbox *mb, struct base *out, struct err *err);
+int target_quarantine(struct mailbox *mb, struct base *out, struct err *err);
+int target_changes(struct store *st, struct changes_request *req, size_t n, struct err *err);
+int target_holds_identities(struct store *st, bool *out, struct err *err);
+int target_find_identity(struct store *st, struct bytes identity, struct held *out, struct err *err);
+int target_keep(struct mailbox *mb, const struct uidset *set, bool held, struct err *err);
+int target_count_lost(struct store *st, struct removal *r, size_t n, struct err *err);
+int target_set_base(struct mailbox *mb, const struct base *b, struct err *err);
+int target_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *to, size_t n,
+		    struct err *err);
+/* The ledger as it is now, and cfg->account as the source's, durable. */
+int target_commit(struct store *st, struct err *err);
 
 /* --- list.c --- */
 

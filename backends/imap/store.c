@@ -1,5 +1,6 @@
 #include "backends/imap/imap.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/buf.h"
@@ -10,8 +11,6 @@
 #include "core/imap/quirks.h"
 
 #include "backends/imap/private.h"
-
-#define WIRE_NAME_MAX 65536
 
 char *imap_fingerprint(const struct imap_account *account)
 {
@@ -37,6 +36,7 @@ static void imap_store_close(struct store *base)
 	struct imap_store *st = imap_of(base);
 
 	pool_close(st);
+	target_close(st);
 	loop_free(st->loop);
 	while (st->mailboxes) {
 		struct imap_mailbox_handle *mb = st->mailboxes;
@@ -56,10 +56,14 @@ static int imap_store_open(struct store **out, const struct store_config *cfg,
 	struct connection *c;
 	unsigned allowed;
 
-	if (mode == STORE_WRITE)
-		return err_set(err, ERR_CONFIG, "%s: an account can only be read from", cfg->name);
+	if (mode == STORE_WRITE && !cfg->index)
+		return err_set(err, ERR_CONFIG,
+			       "%s: an account is only written to by what remembers what it put there",
+			       cfg->name);
 	st = xcalloc(1, sizeof(*st));
 	st->store = (struct store){ .ops = &imap_store, .cfg = cfg };
+	st->mode = mode;
+	st->is_target = cfg->index != NULL;
 	st->account = cfg->settings;
 	st->loop = loop_new(is_stopped, st);
 	st->trace.level = log_wants(LOG_TRACE) ? IMAP_TRACE_ALL : IMAP_TRACE_OFF;
@@ -70,7 +74,7 @@ static int imap_store_open(struct store **out, const struct store_config *cfg,
 	allowed = imap_quirk_connections(st->account->host);
 	if (allowed && st->most > allowed)
 		st->most = allowed;
-	if (pool_one(st, &c, err) < 0) {
+	if (pool_one(st, &c, err) < 0 || target_open(st, err) < 0) {
 		imap_store_close(&st->store);
 		return -1;
 	}
@@ -85,12 +89,8 @@ static int imap_store_open_mailbox(struct store *base, const struct mailbox_info
 	struct imap_mailbox_handle *mb;
 	struct buf wire = BUF_INIT(WIRE_NAME_MAX);
 
-	if (mode == STORE_WRITE)
-		return err_set(err, ERR_CONFIG, "%s: an account can only be read from",
-			       base->cfg->name);
-	if (mailbox_name_to_wire(&info->name, info->name.wire.p ? info->name.delimiter
-								: st->delimiter,
-				 st->utf8, &wire, err) < 0) {
+	assert(mode == STORE_READ || st->mode == STORE_WRITE);
+	if (target_know(st, err) < 0 || imap_wire_of(st, &info->name, &wire, err) < 0) {
 		buf_release(&wire);
 		return -1;
 	}
@@ -98,22 +98,49 @@ static int imap_store_open_mailbox(struct store *base, const struct mailbox_info
 	mb->mailbox.store = base;
 	mailbox_name_init(&mb->mailbox.name);
 	mailbox_name_copy(&mb->mailbox.name, &info->name);
+	mb->mode = mode;
 	mb->token = info->token;
 	mb->wire = wire;
 	mb->next = st->mailboxes;
 	st->mailboxes = mb;
+	if (st->is_target && target_open_box(st, mb, err) < 0)
+		return -1;
 	*out = &mb->mailbox;
 	return 0;
 }
 
+int imap_handle_of_box(struct imap_store *st, struct ledger_box *box, struct mailbox **out,
+		       struct err *err)
+{
+	struct mailbox_info info = { .name = box->name };
+
+	for (struct imap_mailbox_handle *mb = st->mailboxes; mb; mb = mb->next)
+		if (mb->box == box) {
+			*out = &mb->mailbox;
+			return 0;
+		}
+	return imap_store_open_mailbox(&st->store, &info, st->mode, out, err);
+}
+
 const struct store_ops imap_store = {
 	.type = "imap",
+	.traits = STORE_HOLDS_BASE | STORE_ADOPTS,
+	.identify = target_identify,
 	.open = imap_store_open,
 	.close = imap_store_close,
 	.list = imap_store_list,
 	.exists = imap_store_exists,
 	.open_mailbox = imap_store_open_mailbox,
+	.base = target_base,
+	.quarantine = target_quarantine,
 	.changes = imap_store_changes,
 	.fetch = imap_store_fetch,
 	.tells_identities = imap_store_tells_identities,
+	.holds_identities = target_holds_identities,
+	.find_identity = target_find_identity,
+	.keep = target_keep,
+	.count_lost = target_count_lost,
+	.set_base = target_set_base,
+	.renumber = target_renumber,
+	.commit = target_commit,
 };
