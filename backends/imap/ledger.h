@@ -49,6 +49,7 @@ struct ledger_box {
 	char mailboxid[MAILBOXID_SIZE];
 	/* Counted with every change. `live`: all, bound to a source UID or not. `bytes`: of these. */
 	uint64_t known, live, stored, kept, held, pending, bytes;
+	uint64_t adopted; /* of the stored ones */
 	uint64_t intents; /* uploads that were begun and not settled */
 	uint64_t missing; /* how many of its rows the user was told were removed at the target */
 	bool dirty;       /* to be written with the next commit */

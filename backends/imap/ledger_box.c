@@ -13,7 +13,7 @@
 #define COLUMNS                                                                                  \
 	"uidvalidity, agreed, source_uidvalidity, source_uidnext, source_messages,"  \
 	" source_highestmodseq, known_count, live, stored, kept, held, pending, bytes, intents,"  \
-	" missing, mailboxid"
+	" missing, adopted, mailboxid"
 #define NAME_COLUMNS "name, source_wire, source_delimiter, source_utf8"
 
 /* --- in memory --- */
@@ -143,6 +143,7 @@ static void take_columns(struct ledger_box *box, sqlite3_stmt *st, int at)
 	box->bytes = (uint64_t)sqlite3_column_int64(st, at++);
 	box->intents = (uint64_t)sqlite3_column_int64(st, at++);
 	box->missing = (uint64_t)sqlite3_column_int64(st, at++);
+	box->adopted = (uint64_t)sqlite3_column_int64(st, at++);
 	mailboxid_take(box->mailboxid, ledger_text(st, at));
 }
 
@@ -170,14 +171,14 @@ int ledger_load_boxes(struct ledger *l, struct err *err)
 static int save_box(struct ledger *l, struct ledger_box *box, struct err *err)
 {
 	sqlite3_stmt *st = ledger_statement(l, "UPDATE mailboxes SET (" COLUMNS
-					       ") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?");
+					       ") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?");
 
-	ledger_bind(st, "iiiiiiiiiiiiiiiti", (int64_t)box->uidvalidity, (int64_t)box->token.known, (int64_t)box->token.uidvalidity,
+	ledger_bind(st, "iiiiiiiiiiiiiiiiti", (int64_t)box->uidvalidity, (int64_t)box->token.known, (int64_t)box->token.uidvalidity,
 		    (int64_t)box->token.uidnext, (int64_t)box->token.messages,
 		    (int64_t)box->token.highestmodseq, (int64_t)box->known, (int64_t)box->live,
 		    (int64_t)box->stored, (int64_t)box->kept, (int64_t)box->held,
 		    (int64_t)box->pending, (int64_t)box->bytes, (int64_t)box->intents,
-		    (int64_t)box->missing, bytes_of(box->mailboxid), box->id);
+		    (int64_t)box->missing, (int64_t)box->adopted, bytes_of(box->mailboxid), box->id);
 	if (ledger_run(l, st, err) < 0)
 		return -1;
 	box->dirty = false;
@@ -227,7 +228,7 @@ int ledger_box_add(struct ledger *l, const struct mailbox_name *name, struct led
 		   struct err *err)
 {
 	static const char sql[] = "INSERT INTO mailboxes (" NAME_COLUMNS ", known, " COLUMNS
-				  ") VALUES (?,?,?,?,'',0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,'')";
+				  ") VALUES (?,?,?,?,'',0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,'')";
 	struct ledger_box *box;
 
 	if (ledger_begin(l, err) < 0 ||
@@ -282,7 +283,7 @@ int ledger_box_void(struct ledger *l, struct ledger_box *box, uint32_t uidvalidi
 	box->token = (struct token){ 0 };
 	box->mailboxid[0] = '\0';
 	box->known = box->live = box->stored = box->kept = box->held = 0;
-	box->pending = box->bytes = box->intents = box->missing = 0;
+	box->pending = box->bytes = box->intents = box->missing = box->adopted = 0;
 	return ledger_box_touch(l, box, err);
 }
 
@@ -309,6 +310,7 @@ int ledger_rebind(struct ledger *l, struct err *err)
 
 		box->kept += box->live;
 		box->live = box->stored = box->known = box->pending = box->bytes = box->intents = 0;
+		box->adopted = 0;
 		box->token = (struct token){ 0 };
 		box->mailboxid[0] = '\0';
 		box->dirty = true;
@@ -410,6 +412,8 @@ int ledger_base(struct ledger *l, struct ledger_box *box, struct base *out, stru
 	base_release(out);
 	out->token = box->token;
 	memcpy(out->mailboxid, box->mailboxid, sizeof(out->mailboxid));
+	out->stored = box->stored;
+	out->adopted = box->adopted;
 	if (read_known(l, box, &out->known, err) < 0 ||
 	    (box->kept > 0 && read_kept(l, box, out, err) < 0)) /* looks at all rows */
 		return -1;

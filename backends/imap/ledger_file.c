@@ -32,7 +32,7 @@ static const char schema[] =
 	" known_count INTEGER NOT NULL, live INTEGER NOT NULL, stored INTEGER NOT NULL,"
 	" kept INTEGER NOT NULL, held INTEGER NOT NULL, pending INTEGER NOT NULL,"
 	" bytes INTEGER NOT NULL, intents INTEGER NOT NULL,"
-	" missing INTEGER NOT NULL);"
+	" missing INTEGER NOT NULL, adopted INTEGER NOT NULL);"
 	"CREATE TABLE messages ("
 	" mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, source_uid INTEGER,"
 	" state INTEGER NOT NULL, how INTEGER NOT NULL, size INTEGER NOT NULL,"

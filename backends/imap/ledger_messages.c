@@ -17,16 +17,18 @@ static int tally(struct ledger *l, struct ledger_box *box, uint32_t lo, uint32_t
 		l, "SELECT coalesce(sum(state = 0), 0),"
 		   " coalesce(sum(state = 0 AND source_uid IS NOT NULL), 0),"
 		   " coalesce(sum(state > 0), 0), coalesce(sum(state = 2), 0),"
-		   " coalesce(sum(size * (state = 0)), 0)"
+		   " coalesce(sum(size * (state = 0)), 0),"
+		   " coalesce(sum(state = 0 AND source_uid IS NOT NULL AND how = 1), 0)"
 		   " FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ?");
-	uint64_t *const counters[] = { &box->live, &box->stored, &box->kept, &box->held, &box->bytes };
+	uint64_t *const counters[] = { &box->live, &box->stored, &box->kept, &box->held, &box->bytes,
+				       &box->adopted };
 	int got;
 
 	box->dirty = true;
 	ledger_bind(st, "iii", box->id, (int64_t)lo, (int64_t)hi);
 	if ((got = ledger_step(l, st, err)) < 0)
 		return -1;
-	for (int i = 0; got > 0 && i < 5; i++) {
+	for (int i = 0; got > 0 && i < 6; i++) {
 		uint64_t n = (uint64_t)sqlite3_column_int64(st, i);
 
 		*counters[i] = add ? *counters[i] + n : *counters[i] - n;

@@ -170,6 +170,7 @@ static int merge(struct imap_store *st, struct mailbox_info *info, struct ledger
 	memcpy(info->mailboxid, box->mailboxid, sizeof(info->mailboxid));
 	info->known = box->known;
 	info->stored = box->stored;
+	info->adopted = box->adopted;
 	info->pending = box->pending;
 	info->kept = box->kept;
 	info->held = box->held;

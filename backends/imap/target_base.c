@@ -94,6 +94,8 @@ static int tell_row(void *ctx, const struct ledger_row *row, struct err *err)
 	(void)err;
 	if (row->state != LEDGER_LIVE && !t->with_kept)
 		return 0;
+	if (row->how == LEDGER_FOUND && !row->source_uid) /* the user's own */
+		return 0;
 	e = changes_add(t->out, row->uid);
 	e->source_uid = row->source_uid;
 	e->size = row->size < UINT32_MAX ? (uint32_t)row->size : UINT32_MAX;

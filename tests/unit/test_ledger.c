@@ -281,6 +281,30 @@ static void test_every_change_is_counted(void **state)
 	assert_counts(inbox, 5, 4, 1, 0, 105 + 106 + 107 + 108 + 109);
 }
 
+static void test_what_was_taken_over_is_told_apart_while_it_is_bound(void **state)
+{
+	struct ledger_row row = { .uid = 6, .source_uid = 16, .how = LEDGER_ADOPTED };
+	struct base got;
+
+	(void)state;
+	base_init(&got);
+	insert(inbox, 5, 15, 'a', "");
+	OK(ledger_insert(l, inbox, &row, &err));
+	row.uid = 7;
+	row.source_uid = 0;
+	OK(ledger_insert(l, inbox, &row, &err));
+	OK(ledger_commit(l, &err));
+	open_again();
+	OK(ledger_base(l, inbox, &got, &err));
+	assert_int_equal(got.stored, 2);
+	assert_int_equal(got.adopted, 1);
+	keep("6", false);
+	OK(ledger_base(l, inbox, &got, &err));
+	assert_int_equal(got.stored, 1);
+	assert_int_equal(got.adopted, 0);
+	base_release(&got);
+}
+
 static void test_a_uid_that_another_row_has_is_refused(void **state)
 {
 	struct ledger_row row = { .uid = 5, .source_uid = 9 };
@@ -661,6 +685,7 @@ int main(void)
 		TEST(test_what_is_not_a_ledger_is_refused_with_what_to_do),
 		TEST(test_only_what_was_committed_is_there_again),
 		TEST(test_every_change_is_counted),
+		TEST(test_what_was_taken_over_is_told_apart_while_it_is_bound),
 		TEST(test_a_uid_that_another_row_has_is_refused),
 		TEST(test_a_row_becomes_another_and_keeps_what_is_not_told),
 		TEST(test_flags_move_by_the_delta_of_live_messages_only),
