@@ -21,6 +21,7 @@
  *   list.c         list(), exists(), which namespaces are ours
  *   target.c       an account as a target: opening, names, the list merged with the ledger
  *   target_base.c  what the ledger tells of it
+ *   target_look.c  what is there in truth; target_contents.c: by content; target_strangers.c: what is not ours
  *   changes.c      changes(): what the mailboxes hold
  *   columns.c      flags, asked for one by one
  *   fetch.c        fetch(): what to ask next, and how it is cut
@@ -42,6 +43,7 @@ struct imap_mailbox_handle {
 	 */
 	struct ledger_box *box;
 	enum store_mode mode;
+	struct strangers *strangers; /* of the last strangers(); NULL: none yet */
 	struct imap_mailbox_handle *next;
 };
 
@@ -184,6 +186,17 @@ int target_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *to
 		    struct err *err);
 /* The ledger as it is now, and cfg->account as the source's, durable. */
 int target_commit(struct store *st, struct err *err);
+
+/* --- target_contents.c, target_strangers.c --- */
+
+int target_contents(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
+		    struct err *err);
+int target_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err);
+int target_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
+		struct err *err);
+/* Give those that were taken the flags they were taken with. */
+int strangers_correct(struct imap_mailbox_handle *mb, struct err *err);
+void strangers_free(struct strangers *s); /* NULL is allowed */
 
 /* --- list.c --- */
 

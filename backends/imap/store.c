@@ -43,6 +43,7 @@ static void imap_store_close(struct store *base)
 
 		st->mailboxes = mb->next;
 		mailbox_name_release(&mb->mailbox.name);
+		strangers_free(mb->strangers);
 		buf_release(&mb->wire);
 		free(mb);
 	}
@@ -138,9 +139,12 @@ const struct store_ops imap_store = {
 	.tells_identities = imap_store_tells_identities,
 	.holds_identities = target_holds_identities,
 	.find_identity = target_find_identity,
+	.strangers = target_strangers,
+	.take = target_take,
 	.keep = target_keep,
 	.count_lost = target_count_lost,
 	.set_base = target_set_base,
 	.renumber = target_renumber,
+	.contents = target_contents,
 	.commit = target_commit,
 };

@@ -189,6 +189,9 @@ int target_commit(struct store *base, struct err *err)
 {
 	struct imap_store *st = imap_of(base);
 
+	for (struct imap_mailbox_handle *mb = st->mailboxes; mb; mb = mb->next)
+		if (strangers_correct(mb, err) < 0)
+			return -1;
 	if (base->cfg->account && ledger_set_account(st->ledger, base->cfg->account, err) < 0)
 		return -1;
 	return ledger_commit(st->ledger, err);

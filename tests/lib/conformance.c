@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/imap/imap.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
+#include "tests/lib/account_rig.h"
 #include "tests/lib/support.h"
 
 void must(int ret, const struct err *err)
@@ -23,6 +25,8 @@ void bench_init(struct bench *b, const struct store_under_test *sut)
 					.layout = sut->layout, .account = "user@host",
 					.create = true };
 	free(dir);
+	if (sut->ops == &imap_store)
+		account_rig_prepare(b);
 }
 
 void bench_open_as(struct bench *b, enum store_mode mode)
@@ -52,6 +56,7 @@ void bench_reopen(struct bench *b)
 void bench_release(struct bench *b)
 {
 	bench_close(b);
+	account_rig_finish(b);
 	remove_tree(b->path);
 	free(b->path);
 }
@@ -147,6 +152,8 @@ enum outcome bench_put(struct mailbox *mb, uint32_t source_uid, const struct put
 	must(sink.end(sink.ctx, handle, &msg, true, &err), &err);
 	flags_release(&flags);
 	maildate_release(&date);
+	if (report.calls == 0) /* it may wait for more to come */
+		must(store_commit(mb->store, &err), &err);
 	if (report.calls != 1)
 		test_die("append reported %u times", report.calls);
 	if (report.called != message_called(&msg))
@@ -204,7 +211,8 @@ static int got_end(void *ctx, void *handle, const struct message *msg, bool comp
 		return 0;
 	g->size = msg->size;
 	buf_add(&g->identity, msg->identity);
-	if (!all->attributes && msg->size != g->body.n)
+	if (!all->attributes && !all->headers && (msg->size || !all->sizeless) &&
+	    msg->size != g->body.n)
 		test_die("fetch said %llu bytes and gave %zu", (unsigned long long)msg->size,
 			 g->body.n);
 	if (msg->flags) /* strangers have none */
@@ -237,6 +245,7 @@ static void fetch_into(struct mailbox *mb, const struct uidset *set, bool exact,
 					   .end = got_end };
 	struct err err = { 0 };
 
+	out->sizeless = mb->store->ops == &imap_store;
 	must(store_fetch(mb->store, &want, 1, &sink, on_got, out, &err), &err);
 	must(want.err.kind == ERR_NONE ? 0 : -1, &want.err);
 	out->complete = want.complete;
@@ -273,7 +282,7 @@ void bench_strangers(struct mailbox *mb, struct gots *out)
 				     .end = got_end };
 	struct err err = { 0 };
 
-	*out = (struct gots){ 0 };
+	*out = (struct gots){ .headers = true };
 	must(mailbox_strangers(mb, NULL, &sink, &err), &err);
 }
 

@@ -25,6 +25,7 @@ struct bench {
 	char *path;
 	struct store_config cfg;
 	struct store *st; /* NULL while closed */
+	struct account_rig *account; /* account_rig.h; NULL: a local store */
 };
 
 void bench_init(struct bench *b, const struct store_under_test *sut);
@@ -48,6 +49,7 @@ struct put {
 	const char *identity; /* NULL: none */
 };
 #define PUT_DATE "17-Jul-1996 02:44:25 -0700"
+/* Commits where append() has not reported by then. */
 enum outcome bench_put(struct mailbox *mb, uint32_t source_uid, const struct put *put,
 		       uint32_t *new_uid);
 /* A small message of its own content. */
@@ -67,6 +69,8 @@ struct gots {
 	size_t unknown; /* UIDs reported as not existing */
 	bool complete;
 	bool attributes; /* no bodies were asked for */
+	bool headers;    /* what came may be no more than the header */
+	bool sizeless;   /* end() need not tell the size: an account knows it when the body begins */
 };
 void bench_fetch(struct mailbox *mb, const struct uidset *set, bool exact, struct gots *out);
 /* Without bodies. */
