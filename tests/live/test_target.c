@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "backends/imap/imap.h"
+#include "backends/imap/ledger.h"
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
 #include "tests/lib/account_rig.h"
@@ -422,6 +423,33 @@ static void contents(struct mailbox *mb, const char *uids, struct told *t)
 	uidset_release(&set);
 }
 
+static int write_row(void *ctx, const struct ledger_row *row, struct err *err)
+{
+	(void)err;
+	assert_int_equal(row->sha256.n, CONTENT_HASH_SIZE);
+	assert_int_equal(row->how, LEDGER_FOUND);
+	buf_addf(ctx, "%u:%llu(%.*s) ", row->uid, (unsigned long long)row->size, (int)row->flags.n,
+		 row->flags.n ? (const char *)row->flags.p : "");
+	return 0;
+}
+
+/* With its hash, so that it need not be fetched for that again. */
+static void assert_remembered(const struct bench *b, const char *want)
+{
+	struct buf got = BUF_INIT(65536);
+	char *whose = imap_fingerprint(b->cfg.settings);
+	struct ledger *l = NULL;
+	struct err err = { 0 };
+	size_t n;
+
+	must(ledger_open(&l, b->cfg.index, whose, STORE_READ, &err), &err);
+	must(ledger_each(l, ledger_boxes(l, &n)[0], NULL, write_row, &got, &err), &err);
+	assert_non_null(strstr(buf_str(&got), want));
+	buf_release(&got);
+	free(whose);
+	ledger_close(l);
+}
+
 static void test_contents_are_what_is_there_and_are_read_once(void **state)
 {
 	struct bench *b = *state;
@@ -443,12 +471,11 @@ static void test_contents_are_what_is_there_and_are_read_once(void **state)
 	assert_int_equal(t.n, 4);
 	assert_memory_equal(t.sha256[1], t.sha256[3], CONTENT_HASH_SIZE);
 	bench_commit(b);
-	bench_reopen(b);
+	bench_close(b);
+	assert_remembered(b, "2:23(\\Seen $Work) ");
+	bench_open(b);
 	bench_changes(bench_find(b, "INBOX"), &c);
-	assert_int_equal(c.n, 4);
-	assert_int_equal(c.v[1].source_uid, 0);
-	assert_int_equal(c.v[1].size, 23);
-	assert_true(flags_has(flag_table_get(c.flags, c.v[1].flags), bytes_of("$Work")));
+	assert_int_equal(c.n, 0); /* the user's own */
 	changes_release(&c);
 	/* A message that is not there any more is not told, and nothing is copied that would say so. */
 	oracle_expunge(o, "INBOX", "2");
