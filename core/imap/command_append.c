@@ -250,12 +250,11 @@ static int encode_parts(const struct imap_session *s, struct imap_encoder *e,
 	return 0;
 }
 
-/* `key` NULL: the literal waits. */
+/* Not `trusted`: the literal waits. */
 static int encode_message(struct imap_session *s, struct imap_encoder *e, struct append_call *call,
-			  const struct imap_append_message *m, const char *key, uint64_t limit,
+			  const struct imap_append_message *m, bool trusted, uint64_t limit,
 			  struct err *err)
 {
-	bool trusted = key && append_trust_has(call->trust, key);
 	bool small = m->size <= (limit ? limit : UNASKED_MAX);
 
 	if (m->flags && !flags_is_empty(m->flags))
@@ -337,10 +336,25 @@ static void on_append_done(void *ctx, const struct imap_result *r)
 	append_call_free(call);
 }
 
+/*
+ * Whether this message may go without waiting: the server took its flags before, or will have asked for a
+ * message with the same flags earlier in this command, by the time this one is sent.
+ */
+static bool is_trusted(struct append_call *call, struct append_trust *asked, const char *key)
+{
+	if (!key)
+		return false;
+	if (append_trust_has(call->trust, key) || append_trust_has(asked, key))
+		return true;
+	append_trust_add(asked, key);
+	return false;
+}
+
 int imap_append(struct imap_session *s, const struct imap_append_request *request,
 		imap_append_fn *done, void *ctx, struct err *err)
 {
 	uint64_t limit = smaller_limit(request->limit, imap_session_caps(s)->append_limit);
+	struct append_trust asked = { 0 };
 	struct append_call *call;
 	struct imap_encoder e;
 	char *what;
@@ -357,8 +371,11 @@ int imap_append(struct imap_session *s, const struct imap_append_request *reques
 
 		if (is_plain(m))
 			call->keys[i] = append_trust_key(request->mailbox, m->flags);
-		ret = encode_message(s, &e, call, m, call->keys[i], limit, err);
+		ret = encode_message(s, &e, call, m,
+				     is_trusted(call, &asked, call->keys[i]) && !request->wait,
+				     limit, err);
 	}
+	append_trust_release(&asked);
 	if (ret < 0) {
 		imap_encoder_release(&e);
 		append_call_free(call);
@@ -406,7 +423,7 @@ int imap_replace(struct imap_session *s, const struct imap_replace_request *requ
 	imap_encode_word(&e, "REPLACE");
 	imap_encode_number(&e, request->number);
 	imap_encode_mailbox(&e, request->mailbox);
-	if (encode_message(s, &e, call, request->message, NULL, 0, err) < 0) {
+	if (encode_message(s, &e, call, request->message, false, 0, err) < 0) {
 		imap_encoder_release(&e);
 		append_call_free(call);
 		return -1;

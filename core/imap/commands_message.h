@@ -173,6 +173,7 @@ struct imap_append_request {
 	const struct imap_append_message *messages;
 	size_t n;
 	uint64_t limit; /* APPENDLIMIT of this mailbox, from STATUS; 0: not known */
+	bool wait;      /* every literal waits for its `+`, whatever the server took before */
 };
 
 struct imap_append_answer {
@@ -186,11 +187,12 @@ typedef void imap_append_fn(void *ctx, const struct imap_append_answer *answer,
 			    const struct imap_result *result);
 /*
  * A literal that does not wait for its `+` is only used for a whole message without `binary` and
- * `utf8`, never the first time with these flags in this mailbox, nor above the limits of LITERAL+
- * and LITERAL-: a server that refuses the command but not the literal would take the message's lines
+ * `utf8`, never the first time with these flags in this mailbox (in one command: of several messages with
+ * the same flags the first waits), nor above the limits of LITERAL+ and LITERAL-: a server that refuses the command but not the literal would take the message's lines
  * for commands. That is also why all arguments are checked here, and a system flag of an extension is
  * refused unless the selected mailbox is the target and lists it. ERR_MESSAGE: too large for the
- * server.
+ * server. A command with such a literal that is refused while it is sent, or with BAD, has its result
+ * told and then ends the session (ERR_RETRY).
  */
 int imap_append(struct imap_session *s, const struct imap_append_request *request,
 		imap_append_fn *done, void *ctx, struct err *err);

@@ -135,20 +135,47 @@ static struct command *find_tag(const struct imap_session *s, struct bytes tag)
 }
 
 /*
+ * Whether the server has seen literals that did not wait. Not yet when it refuses the first one that it is asked
+ * for.
+ */
+static bool went_unasked(const struct imap_session *s, const struct command *c)
+{
+	struct bytes begin;
+
+	if (!c->encoder.nonsync || c != s->sending || !s->await_continue || c->next_chunk != 1)
+		return c->encoder.nonsync;
+	begin = imap_encoder_chunk(&c->encoder, 0).data;
+	return memmem(begin.p, begin.n, "+}\r\n", 4) != NULL;
+}
+
+/*
+ * Refused in the middle of it. Servers do so with messages as soon as they know, and read on until the end of the
+ * command (RFC 7888, section 4; Dovecot when the quota is full).
+ */
+static bool is_refused_early(const struct imap_session *s, const struct command *c,
+			     const struct imap_status *st)
+{
+	return c == s->sending && c->request.stream && st->condition != IMAP_OK &&
+	       (!s->await_continue || went_unasked(s, c));
+}
+
+/*
  * A reply to what was not sent in full is either forged ahead of time (S2) or the refusal of a
- * literal that still waits for its `+`. Anything else leaves us in the middle of a command.
+ * literal. Anything else leaves us in the middle of a command.
  */
 static bool may_answer(const struct imap_session *s, const struct command *c,
 		       const struct imap_status *st)
 {
 	if (command_is_sent(s, c))
 		return true;
+	if (is_refused_early(s, c, st))
+		return true;
 	return c == s->sending && s->await_continue && s->written == s->queued &&
 	       st->condition != IMAP_OK;
 }
 
 /* What the answer means for the connection itself, once the command was told. */
-static void judge_connection(struct imap_session *s, bool nonsync, const char *what,
+static void judge_connection(struct imap_session *s, bool under_way, const char *what,
 			     const struct imap_status *st)
 {
 	struct err err;
@@ -156,7 +183,7 @@ static void judge_connection(struct imap_session *s, bool nonsync, const char *w
 	if (st->malformed) {
 		describe_bad_line(s, what, st->text, &err);
 		session_fail(s, &err);
-	} else if (st->condition == IMAP_BAD && nonsync) {
+	} else if (under_way) {
 		/* It may go on to read the literal's bytes as commands: send nothing more (S15). */
 		err_set(&err, ERR_RETRY, "%s: refused with a literal under way", what);
 		session_fail(s, &err);
@@ -166,6 +193,7 @@ static void judge_connection(struct imap_session *s, bool nonsync, const char *w
 static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 {
 	struct command *c = find_tag(s, st->tag);
+	bool early, unasked;
 	struct err err;
 
 	if (!c || !may_answer(s, c, st)) {
@@ -174,6 +202,8 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 		session_fail(s, &err);
 		return;
 	}
+	early = is_refused_early(s, c, st);
+	unasked = went_unasked(s, c);
 	if (s->sending == c) {
 		s->sending = NULL;
 		s->await_continue = false;
@@ -196,7 +226,7 @@ static void receive_tagged(struct imap_session *s, const struct imap_status *st)
 		session_login_again(s);
 	finish_command(s, c, st);
 	if (s->state != IMAP_STATE_CLOSED)
-		judge_connection(s, c->encoder.nonsync, c->what, st);
+		judge_connection(s, early || (st->condition == IMAP_BAD && unasked), c->what, st);
 	if ((c->request.flags & IMAP_REQUEST_LOGOUT) && s->state != IMAP_STATE_CLOSED)
 		session_fail(s, &(struct err){ .kind = ERR_NONE });
 	command_free(s, c);

@@ -722,6 +722,79 @@ static void test_several_messages_get_one_uid_each_or_none(void **state)
 	}
 }
 
+/* Three messages in one command: two with the same flags, one with others. */
+static int append_three(struct imap_rig *rig, bool wait)
+{
+	struct source sources[3] = { { .text = "A: 1\r\n" }, { .text = "B: 2\r\n" },
+				     { .text = "C: 3\r\n" } };
+	struct imap_append_message three[3];
+	struct flags seen, none;
+	int ret;
+
+	flags_of(&seen, "\\Seen");
+	flags_of(&none, "");
+	for (size_t i = 0; i < 3; i++)
+		three[i] = (struct imap_append_message){ .size = 6, .read = read_source,
+							 .ctx = &sources[i],
+							 .flags = i < 2 ? &seen : &none };
+	ret = imap_append(rig->session, &(struct imap_append_request){
+		.mailbox = b("INBOX"), .messages = three, .n = 3, .wait = wait }, on_append_done,
+		rig, &rig->err);
+	if (ret == 0)
+		imap_rig_drain(rig);
+	flags_release(&seen);
+	flags_release(&none);
+	return ret;
+}
+
+static void test_of_several_messages_with_the_same_flags_only_the_first_waits(void **state)
+{
+	struct imap_rig rig;
+
+	(void)state;
+	imap_rig_open(&rig, "MULTIAPPEND UIDPLUS LITERAL+",
+		      "C: a APPEND INBOX (\\Seen) {6}\nS: + go\nC= A: 1\nC=  (\\Seen) {6+}\nC= B: 2\n"
+		      "C=  {6}\nS: + go\nC= C: 3\nC= \nS: a OK [APPENDUID 7 1:3]\n"
+		      "C: b APPEND INBOX (\\Seen) {6}\nS: + go\nC= A: 1\nC=  (\\Seen) {6}\nS: + go\n"
+		      "C= B: 2\nC=  {6}\nS: + go\nC= C: 3\nC= \nS: b OK [APPENDUID 7 4:6]\n");
+	assert_int_equal(append_three(&rig, false), 0);
+	imap_rig_expect(&rig, "7 uids=1:3 ok ");
+	assert_int_equal(append_three(&rig, true), 0); /* all do, where they are asked to */
+	imap_rig_expect(&rig, "7 uids=4:6 ok ");
+	imap_rig_close(&rig);
+}
+
+static void test_a_refusal_of_the_first_literal_does_not_end_the_session(void **state)
+{
+	struct imap_rig rig;
+
+	(void)state;
+	imap_rig_open(&rig, "MULTIAPPEND UIDPLUS LITERAL+",
+		      "C: a APPEND INBOX (\\Seen) {6}\nS: a BAD no such flag\n"
+		      "C: b APPEND INBOX (\\Seen) {6}\nS: b NO [OVERQUOTA] full\n");
+	assert_int_equal(append_three(&rig, false), 0);
+	imap_rig_expect(&rig, "bad ");
+	assert_int_equal(append_three(&rig, false), 0);
+	imap_rig_expect(&rig, "no ");
+	assert_true(imap_session_is_ready(rig.session));
+	imap_rig_close(&rig);
+}
+
+static void test_a_refusal_in_the_middle_is_told_and_ends_the_session(void **state)
+{
+	struct imap_rig rig;
+
+	(void)state;
+	imap_rig_open(&rig, "MULTIAPPEND UIDPLUS LITERAL+",
+		      "C: a APPEND INBOX (\\Seen) {6}\nS: + go\nC= A: 1\nC=  (\\Seen) {6+}\nC= B: 2\n"
+		      "C=  {6}\nS: a NO [OVERQUOTA] full\n");
+	assert_int_equal(append_three(&rig, false), 0);
+	imap_rig_expect(&rig, "no ");
+	assert_int_equal(imap_session_state(rig.session), IMAP_STATE_CLOSED);
+	assert_int_equal(imap_session_error(rig.session)->kind, ERR_RETRY);
+	imap_rig_close(&rig);
+}
+
 static void test_a_source_that_fails_ends_the_session(void **state)
 {
 	static const struct {
@@ -880,6 +953,9 @@ int main(void)
 		cmocka_unit_test(test_literal_minus_waits_above_4096_bytes),
 		cmocka_unit_test(test_nothing_that_a_server_may_choke_on_is_sent),
 		cmocka_unit_test(test_several_messages_get_one_uid_each_or_none),
+		cmocka_unit_test(test_of_several_messages_with_the_same_flags_only_the_first_waits),
+		cmocka_unit_test(test_a_refusal_of_the_first_literal_does_not_end_the_session),
+		cmocka_unit_test(test_a_refusal_in_the_middle_is_told_and_ends_the_session),
 		cmocka_unit_test(test_a_source_that_fails_ends_the_session),
 		cmocka_unit_test(test_fetch_by_number_by_saved_result_and_with_what_vanished),
 		cmocka_unit_test(test_select_with_qresync_delivers_what_changed),
