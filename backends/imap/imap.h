@@ -6,9 +6,9 @@
 struct imap_account;
 
 /*
- * The store "imap": an account on a server, read through core/imap. store_config.settings is a
+ * The store "imap": an account on a server, through core/imap. store_config.settings is a
  * struct imap_account; `connections` of it are opened as the work asks for them, fewer when
- * the server does not grant more. Mailboxes are only ever opened with EXAMINE.
+ * the server does not grant more. Of an account that is read mailboxes are only ever opened with EXAMINE.
  */
 extern const struct store_ops imap_store;
 

@@ -18,25 +18,62 @@
 static const int64_t backoff_ms[] = { 200, 1000, 3000 };
 #define LOSSES_MAX (sizeof(backoff_ms) / sizeof(backoff_ms[0]))
 
-static struct connection *add_connection(struct imap_store *st)
+int64_t pool_backoff_ms(unsigned losses)
+{
+	return losses < LOSSES_MAX ? backoff_ms[losses] : -1;
+}
+
+static struct connection *connection_new(struct imap_store *st)
 {
 	struct connection *c = xcalloc(1, sizeof(*c));
 
-	assert(st->n < CONNECTIONS_MAX);
 	c->session = imap_session_new(st->loop, st->account, &st->trace);
-	st->conn[st->n++] = c;
 	return c;
 }
 
-static void remove_connection(struct imap_store *st, size_t i)
+void connection_free(struct connection *c)
+{
+	imap_session_free(c->session); /* tells its work that it is lost */
+	free(c);
+}
+
+static struct connection *add_connection(struct imap_store *st)
+{
+	assert(st->n < CONNECTIONS_MAX);
+	st->conn[st->n] = connection_new(st);
+	return st->conn[st->n++];
+}
+
+static struct connection *take_connection(struct imap_store *st, size_t i)
 {
 	struct connection *c = st->conn[i];
 
 	for (size_t at = i + 1; at < st->n; at++)
 		st->conn[at - 1] = st->conn[at];
 	st->n--;
-	imap_session_free(c->session); /* tells its work that it is lost */
-	free(c);
+	return c;
+}
+
+static void remove_connection(struct imap_store *st, size_t i)
+{
+	connection_free(take_connection(st, i));
+}
+
+struct connection *pool_take(struct imap_store *st)
+{
+	for (size_t i = 0; i < st->n; i++)
+		if (!st->conn[i]->load && imap_session_is_ready(st->conn[i]->session))
+			return take_connection(st, i);
+	return connection_new(st);
+}
+
+void pool_give_back(struct imap_store *st, struct connection *c)
+{
+	if (st->n == CONNECTIONS_MAX) {
+		connection_free(c);
+		return;
+	}
+	st->conn[st->n++] = c;
 }
 
 static bool is_closed(const struct connection *c)

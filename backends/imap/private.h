@@ -13,7 +13,8 @@
 #include "backends/imap/ledger.h"
 
 /*
- * What the parts of the store share; nobody else includes this.
+ * What the parts of the store share; nobody else includes this. What those that change an account share is in
+ * write_private.h and upload_private.h.
  *
  *   store.c        the table; opening, closing, names
  *   pool.c         the connections: opening, losing, keeping them busy
@@ -28,6 +29,9 @@
  *   fetch_settle.c what became of what was asked
  *   fetch_chunk.c  the answers to one command of it, and where their bytes go
  */
+struct writer;
+struct writing;
+
 #define CONNECTIONS_DEFAULT 4
 #define CONNECTIONS_MAX 16
 #define WIRE_NAME_MAX 65536 /* bytes of a mailbox name as a server spells it */
@@ -44,13 +48,14 @@ struct imap_mailbox_handle {
 	struct ledger_box *box;
 	enum store_mode mode;
 	struct strangers *strangers; /* of the last strangers(); NULL: none yet */
+	struct writing *writing; /* NULL: nothing was written to it in this run */
 	struct imap_mailbox_handle *next;
 };
 
 /* A session and what it is busy with. */
 struct connection {
 	struct imap_session *session;
-	const struct imap_mailbox_handle *opened; /* by the last EXAMINE submitted; NULL: none */
+	const struct imap_mailbox_handle *opened; /* by the last EXAMINE or SELECT submitted; NULL: none */
 	unsigned load;   /* pieces of work under way */
 	bool alone;      /* gets nothing else until that is done */
 	bool was_ready;
@@ -83,6 +88,7 @@ struct imap_store {
 	 */
 	bool is_target;
 	enum store_mode mode;
+	struct writer *writer; /* NULL: nothing was changed in this run */
 	struct ledger *ledger; /* NULL: no target, or (STORE_READ) none there yet */
 	struct mailbox_name prefix; /* as in struct mailbox_list */
 	/*
@@ -130,6 +136,15 @@ int pool_one(struct imap_store *st, struct connection **out, struct err *err);
 void pool_drop_busy(struct imap_store *st);
 /* With LOGOUT where that can be said. */
 void pool_close(struct imap_store *st);
+/*
+ * A connection out of the pool, to keep: one that is ready and idle, or a new one that is not connected yet. It is
+ * given back, or freed with connection_free().
+ */
+struct connection *pool_take(struct imap_store *st);
+void pool_give_back(struct imap_store *st, struct connection *c);
+void connection_free(struct connection *c);
+/* How long to wait after so many losses in a row; -1: no longer. */
+int64_t pool_backoff_ms(unsigned losses);
 
 /* --- throttle.c --- */
 

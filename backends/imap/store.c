@@ -11,6 +11,7 @@
 #include "core/imap/quirks.h"
 
 #include "backends/imap/private.h"
+#include "backends/imap/write_private.h"
 
 char *imap_fingerprint(const struct imap_account *account)
 {
@@ -35,6 +36,7 @@ static void imap_store_close(struct store *base)
 {
 	struct imap_store *st = imap_of(base);
 
+	writer_close(st);
 	pool_close(st);
 	target_close(st);
 	loop_free(st->loop);
@@ -45,6 +47,7 @@ static void imap_store_close(struct store *base)
 		mailbox_name_release(&mb->mailbox.name);
 		strangers_free(mb->strangers);
 		buf_release(&mb->wire);
+		writing_free(mb->writing);
 		free(mb);
 	}
 	free(st);
@@ -83,6 +86,21 @@ static int imap_store_open(struct store **out, const struct store_config *cfg,
 	return 0;
 }
 
+/*
+ * What an earlier run had begun, before anybody counts what is there. Once: what is written down later is of this
+ * run.
+ */
+static int settle_earlier_run(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err)
+{
+	for (struct imap_mailbox_handle *before = mb->next; before; before = before->next)
+		if (before->box == mb->box && before->mode == STORE_WRITE)
+			return 0;
+	if (!mb->box->intents || uploads_settle_intents(st, mb, err) == 0)
+		return 0;
+	mb->mode = STORE_READ; /* nothing is written by this one, and the next settles it */
+	return -1;
+}
+
 static int imap_store_open_mailbox(struct store *base, const struct mailbox_info *info,
 				   enum store_mode mode, struct mailbox **out, struct err *err)
 {
@@ -105,6 +123,8 @@ static int imap_store_open_mailbox(struct store *base, const struct mailbox_info
 	mb->next = st->mailboxes;
 	st->mailboxes = mb;
 	if (st->is_target && target_open_box(st, mb, err) < 0)
+		return -1;
+	if (mode == STORE_WRITE && settle_earlier_run(st, mb, err) < 0)
 		return -1;
 	*out = &mb->mailbox;
 	return 0;
@@ -146,5 +166,13 @@ const struct store_ops imap_store = {
 	.set_base = target_set_base,
 	.renumber = target_renumber,
 	.contents = target_contents,
-	.commit = target_commit,
+	.room = imap_store_room,
+	.append = imap_store_append,
+	.change_flags = imap_store_change_flags,
+	.expunge = imap_store_expunge,
+	.create = imap_store_create,
+	.rename = imap_store_rename,
+	.remove = imap_store_remove,
+	.subscribe = imap_store_subscribe,
+	.commit = imap_store_commit,
 };

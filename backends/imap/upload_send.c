@@ -1,0 +1,311 @@
+#include "backends/imap/upload_private.h"
+
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/crash.h"
+#include "core/base/mem.h"
+#include "core/imap/commands_message.h"
+#include "core/imap/loop.h"
+#include "core/msgset/uidlist.h"
+
+/* Batches under way: the server has the next one when it has stored one. */
+#define BATCHES_SENT 2
+/* After so many MULTIAPPENDs that were answered by BAD the server is not asked for more of them. */
+#define BAD_MULTIS 2
+
+/* --- lists --- */
+
+struct upload_batch *batch_new(struct imap_mailbox_handle *mb)
+{
+	struct upload_batch *b = xcalloc(1, sizeof(*b));
+
+	b->mb = mb;
+	return b;
+}
+
+void batch_free(struct upload_batch *b)
+{
+	free(b);
+}
+
+void batches_append(struct upload_batches *list, struct upload_batch *b)
+{
+	b->next = NULL;
+	*list->last = b;
+	list->last = &b->next;
+}
+
+static struct upload_batch *take_first(struct upload_batches *list)
+{
+	struct upload_batch *b = list->first;
+
+	list->first = b->next;
+	if (!list->first)
+		list->last = &list->first;
+	b->next = NULL;
+	return b;
+}
+
+static size_t count(const struct upload_batches *list)
+{
+	size_t n = 0;
+
+	for (const struct upload_batch *b = list->first; b; b = b->next)
+		n++;
+	return n;
+}
+
+/* --- intents --- */
+
+static int intend_one(struct imap_store *st, struct upload_batch *b, size_t i, int64_t now,
+		      struct err *err)
+{
+	struct upload *u = b->v[i];
+	struct ledger_intent in = {
+		.batch = st->writer->uploads->number, .order = (uint32_t)i,
+		.uidvalidity = b->mb->box->uidvalidity, .uidnext = b->mb->writing->uid_next,
+		.source_uid = u->source_uid, .size = u->body.size, .date = u->date_text,
+		.flags = u->flags_text, .identity = u->identity, .created = now,
+	};
+
+	if (u->intent)
+		return 0;
+	memcpy(in.sha256, u->body.sha256, CONTENT_HASH_SIZE);
+	if (u->body.message_id)
+		in.message_id = bytes_of(u->body.message_id);
+	if (ledger_intent_add(st->ledger, b->mb->box, &in, err) < 0)
+		return -1;
+	u->intent = in.id;
+	return 0;
+}
+
+/* All that wait in one transaction, with the rows of those that were answered meanwhile. */
+static int intend_all(struct imap_store *st, struct err *err)
+{
+	int64_t now = clock_unix();
+
+	for (struct upload_batch *b = st->writer->uploads->queued.first; b; b = b->next) {
+		if (b->intended)
+			continue;
+		st->writer->uploads->number++;
+		for (size_t i = 0; i < b->n; i++)
+			if (intend_one(st, b, i, now, err) < 0)
+				return -1;
+		b->intended = true;
+	}
+	return ledger_commit(st->ledger, err);
+}
+
+/* --- out --- */
+
+/* One APPEND: messages first to first + n - 1 of a batch. */
+struct appending {
+	struct upload_batch *batch;
+	size_t first, n;
+};
+
+static void note_refusal(struct upload *u, const struct imap_result *r)
+{
+	u->state = UPLOAD_REFUSED;
+	u->why = *r->err;
+	u->code = r->status ? r->status->code : IMAP_CODE_NONE;
+	u->bad = r->outcome == IMAP_DONE_BAD;
+}
+
+static void note_stored(struct appending *a, const struct imap_append_answer *answer)
+{
+	bool known = answer->known && answer->uid_validity == a->batch->mb->box->uidvalidity;
+	size_t i = a->first;
+
+	for (size_t k = 0; known && k < uidlist_range_count(answer->uids); k++) {
+		struct uidrange range = uidlist_range(answer->uids, k);
+
+		for (uint32_t uid = range.lo; uid - range.lo <= range.hi - range.lo; uid++) {
+			a->batch->v[i]->uid = uid;
+			a->batch->v[i++]->state = UPLOAD_STORED;
+			if (uid == range.hi)
+				break;
+		}
+	}
+	for (; i < a->first + a->n; i++)
+		a->batch->v[i]->state = UPLOAD_TAKEN;
+}
+
+static void on_appended(void *ctx, const struct imap_append_answer *answer, const struct imap_result *r)
+{
+	struct appending *a = ctx;
+	struct upload_batch *b = a->batch;
+
+	if (r->outcome == IMAP_DONE_OK)
+		note_stored(a, answer);
+	for (size_t i = a->first; i < a->first + a->n; i++) {
+		struct upload *u = b->v[i];
+
+		if (r->outcome == IMAP_DONE_LOST) {
+			u->state = UPLOAD_LOST;
+			u->why = *r->err;
+		} else if (r->outcome != IMAP_DONE_OK) {
+			note_refusal(u, r);
+		}
+	}
+	b->throttled |= r->throttled && r->outcome != IMAP_DONE_OK;
+	b->unanswered--;
+	free(a);
+}
+
+static int read_body(void *ctx, void *p, size_t max, size_t *n, struct err *err)
+{
+	struct upload *u = ctx;
+
+	if (spool_read(&u->body, u->read_at, p, max, n, err) < 0)
+		return -1;
+	u->read_at += *n;
+	return 0;
+}
+
+static int submit(struct connection *c, struct upload_batch *b, size_t first, size_t n, struct err *err)
+{
+	struct imap_append_message m[UPLOAD_BATCH_MESSAGES];
+	struct appending *a = xcalloc(1, sizeof(*a));
+
+	*a = (struct appending){ .batch = b, .first = first, .n = n };
+	for (size_t i = 0; i < n; i++) {
+		struct upload *u = b->v[first + i];
+
+		u->read_at = 0;
+		u->state = UPLOAD_SENT;
+		m[i] = (struct imap_append_message){ .flags = &u->flags, .date = &u->date,
+						     .size = u->body.size, .binary = u->body.has_nul,
+						     .read = read_body, .ctx = u };
+	}
+	b->unanswered++;
+	if (imap_append(c->session, &(struct imap_append_request){
+		    .mailbox = buf_bytes(&b->mb->wire), .messages = m, .n = n,
+		    .limit = b->mb->writing->append_limit, .wait = b->wait }, on_appended, a, err) == 0)
+		return 0;
+	b->unanswered--;
+	free(a);
+	return -1;
+}
+
+/* This one cannot be said to the server at all: a refusal by ourselves. */
+static void refuse_unsent(struct upload *u, const struct err *why)
+{
+	u->state = UPLOAD_REFUSED;
+	u->why = *why;
+	u->code = IMAP_CODE_NONE;
+	u->bad = false;
+}
+
+static void send_batch(struct imap_store *st, struct connection *c, struct upload_batch *b)
+{
+	const struct uploads *up = st->writer->uploads;
+	size_t each;
+	struct err why;
+
+	b->multi = b->n > 1 && up->bad_multis < BAD_MULTIS &&
+		   imap_session_has(c->session, IMAP_CAP_MULTIAPPEND);
+	each = b->multi ? b->n : 1;
+	for (size_t i = 0; i < b->n; i += each)
+		if (submit(c, b, i, each, &why) < 0)
+			for (size_t k = i; k < i + each; k++)
+				refuse_unsent(b->v[k], &why);
+}
+
+static bool may_start(const struct uploads *up)
+{
+	const struct upload_batch *next = up->queued.first, *last = up->sent.first;
+
+	if (!next || count(&up->sent) >= BATCHES_SENT)
+		return false;
+	return !last || (!next->alone && !last->alone);
+}
+
+/* Select may take several tries; what came to nothing is told. */
+static int select_for(struct imap_store *st, struct imap_mailbox_handle *mb, struct connection **c,
+		      struct err *err)
+{
+	while (writer_select(st, mb, c, err) < 0)
+		if (err->kind == ERR_MAILBOX || writer_retry(st, err, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int start_next(struct imap_store *st, struct err *err)
+{
+	struct uploads *up = st->writer->uploads;
+	struct imap_mailbox_handle *mb = up->queued.first->mb;
+	struct upload_batch *b;
+	struct connection *c;
+	struct err why;
+
+	if (!up->queued.first->intended && intend_all(st, err) < 0)
+		return -1;
+	if (select_for(st, mb, &c, &why) < 0) {
+		if (why.kind == ERR_MAILBOX)
+			return uploads_fail_mailbox(st, mb, &why, err);
+		*err = why;
+		return -1;
+	}
+	/* What was answered or lost while we waited comes first: it may have to be looked for. */
+	if (up->sent.first && !up->sent.first->unanswered)
+		return 0;
+	b = take_first(&up->queued);
+	batches_append(&up->sent, b);
+	send_batch(st, c, b);
+	return 0;
+}
+
+/* --- the pump --- */
+
+/* In the order in which they were sent. */
+static int settle_answered(struct imap_store *st, struct err *err)
+{
+	struct uploads *up = st->writer->uploads;
+
+	while (up->sent.first && !up->sent.first->unanswered)
+		if (batch_settle(st, take_first(&up->sent), err) < 0)
+			return -1;
+	return 0;
+}
+
+static int go_on(struct imap_store *st, struct err *err)
+{
+	struct uploads *up = st->writer->uploads;
+
+	if (settle_answered(st, err) < 0)
+		return -1;
+	while (may_start(up))
+		if (start_next(st, err) < 0 || settle_answered(st, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int pump(struct imap_store *st, uint64_t most, struct err *err)
+{
+	struct uploads *up = st->writer->uploads;
+
+	if (go_on(st, err) < 0)
+		return -1;
+	if (up->sent.first && loop_step(st->loop, clock_ms(), err) < 0)
+		return -1;
+	if (go_on(st, err) < 0)
+		return -1;
+	while (up->sent.first && up->bytes > most)
+		if (loop_step(st->loop, INT64_MAX, err) < 0 || go_on(st, err) < 0)
+			return -1;
+	return 0;
+}
+
+int uploads_pump(struct imap_store *st, uint64_t most, struct err *err)
+{
+	struct uploads *up = st->writer->uploads;
+
+	if (up->failed.kind == ERR_NONE && pump(st, most, err) < 0)
+		up->failed = *err;
+	if (up->failed.kind == ERR_NONE)
+		return 0;
+	*err = up->failed;
+	return -1;
+}

@@ -1,0 +1,119 @@
+#ifndef BACKENDS_IMAP_WRITE_PRIVATE_H
+#define BACKENDS_IMAP_WRITE_PRIVATE_H
+
+#include "backends/imap/private.h"
+
+#define UPLOAD_BATCH_MESSAGES 128
+
+/*
+ * What the parts that change an account share; nobody else includes this.
+ *
+ *   write.c          the connection that changes things, what it has selected, what the mailbox keeps
+ *   manage.c         mailboxes: made, renamed, removed, subscribed to; quota
+ *   alter.c          flags changed, messages removed
+ *   upload*.c        messages added: upload_private.h
+ *
+ * All of it goes over one connection, so the server sees it in the order in which it was asked for. Commands of
+ * manage.c and alter.c are waited for; they may be repeated after a lost line, since doing them twice
+ * is the same as once.
+ */
+
+/* The connection that changes things. */
+struct writer {
+	struct connection *conn; /* NULL: none yet, or it was lost */
+	unsigned losses;         /* in a row, without anything done in between */
+	struct uploads *uploads; /* NULL: nothing was appended */
+	bool trash_known;
+	struct buf trash;        /* wire name of the mailbox for \Trash; empty: there is none */
+};
+
+/* What a mailbox that was selected said of itself. */
+struct writing {
+	bool known;
+	struct flags permanent;  /* that are kept; if permanent_known */
+	bool permanent_known;
+	bool new_keywords;       /* others can be made */
+	uint32_t uid_next;       /* what is added from now on has this UID or a higher one; at least 1 */
+	uint64_t append_limit;   /* 0: none is known */
+	bool no_insert;          /* our rights there do not allow to add messages */
+	bool recreated;          /* made anew in this run since it was gone; once is enough */
+	struct flags noted;      /* flags that the user was told are not kept here */
+	struct uidset remove;    /* at the next commit */
+	struct upload_batch *gathered; /* not full yet; NULL: none */
+	uint64_t gathered_bytes;
+	struct err failed;       /* nothing is added in this run any more, and why; kind ERR_NONE: it is */
+};
+
+struct writer *writer_of(struct imap_store *st);
+/* With LOGOUT where that can be said. */
+void writer_close(struct imap_store *st);
+struct writing *writing_of(struct imap_mailbox_handle *mb);
+void writing_free(struct writing *w); /* NULL is allowed */
+
+/* --- write.c --- */
+
+/*
+ * One thing to be done on a connection that is ready and has `mb` selected. 0, or -1: ERR_RETRY has it done
+ * again on the next one, any other kind is the end.
+ */
+typedef int writer_fn(void *ctx, struct connection *c, struct err *err);
+/*
+ * Do it, with `mb` (NULL: none in particular) selected for writing. A line that is lost is made anew, at most
+ * three times in a row. ERR_MAILBOX when the mailbox cannot be written to.
+ */
+int writer_do(struct imap_store *st, struct imap_mailbox_handle *mb, writer_fn *fn, void *ctx,
+	      struct err *err);
+/* All commands submitted on `c` are answered. ERR_RETRY when the line was lost, ERR_STOPPED. */
+int writer_wait(struct connection *c, struct err *err);
+/* The connection, with `mb` selected. Does not try again. */
+int writer_select(struct imap_store *st, struct imap_mailbox_handle *mb, struct connection **out,
+		  struct err *err);
+/* Wait before the next try after *why, if there may be one; else -1 and *err is *why. */
+int writer_retry(struct imap_store *st, const struct err *why, struct err *err);
+
+/* Those of `flags` that the mailbox keeps and that can be sent; what it does not keep the user is told once. */
+void writing_filter(struct imap_mailbox_handle *mb, const struct flags *flags, struct flags *out);
+/* The server refused this one: it is not asked again. */
+void writing_refused_flag(struct imap_mailbox_handle *mb, const char *flag);
+/* To the user; `mb` may be NULL. */
+void imap_note(const struct imap_store *st, const struct mailbox_name *mb, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+
+int imap_store_commit(struct store *base, struct err *err);
+
+/* --- manage.c --- */
+
+int imap_store_create(struct store *base, const struct mailbox_name *name, unsigned attributes,
+		      struct err *err);
+int imap_store_rename(struct store *base, const struct mailbox_name *from, const struct mailbox_name *to,
+		      struct err *err);
+int imap_store_remove(struct store *base, const struct mailbox_name *name, struct err *err);
+int imap_store_subscribe(struct store *base, const struct mailbox_name *name, bool on, struct err *err);
+int imap_store_room(struct store *base, uint64_t *bytes, struct err *err);
+/* Make it, or find it there, at the server only. *made: it was not there. */
+int manage_create(struct imap_store *st, struct connection *c, struct bytes wire, unsigned attributes,
+		  bool *made, struct err *err);
+
+/* --- upload.c, see upload_private.h --- */
+
+int imap_store_append(struct mailbox *base, outcome_fn *report, void *ctx, void *tag,
+		      struct message_sink *sink, struct err *err);
+/* Everything that was appended has its outcome when it returns. */
+int uploads_flush(struct imap_store *st, struct err *err);
+void uploads_free(struct uploads *u); /* NULL is allowed */
+/* Settle what an earlier run had begun to put into `mb`. */
+int uploads_settle_intents(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err);
+
+/* --- alter.c --- */
+
+int imap_store_change_flags(struct mailbox *base, const struct uidset *set,
+			    const struct flag_delta *delta, struct err *err);
+/* At the server only: what the mailbox does not keep is left out. */
+int alter_flags(struct imap_mailbox_handle *mb, const struct uidset *set, const struct flags *add,
+		const struct flags *remove, struct err *err);
+int imap_store_expunge(struct mailbox *base, const struct uidset *set, struct err *err);
+/* Carry out what imap_store_expunge() was told: at the server, then in the ledger. */
+int alter_remove_all(struct imap_store *st, struct err *err);
+
+#endif
