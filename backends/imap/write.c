@@ -261,6 +261,14 @@ static int select_once(struct imap_store *st, struct connection *c, struct imap_
 	return 0;
 }
 
+/* What was only looked at is open, too, but a server does nothing to it. */
+static bool is_selected(const struct connection *c, const struct imap_mailbox_handle *mb)
+{
+	const struct imap_mailbox *open = imap_session_mailbox(c->session);
+
+	return c->opened == mb && open && !open->read_only;
+}
+
 int writer_select(struct imap_store *st, struct imap_mailbox_handle *mb, struct connection **out,
 		  struct err *err)
 {
@@ -269,7 +277,7 @@ int writer_select(struct imap_store *st, struct imap_mailbox_handle *mb, struct 
 	if (connect_once(st, err) < 0)
 		return -1;
 	*out = c = st->writer->conn;
-	return !mb || c->opened == mb ? 0 : select_once(st, c, mb, err);
+	return !mb || is_selected(c, mb) ? 0 : select_once(st, c, mb, err);
 }
 
 int writer_do(struct imap_store *st, struct imap_mailbox_handle *mb, writer_fn *fn, void *ctx,
