@@ -9,7 +9,7 @@
 /* The UIDVALIDITY that the lane's source UIDs belong to. */
 static uint32_t lane_uidvalidity(const struct lane *lane)
 {
-	if (lane->source_unchanged)
+	if (lane->source_unchanged || lane->gone)
 		return lane->base.token.uidvalidity;
 	return lane->source_changes.token.known ? lane->source_changes.token.uidvalidity
 						: lane->from->token.uidvalidity;

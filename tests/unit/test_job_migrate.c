@@ -250,6 +250,10 @@ static void test_a_mailbox_that_is_gone_stays_until_deletions_are_asked_for(void
 	go(rig);
 	assert_int_equal(rig->report.n, 0);
 	rig->set.deletions = DELETIONS_MIRROR;
+	rig->set.dry_run = true;
+	go(rig);
+	assert_int_equal(rig->report.removed, 2);
+	rig->set.dry_run = false;
 	go(rig);
 	assert_false(memory_has_mailbox(&rig->target, "Work"));
 	assert_false(rig->report.incomplete);
