@@ -19,7 +19,7 @@ static const struct cmd_option options[] = {
 
 static int apply_run(struct app *app, int argc, char **argv)
 {
-	struct job_options opts = { 0 };
+	struct job_options opts = { .kind = JOBS_OF_ANY_KIND };
 	struct plan_file plan;
 	struct err err;
 	const char *arg;

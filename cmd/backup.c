@@ -5,6 +5,7 @@
 #include "core/base/bytes.h"
 
 #include "cmd/cmd.h"
+#include "cmd/config.h"
 #include "cmd/jobs.h"
 
 enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_ALLOW_DELETES, OPT_ADOPT, OPT_REBIND };
@@ -47,7 +48,7 @@ static int take_option(struct job_options *opts, int option, const char *arg)
 
 static int backup_run(struct app *app, int argc, char **argv)
 {
-	struct job_options opts = { 0 };
+	struct job_options opts = { .kind = CONFIG_JOB_BACKUP };
 	int option, status = EXIT_USAGE;
 	const char *arg;
 
@@ -65,7 +66,7 @@ const struct cmd cmd_backup = {
 	.args = "[JOB]...",
 	.summary = "Make the store hold what the account holds.",
 	.details =
-		"Runs the jobs named, or every job of the configuration. A run that was\n"
+		"Runs the jobs named, or every backup of the configuration. A run that was\n"
 		"interrupted goes on where it stopped when it is run again. Messages that are\n"
 		"gone at the account are removed from the store, unless there are suspiciously\n"
 		"many of them (max_delete): then they stay, the exit status is 4, and the number\n"

@@ -144,7 +144,7 @@ static void take_scope(struct comparison *c, const struct config *cfg,
 		const struct config_job *job = config_job_at(cfg, i);
 		char *path, *real, *ours;
 
-		if (job->account != account)
+		if (job->account != account || !job->store)
 			continue;
 		path = config_store_path(job->store, job->whose);
 		real = realpath(path, NULL);

@@ -41,7 +41,7 @@ struct cmd {
 	int (*run)(struct app *app, int argc, char **argv);
 };
 
-extern const struct cmd cmd_backup, cmd_plan, cmd_apply, cmd_restore, cmd_snapshots, cmd_ls,
+extern const struct cmd cmd_backup, cmd_migrate, cmd_plan, cmd_apply, cmd_restore, cmd_snapshots, cmd_ls,
 	cmd_show, cmd_check, cmd_compact, cmd_status, cmd_quarantine, cmd_imap,
 	cmd_config_check, cmd_help, cmd_version;
 

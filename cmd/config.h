@@ -98,7 +98,7 @@ struct config_store {
 	char *path; /* may hold %a */
 };
 
-enum config_job_kind { CONFIG_JOB_BACKUP };
+enum config_job_kind { CONFIG_JOB_BACKUP, CONFIG_JOB_MIGRATE };
 
 struct config_list {
 	char **v;
@@ -110,13 +110,14 @@ struct config_job {
 	int kind; /* enum config_job_kind */
 	char *from, *to;
 	struct config_list mailboxes, map, guard_exempt;
-	int deletions; /* enum job_deletions */
+	int deletions; /* enum job_deletions; of a migration that does not say it, DELETIONS_KEEP */
 	struct guard_limits max_delete;
 	int64_t flag_check; /* seconds */
 	/* Filled when the whole configuration is sound. */
 	const struct config_account *account; /* what is read; NULL: a store is */
 	const struct config_store *source;    /* that store */
-	const struct config_store *store;
+	const struct config_store *store;     /* what is written; NULL: an account is */
+	const struct config_account *target;  /* that account */
 	/* Name of the account or store that is read: what `%a` in a store's path stands for. */
 	const char *whose;
 };

@@ -27,6 +27,12 @@ static void add_limits(struct buf *out, const struct config_job *job)
 {
 	const struct guard_limits *g = &job->max_delete;
 
+	if (job->deletions == DELETIONS_KEEP && job->target) {
+		buf_addf(out, "keeps what is gone at the source; with --delete it removes it, unless it is more "
+			      "than %llu and more than %u%%",
+			 (unsigned long long)g->count, g->percent);
+		return;
+	}
 	if (job->deletions == DELETIONS_KEEP) {
 		buf_add_str(out, "keeps what is gone at the source");
 		return;
@@ -50,16 +56,15 @@ static const char *password_origin(const struct config_account *ac, bool *from_v
 				      "asked for at the terminal";
 }
 
-static void describe_account(const struct config_job *job)
+static void describe_account(const char *key, const struct config_account *ac)
 {
-	const struct config_account *ac = job->account;
 	char *user = escape_text(bytes_of(ac->user), 400);
 	char *host = escape_text(bytes_of(ac->host), 400);
 	bool from_variable;
 	const char *origin = password_origin(ac, &from_variable);
 	const char *line = ac->tunnel ? "through a tunnel" : "TLS ";
 
-	printf("  from       %s: %s at %s, %s%s, %s: %s\n", job->from, user, host, line,
+	printf("  %-10s %s: %s at %s, %s%s, %s: %s\n", key, ac->head.name, user, host, line,
 	       ac->tunnel ? "" : config_choice_word(config_tls_words, ac->tls),
 	       ac->token_command ? "token" : "password",
 	       from_variable && !ac->token_command ? "from the environment" : origin);
@@ -92,10 +97,13 @@ static void describe(const struct config_job *job)
 	add_limits(&limits, job);
 	printf("%s: %s\n", job->head.name, config_choice_word(config_kind_words, job->kind));
 	if (job->account)
-		describe_account(job);
+		describe_account("from", job->account);
 	else
 		describe_store("from", job->from, job, job->source);
-	describe_store("to", job->to, job, job->store);
+	if (job->target)
+		describe_account("to", job->target);
+	else
+		describe_store("to", job->to, job, job->store);
 	printf("  mailboxes  %s\n", buf_str(&boxes));
 	if (job->map.n)
 		printf("  map        %s\n", buf_str(&map));
@@ -117,16 +125,19 @@ static json_t *list_json(const struct config_list *list)
 
 static void describe_json(const struct config_job *job)
 {
-	char *path = config_store_path(job->store, job->whose);
+	char *path = job->store ? config_store_path(job->store, job->whose) : NULL;
 	char *source = job->source ? config_store_path(job->source, job->whose) : NULL;
 
 	report_event(json_pack(
-		"{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:i, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:s*, s:s*, s:s*, s:o, s:o, s:s, s:I, s:i, "
+		"s:o}",
 		"event", "job", "job", job->head.name, "kind",
 		config_choice_word(config_kind_words, job->kind), "from", job->from, "host",
 		job->account ? job->account->host : NULL, "user",
 		job->account ? job->account->user : NULL, "from_path", source, "to", job->to, "type",
-		config_choice_word(config_type_words, job->store->type), "path", path, "mailboxes",
+		job->target ? "imap" : config_choice_word(config_type_words, job->store->type), "path", path,
+		"to_host", job->target ? job->target->host : NULL, "to_user",
+		job->target ? job->target->user : NULL, "mailboxes",
 		list_json(&job->mailboxes), "map", list_json(&job->map), "deletions",
 		config_choice_word(config_deletions_words, job->deletions), "max_delete_count",
 		(json_int_t)job->max_delete.count, "max_delete_percent",

@@ -46,7 +46,7 @@ const struct config_choice config_layout_words[] = {
 const struct config_choice config_kind_words[] = {
 	{ "backup", CONFIG_JOB_BACKUP },
 	{ "sync", CONFIG_CHOICE_LATER },
-	{ "migrate", CONFIG_CHOICE_LATER },
+	{ "migrate", CONFIG_JOB_MIGRATE },
 	{ "restore", CONFIG_CHOICE_LATER },
 	{ NULL, 0 },
 };
@@ -114,18 +114,19 @@ static const struct config_key store_keys[] = {
 
 static const struct config_key job_keys[] = {
 	{ "kind", CONFIG_CHOICE, AT(config_job, kind), .choices = config_kind_words,
-	  .required = true, .value = "backup", .help = "backup." },
+	  .required = true, .value = "backup",
+	  .help = "backup, or migrate: from one account to another." },
 	{ "from", CONFIG_TEXT, AT(config_job, from), .required = true, .value = "ACCOUNT or STORE",
 	  .help = "What is read: an account, or a store of type maildir." },
 	{ "to", CONFIG_TEXT, AT(config_job, to), .required = true, .value = "STORE",
-	  .help = "The store that is written." },
+	  .help = "What is written: a store, or the account of a migration." },
 	{ "mailboxes", CONFIG_LIST, AT(config_job, mailboxes), .value = "*",
 	  .help = "IMAP patterns; !PATTERN excludes; \\Sent and the like mean special use." },
 	{ "map", CONFIG_MAP, AT(config_job, map), .value = "OLD -> NEW, ...",
-	  .help = "Names that mailboxes have in the store; 'Old/* -> New/*' means all below Old." },
+	  .help = "Names that mailboxes have there; 'Old/* -> New/*' means all below Old." },
 	{ "deletions", CONFIG_CHOICE, AT(config_job, deletions),
-	  .choices = config_deletions_words, .value = "mirror",
-	  .help = "What is gone at the source: mirror (remove it here too) or keep." },
+	  .choices = config_deletions_words, .value = "mirror; keep for migrate",
+	  .help = "What is gone at the source: mirror (remove it there too) or keep." },
 	{ "max_delete", CONFIG_LIMITS, AT(config_job, max_delete), .value = "20 and 10%",
 	  .help = "The guard trips when a run would delete more than both of these." },
 	{ "guard_exempt", CONFIG_LIST, AT(config_job, guard_exempt), .value = "\\Trash, \\Junk",

@@ -185,6 +185,13 @@ static void check_source(struct config *cfg, struct config_job *job)
 	if (job->account)
 		return;
 	st = source_store(cfg, job->from, &job->whose);
+	if (st && job->kind == CONFIG_JOB_MIGRATE) {
+		config_problem(cfg, place,
+			       "from: '%s' is a store; a migration goes from an account to another (restore "
+			       "puts what a store holds into an account)",
+			       job->from);
+		return;
+	}
 	if (!st) {
 		no_such_side(cfg, job, "from", job->from,
 			     config_nearest(cfg, CONFIG_ACCOUNT, job->from) ? CONFIG_ACCOUNT
@@ -259,7 +266,7 @@ static void check_target(struct config *cfg, struct config_job *job)
 	if (!job->store && config_section(cfg, CONFIG_ACCOUNT, job->to))
 		config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
 			       "to: '%s' is an account; a backup goes from an account or a Maildir "
-			       "to a store",
+			       "to a store (kind = migrate copies to an account)",
 			       job->to);
 	else if (!job->store)
 		no_such_side(cfg, job, "to", job->to, CONFIG_STORE);
@@ -267,10 +274,55 @@ static void check_target(struct config *cfg, struct config_job *job)
 		job->store = NULL; /* reported where it is missing */
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* As far as the configuration tells: one server can be reached by several names. */
+static bool same_account(const struct config_account *a, const struct config_account *b)
+{
+	return a == b || (same_text(a->host, b->host) && a->port == b->port && a->tls == b->tls &&
+			  same_text(a->user, b->user) && same_text(a->authzid, b->authzid) &&
+			  same_text(a->tunnel, b->tunnel));
+}
+
+static void check_target_account(struct config *cfg, struct config_job *job)
+{
+	struct config_place place = place_of(CONFIG_JOB, job, "to");
+
+	job->target = config_section(cfg, CONFIG_ACCOUNT, job->to);
+	if (!job->target && config_section(cfg, CONFIG_STORE, job->to))
+		config_problem(cfg, place,
+			       "to: '%s' is a store; a migration goes from an account to another (kind = "
+			       "backup fills a store)",
+			       job->to);
+	else if (!job->target)
+		no_such_side(cfg, job, "to", job->to, CONFIG_ACCOUNT);
+	else if (job->account && same_account(job->account, job->target))
+		config_problem(cfg, place, "to: '%s' is the account that is read: a migration goes to another",
+			       job->to);
+}
+
+/* A default of [global] is for backups: a migration removes nothing unless it says so itself. */
+static void default_deletions(struct config *cfg, struct config_job *job)
+{
+	struct config_place at = job->head.at[config_key_index(CONFIG_JOB, "deletions")];
+
+	if (!at.line || is_global(cfg, at))
+		job->deletions = DELETIONS_KEEP;
+}
+
 static void check_job(struct config *cfg, struct config_job *job, size_t index)
 {
 	if (job->from)
 		check_source(cfg, job);
+	if (job->kind == CONFIG_JOB_MIGRATE) {
+		default_deletions(cfg, job);
+		if (job->to)
+			check_target_account(cfg, job);
+		return;
+	}
 	if (job->to)
 		check_target(cfg, job);
 	if (job->source && job->store)

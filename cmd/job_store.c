@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 
+#include "backends/imap/imap.h"
+
 #include "cmd/cmd.h"
 #include "cmd/config.h"
+#include "cmd/jobs.h"
 #include "cmd/store_arg.h"
 
 const struct config_job *job_named(struct app *app, const struct cmd *cmd, const char *name)
@@ -20,19 +23,33 @@ const struct config_job *job_named(struct app *app, const struct cmd *cmd, const
 	return NULL;
 }
 
+static void find_ledger(struct job_store *out, const struct config_job *job)
+{
+	account_init(&out->account, job->target, true);
+	out->ops = &imap_ledger_store;
+	out->path = jobs_ledger(job->head.name);
+	out->config.index = out->path;
+	out->config.settings = &out->account.imap;
+}
+
+static void find_store(struct job_store *out, const struct config_job *job)
+{
+	out->ops = store_type(config_choice_word(config_type_words, job->store->type));
+	out->path = config_store_path(job->store, job->whose);
+	out->config.path = out->path;
+}
+
 int job_store_look(struct job_store *out, struct app *app, const struct config_job *job,
 		   struct err *err)
 {
 	*out = (struct job_store){
-		.ops = store_type(config_choice_word(config_type_words, job->store->type)),
 		.run = { .stop = app->stop },
-		.path = config_store_path(job->store, job->whose),
+		.config = { .name = job->to, .run = &out->run },
 	};
-	out->config = (struct store_config){
-		.name = job->to,
-		.path = out->path,
-		.run = &out->run,
-	};
+	if (job->target)
+		find_ledger(out, job);
+	else
+		find_store(out, job);
 	if (out->ops->identify(&out->config, &out->identity, err) < 0)
 		return -1;
 	out->config.account = out->identity.account; /* which a commit leaves as it is */
@@ -48,6 +65,9 @@ int job_store_find(struct job_store *out, struct app *app, const struct config_j
 	case STORE_OURS:
 		return 0;
 	case STORE_MISSING:
+		if (job->target)
+			return err_set(err, ERR_MISSING, "%s is not there: did the job never run?",
+				       out->path);
 		return err_set(err, ERR_MISSING,
 			       "%s is not there: is a disk missing, or did the job never run?",
 			       out->path);
@@ -62,6 +82,7 @@ int job_store_find(struct job_store *out, struct app *app, const struct config_j
 void job_store_release(struct job_store *js)
 {
 	store_identity_release(&js->identity);
+	account_release(&js->account);
 	free(js->path);
 	*js = (struct job_store){ 0 };
 }

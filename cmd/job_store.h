@@ -3,16 +3,22 @@
 
 #include "core/sync/store.h"
 
+#include "cmd/account.h"
+
 struct app;
 struct cmd;
 struct config_job;
 
-/* The store that a job writes, for commands that do without the account. It must not move. */
+/*
+ * The store that a job writes, for commands that do without the server; of a migration, its ledger. It must
+ * not move.
+ */
 struct job_store {
 	const struct store_ops *ops;
 	struct store_config config;     /* for store_open(), in either mode */
 	struct store_identity identity; /* of what lies there now */
 	struct run run;
+	struct account account; /* of a migration: the target */
 	char *path;
 };
 

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/sync/job.h"
+#include "core/sync/record.h"
 #include "core/sync/scope.h"
 
 #include "cmd/account.h"
@@ -21,7 +22,7 @@
 /* All that job_settings points to for one run. */
 struct prepared {
 	struct job_settings set;
-	struct account account;
+	struct account account, target;
 	char *path, *source_path, *fingerprint, *state_dir, *again;
 };
 
@@ -36,6 +37,14 @@ char *jobs_state_dir(void)
 	dir = xasprintf("%s/.local/state/mailcask", home);
 	free(home);
 	return dir;
+}
+
+char *jobs_ledger(const char *job)
+{
+	char *dir = jobs_state_dir(), *path = state_path(dir, job, ".db");
+
+	free(dir);
+	return path;
 }
 
 int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char *pattern)
@@ -72,6 +81,23 @@ static void read_store(struct prepared *p, const struct config_job *job)
 		p->set.source_config.layout = config_store_layout(st);
 }
 
+static void write_account(struct prepared *p, const struct config_job *job, bool dry_run)
+{
+	account_init(&p->target, job->target, dry_run);
+	p->path = jobs_ledger(job->head.name);
+	p->set.target = &imap_store;
+	p->set.target_config.index = p->path;
+	p->set.target_config.settings = &p->target.imap;
+}
+
+static void write_store(struct prepared *p, const struct config_job *job)
+{
+	p->path = config_store_path(job->store, job->whose);
+	p->set.target = store_type(config_choice_word(config_type_words, job->store->type));
+	p->set.target_config.path = p->path;
+	p->set.target_config.layout = config_store_layout(job->store);
+}
+
 /* It was checked when the configuration was read. */
 static void read_map(struct name_map *out, const struct config_list *rules)
 {
@@ -86,22 +112,20 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		    const struct job_options *opts)
 {
 	*p = (struct prepared){ 0 };
-	p->path = config_store_path(job->store, job->whose);
 	p->state_dir = jobs_state_dir();
-	p->again = xasprintf("mailcask backup %s", job->head.name);
+	p->again = xasprintf(job->target ? "mailcask migrate %s --delete" : "mailcask backup %s",
+			     job->head.name);
 	p->set = (struct job_settings){
 		.name = job->head.name,
 		.again = p->again,
-		.target = store_type(config_choice_word(config_type_words, job->store->type)),
 		.source_config = { .name = job->from },
-		.target_config = { .name = job->to, .path = p->path,
-				   .layout = config_store_layout(job->store) },
+		.target_config = { .name = job->to },
 		.state_dir = p->state_dir,
 		.mailboxes = (const char *const *)job->mailboxes.v,
 		.n_mailboxes = job->mailboxes.n,
 		.only = opts->only,
 		.n_only = opts->n_only,
-		.deletions = (enum job_deletions)job->deletions,
+		.deletions = opts->delete ? DELETIONS_MIRROR : (enum job_deletions)job->deletions,
 		.max_delete = job->max_delete,
 		.flag_check = job->flag_check,
 		.guard_exempt = (const char *const *)job->guard_exempt.v,
@@ -115,6 +139,10 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		.stop = app->stop,
 	};
 	read_map(&p->set.map, &job->map);
+	if (job->target)
+		write_account(p, job, opts->dry_run);
+	else
+		write_store(p, job);
 	if (job->account)
 		read_account(p, job, opts->dry_run);
 	else
@@ -124,6 +152,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 static void prepared_release(struct prepared *p)
 {
 	account_release(&p->account);
+	account_release(&p->target);
 	name_map_release(&p->set.map);
 	free(p->path);
 	free(p->source_path);
@@ -165,21 +194,54 @@ static enum exit_status run_one(struct app *app, const struct config_job *job,
 	return status;
 }
 
-/* Before anything runs: a name that is wrong must not be found after an hour's work. */
-static int check_names(const struct config *cfg, const struct cmd *cmd, char **names, size_t n)
+static bool is_of_kind(const struct config_job *job, const struct job_options *opts)
 {
-	for (size_t i = 0; i < n; i++) {
-		const char *near;
+	return opts->kind == JOBS_OF_ANY_KIND || job->kind == opts->kind;
+}
 
-		if (config_section(cfg, CONFIG_JOB, names[i]))
-			continue;
-		near = config_nearest(cfg, CONFIG_JOB, names[i]);
-		return cmd_usage_error(cmd, "there is no [job %s]%s%s%s", names[i],
-				       near ? "; did you mean '" : "", near ? near : "",
-				       near ? "'?" : "");
+static int check_name(const struct config *cfg, const struct cmd *cmd, const char *name,
+		      const struct job_options *opts)
+{
+	const struct config_job *job = config_section(cfg, CONFIG_JOB, name);
+	const char *near;
+
+	if (job && is_of_kind(job, opts) && job->kind == CONFIG_JOB_MIGRATE && opts->allow_deletes_given &&
+	    !opts->delete && !opts->apply && job->deletions == DELETIONS_KEEP)
+		return cmd_usage_error(cmd, "[job %s] keeps what is gone at the source: --allow-deletes needs "
+					    "--delete",
+				       name);
+	if (job && is_of_kind(job, opts))
+		return 0;
+	if (job)
+		return cmd_usage_error(cmd, "[job %s] is of kind %s: mailcask %s %s", name,
+				       config_choice_word(config_kind_words, job->kind),
+				       config_choice_word(config_kind_words, job->kind), name);
+	near = config_nearest(cfg, CONFIG_JOB, name);
+	return cmd_usage_error(cmd, "there is no [job %s]%s%s%s", name, near ? "; did you mean '" : "",
+			       near ? near : "", near ? "'?" : "");
+}
+
+/* Before anything runs: a name that is wrong must not be found after an hour's work. */
+static int check_names(const struct config *cfg, const struct cmd *cmd, char **names, size_t n,
+		       const struct job_options *opts)
+{
+	size_t of_kind = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (check_name(cfg, cmd, names[i], opts) != 0)
+			return -1;
+	for (size_t i = 0; i < config_jobs(cfg); i++) {
+		const struct config_job *job = config_job_at(cfg, i);
+
+		of_kind += is_of_kind(job, opts);
+		if (n == 0 && is_of_kind(job, opts) && check_name(cfg, cmd, job->head.name, opts) != 0)
+			return -1;
 	}
 	if (config_jobs(cfg) == 0)
 		return cmd_usage_error(cmd, "the configuration has no [job NAME]");
+	if (of_kind == 0)
+		return cmd_usage_error(cmd, "the configuration has no [job NAME] with kind = %s",
+				       config_choice_word(config_kind_words, opts->kind));
 	return 0;
 }
 
@@ -191,12 +253,14 @@ int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
 
 	if (!cfg)
 		return EXIT_USAGE;
-	if (check_names(cfg, cmd, names, n) != 0)
+	if (check_names(cfg, cmd, names, n, opts) != 0)
 		return EXIT_USAGE;
 	for (size_t i = 0; i < (n ? n : config_jobs(cfg)); i++) {
 		const struct config_job *job = n ? config_section(cfg, CONFIG_JOB, names[i]) :
 						   config_job_at(cfg, i);
 
+		if (!is_of_kind(job, opts))
+			continue;
 		if (*app->stop)
 			return EXIT_INTERRUPTED;
 		worst = exit_worse(worst, run_one(app, job, opts));

@@ -9,9 +9,13 @@ struct app;
 struct cmd;
 struct plan_file;
 
+#define JOBS_OF_ANY_KIND (-1)
+
 /* What a command line adds to what the configuration says of a job. */
 struct job_options {
+	int kind; /* enum config_job_kind of the jobs that it is about, or JOBS_OF_ANY_KIND */
 	bool dry_run;
+	bool delete; /* of a migration: follow deletions, whatever the job's `deletions` */
 	bool adopt, rebind;
 	bool allow_deletes_given;
 	uint64_t allow_deletes;
@@ -22,7 +26,7 @@ struct job_options {
 };
 
 /*
- * Run the jobs named, or all, one after the other; the failure of one does not stop the next.
+ * Run the jobs named, or all of the kind, one after the other; the failure of one does not stop the next.
  * Returns the exit status of the program.
  */
 int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
@@ -33,5 +37,7 @@ int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char
 
 /* $XDG_STATE_HOME/mailcask or ~/.local/state/mailcask; owned by the caller. */
 char *jobs_state_dir(void);
+/* The ledger of a migration; owned by the caller. */
+char *jobs_ledger(const char *job);
 
 #endif

@@ -15,7 +15,7 @@ static const struct cmd_option options[] = {
 
 static int plan_run(struct app *app, int argc, char **argv)
 {
-	struct job_options opts = { .dry_run = true };
+	struct job_options opts = { .kind = JOBS_OF_ANY_KIND, .dry_run = true };
 	int option, status = EXIT_USAGE;
 	const char *arg;
 
@@ -37,10 +37,11 @@ out:
 const struct cmd cmd_plan = {
 	.name = "plan",
 	.args = "[JOB]...",
-	.summary = "Show what backup would do, and change nothing.",
+	.summary = "Show what backup or migrate would do, and change nothing.",
 	.details =
-		"The same as 'backup --dry-run'. It logs in, but only reads. With --output, what\n"
-		"it shows can be carried out later: mailcask apply FILE.",
+		"The same as 'backup --dry-run', and of a migration 'migrate --dry-run'. It logs in,\n"
+		"but only reads. With --output, what it shows can be carried out later: mailcask\n"
+		"apply FILE.",
 	.options = options,
 	.run = plan_run,
 };

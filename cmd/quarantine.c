@@ -200,7 +200,8 @@ static void tell_change(const struct request *r, size_t changed, size_t chosen)
 		printf("%s: %llu accepted%s: not tried again, no longer exit status 3\n", name,
 		       (ull)changed, changed < chosen ? ", the others were before" : "");
 	else
-		printf("%s: the next backup tries %llu of them again\n", name, (ull)chosen);
+		printf("%s: the next %s tries %llu of them again\n", name,
+		       r->job->target ? "migration" : "backup", (ull)chosen);
 }
 
 static int change(const struct request *r, struct store *st, struct quarantine_list *list,
@@ -328,9 +329,9 @@ out:
 const struct cmd cmd_quarantine = {
 	.name = "quarantine",
 	.args = "JOB [list | accept UID... | retry [UID]...]",
-	.summary = "Show, accept or retry messages that could not be stored.",
+	.summary = "Show, accept or retry messages that could not be stored or copied.",
 	.details =
-		"A message that the server refuses, or that cannot be stored, is tried again in the\n"
+		"A message that a server refuses, or that cannot be stored, is tried again in the\n"
 		"next run, then after 1 hour, 6 hours, 1 day, 3 days, and then every week. Until it\n"
 		"is stored, runs report it and end with 3, and nothing is removed from the store.\n"
 		"\n"

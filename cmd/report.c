@@ -17,6 +17,7 @@
 #include "cmd/cmd.h"
 #include "cmd/columns.h"
 #include "cmd/progress.h"
+#include "cmd/report_counts.h"
 
 typedef unsigned long long ull;
 
@@ -286,6 +287,12 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 		print_estimate(r->estimate);
 	putchar('\n');
 	buf_release(&line);
+	report_counts(app, job, r);
+}
+
+static bool is_migration(const struct job_settings *job)
+{
+	return !job->target_config.path;
 }
 
 /* Trouble with one mailbox, on standard error: cron mails it. */
@@ -302,8 +309,9 @@ static void complain_mailbox(const struct app *app, const struct job_settings *j
 		const struct quarantined *q = &m->quarantine[i];
 
 		report_line(app, job->name,
-			    "%s: message with UID %u could not be stored (%u attempts): %s", name,
-			    q->uid, q->attempts, q->reason ? q->reason : "no reason was given");
+			    "%s: message with UID %u could not be %s (%u attempts): %s", name, q->uid,
+			    is_migration(job) ? "copied" : "stored", q->attempts,
+			    q->reason ? q->reason : "no reason was given");
 	}
 	free(name);
 }
@@ -317,6 +325,7 @@ static void complain(const struct app *app, const struct job_settings *job,
 		complain_mailbox(app, job, &r->v[i], err);
 		quarantined |= r->v[i].quarantine && r->v[i].quarantined;
 	}
+	report_uncounted(app, job, r);
 	if (quarantined)
 		report_line(app, job->name,
 			    "such messages are tried again later, at growing intervals. If you can do "
@@ -328,9 +337,8 @@ static void complain(const struct app *app, const struct job_settings *job,
 	if (r->held)
 		report_line(app, job->name,
 			    "%llu messages that are gone at the source %s kept: more than "
-			    "max_delete lets go at once. If they shall go: mailcask backup %s "
-			    "--allow-deletes=%llu",
-			    (ull)r->deletes_shown, job->dry_run ? "would be" : "were", job->name,
+			    "max_delete lets go at once. If they shall go: %s --allow-deletes=%llu",
+			    (ull)r->deletes_shown, job->dry_run ? "would be" : "were", job->again,
 			    (ull)r->deletes_shown);
 	if (err->kind != ERR_NONE)
 		report_failure(app, job->name, err);
@@ -375,6 +383,8 @@ static json_t *mailbox_event(const struct job_settings *job, const struct job_ma
 static void print_events(const struct job_settings *job, const struct job_report *r,
 			 const struct err *err, enum exit_status status, int64_t took_ms)
 {
+	json_t *summary;
+
 	for (size_t i = 0; i < r->n_renames; i++)
 		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "rename", "job", job->name,
 				       "from", r->renames[i].from, "to", r->renames[i].to));
@@ -384,10 +394,11 @@ static void print_events(const struct job_settings *job, const struct job_report
 	for (size_t i = 0; i < r->n_notes; i++)
 		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job->name, "text",
 				       r->notes[i]));
+	report_count_events(job, r);
 	if (err->kind != ERR_NONE)
 		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name,
 				       "kind", report_kind(err->kind), "text", err->text));
-	report_event(json_pack(
+	summary = json_pack(
 		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, "
 		"s:I, s:I}",
 		"event", "summary", "job", job->name, "dry_run", job->dry_run, "exit", (int)status,
@@ -399,7 +410,10 @@ static void print_events(const struct job_settings *job, const struct job_report
 		"kept", (json_int_t)r->kept, "held", (json_int_t)r->held_messages, "guard_tripped",
 		r->held, "incomplete", r->incomplete, "allow_deletes",
 		(json_int_t)r->deletes_shown, "bytes", (json_int_t)r->bytes, "ms",
-		(json_int_t)took_ms));
+		(json_int_t)took_ms);
+	if (r->n_counts)
+		json_object_set_new(summary, "account", report_count_json(&r->total));
+	report_event(summary);
 }
 
 void report_job(const struct app *app, const struct job_settings *job,

@@ -46,7 +46,7 @@ struct status {
 	struct run_told last, success; /* of any outcome; that came to its end */
 	long running;                  /* process; 0: none */
 	bool store_read;               /* the rest is known */
-	ull mailboxes, messages, bytes, kept, held, quarantined, accepted;
+	ull mailboxes, messages, adopted, bytes, kept, held, quarantined, accepted;
 	char **problem; /* ready to print */
 	size_t n_problems, cap_problems;
 	enum exit_status exit;
@@ -66,6 +66,11 @@ __attribute__((format(printf, 3, 4))) static void add_problem(struct status *s,
 	s->problem = xgrow(s->problem, s->n_problems, &s->cap_problems, sizeof(*s->problem));
 	s->problem[s->n_problems++] = text;
 	s->exit = exit_worse(s->exit, exit);
+}
+
+static const char *kind_of(const struct status *s)
+{
+	return config_choice_word(config_kind_words, s->job->kind);
 }
 
 static ull number(const json_t *run, const char *key)
@@ -123,6 +128,7 @@ static int read_store(struct status *s, struct err *err)
 	for (size_t i = 0; i < all.n; i++) {
 		s->mailboxes += !(all.v[i].attributes & MAILBOX_NOSELECT);
 		s->messages += all.v[i].stored;
+		s->adopted += all.v[i].adopted;
 		s->bytes += all.v[i].bytes;
 		s->kept += all.v[i].kept;
 		s->held += all.v[i].held;
@@ -152,9 +158,11 @@ static void look_at_store(struct status *s, struct app *app)
 	path = s->js.path;
 	if (s->js.identity.presence != STORE_OURS) {
 		if (ran)
-			add_problem(s, EXIT_MISSING, "the store is not there any more: %s", path);
+			add_problem(s, EXIT_MISSING, "the %s is not there any more: %s",
+				    s->job->target ? "ledger" : "store", path);
 	} else if (ran && strcmp(s->record.uuid, s->js.identity.uuid) != 0) {
-		add_problem(s, EXIT_HELD, "another store than the job's is at %s", path);
+		add_problem(s, EXIT_HELD, "another %s than the job's is at %s",
+			    s->job->target ? "ledger" : "store", path);
 	} else if (read_store(s, &err) < 0) {
 		add_problem(s, exit_of_err(err.kind), "%s", err.text);
 	}
@@ -201,8 +209,8 @@ static void judge(struct status *s, int64_t max_age, int64_t now)
 		add_problem(s, EXIT_INCOMPLETE, "%llu in quarantine (mailcask quarantine %s)",
 			    s->quarantined, s->job->head.name);
 	if (s->success.there && s->success.trouble)
-		add_problem(s, EXIT_INCOMPLETE, "the last run left something out (mailcask backup %s)",
-			    s->job->head.name);
+		add_problem(s, EXIT_INCOMPLETE, "the last run left something out (mailcask %s %s)",
+			    kind_of(s), s->job->head.name);
 	if (s->held)
 		add_problem(s, EXIT_HELD, "%llu deletions held back by the guard", s->held);
 }
@@ -264,7 +272,9 @@ static void print_store(const struct status *s)
 		buf_addf(&line, ", and %llu kept", s->kept);
 	if (s->held)
 		buf_addf(&line, " (%llu held back by the guard)", s->held);
-	printf("  %-13s %s\n", "stored", buf_str(&line));
+	if (s->adopted)
+		buf_addf(&line, ", %llu of them there before", s->adopted);
+	printf("  %-13s %s\n", s->job->target ? "copied" : "stored", buf_str(&line));
 	if (s->quarantined || s->accepted)
 		printf("  %-13s %llu, and %llu accepted\n", "quarantine", s->quarantined, s->accepted);
 	buf_release(&line);
@@ -282,7 +292,7 @@ static void print_status(const struct app *app, const struct status *s)
 	puts(s->n_problems ? "" : what);
 	if (app->quiet)
 		return;
-	printf("  %-13s %s to %s (%s)\n", "backup", s->job->from, s->job->to,
+	printf("  %-13s %s to %s (%s)\n", kind_of(s), s->job->from, s->job->to,
 	       s->js.path ? s->js.path : "");
 	if (s->running)
 		printf("  %-13s process %ld\n", "running now", s->running);
@@ -313,16 +323,17 @@ static void print_event(const struct status *s)
 
 	for (size_t i = 0; i < s->n_problems; i++)
 		json_array_append_new(problems, json_string(s->problem[i]));
-	event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:o, s:o, s:o}", "event", "status",
-			  "job", s->job->head.name, "from", s->job->from, "to", s->job->to, "path",
+	event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:o, s:o, s:o}", "event", "status",
+			  "job", s->job->head.name, "kind", kind_of(s), "from", s->job->from, "to", s->job->to, "path",
 			  path, "exit", (int)s->exit, "running", s->running != 0, "last_run",
 			  run_event(&s->last), "last_success", run_event(&s->success), "problems",
 			  problems);
 	if (s->store_read)
 		json_object_update_new(
 			event,
-			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "mailboxes",
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "mailboxes",
 				  (json_int_t)s->mailboxes, "messages", (json_int_t)s->messages,
+				  "adopted", (json_int_t)s->adopted,
 				  "bytes", (json_int_t)s->bytes, "kept", (json_int_t)s->kept, "held",
 				  (json_int_t)s->held, "quarantined", (json_int_t)s->quarantined,
 				  "accepted", (json_int_t)s->accepted));

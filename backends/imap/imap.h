@@ -13,6 +13,13 @@ struct imap_account;
 extern const struct store_ops imap_store;
 
 /*
+ * The store "ledger": what is remembered of an account that is written to, in store_config.index, without asking the
+ * server. It tells what the mailboxes hold and what is in quarantine, which can be changed. Nothing of it can be read as
+ * mail. store_config.settings as above.
+ */
+extern const struct store_ops imap_ledger_store;
+
+/*
  * Whose mail it is, for store_config.account: "user@host", the host in lower case. The user is the
  * one acted for (authzid) where there is one. Owned by the caller.
  */

@@ -51,9 +51,13 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact status quarantine imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show check compact status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
+			$global $(_mailcask_names job)" -- "$word"))
+		;;
+	migrate)
+		COMPREPLY=($(compgen -W "--dry-run --mailbox --delete --allow-deletes \
 			$global $(_mailcask_names job)" -- "$word"))
 		;;
 	plan)
@@ -94,7 +98,7 @@ _mailcask() {
 		esac
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup plan apply restore snapshots ls show check compact status quarantine imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show check compact status quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

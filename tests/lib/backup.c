@@ -18,17 +18,36 @@ static const char *or(const char *text, const char *otherwise)
 	return text ? text : otherwise;
 }
 
-void backup_configure(struct backup *b, const struct backup_config *c)
+static void add_migration(struct buf *text, const struct backup_config *c)
 {
-	struct buf text = BUF_INIT(65536);
+	buf_addf(text,
+		 "[account far]\nhost = %s\nport = %d\ntls = %s\nuser = %s\npassword = %s\n%s\n"
+		 "[account near]\nhost = 127.0.0.1\nport = %d\ntls = none\nuser = %s\npassword = pw\n%s\n"
+		 "[job job]\nkind = migrate\nfrom = far\nto = near\n%s",
+		 or(c->host, "127.0.0.1"), c->port, or(c->tls, "none"), or(c->user, "alice"),
+		 or(c->password, "pw"), or(c->account, ""), c->to_port, or(c->to_user, "bob"),
+		 or(c->near, ""), or(c->job, ""));
+}
 
-	buf_addf(&text,
+static void add_backup(struct buf *text, const struct backup *b, const struct backup_config *c)
+{
+	buf_addf(text,
 		 "[account far]\nhost = %s\nport = %d\ntls = %s\nuser = %s\npassword = %s\n%s\n"
 		 "[store near]\ntype = %s\npath = %s\n%s\n"
 		 "[job job]\nkind = backup\nfrom = far\nto = near\n%s",
 		 or(c->host, "127.0.0.1"), c->port, or(c->tls, "none"), or(c->user, "alice"),
-		 or(c->password, "pw"), or(c->account, ""), or(c->type, "maildir"), b->root, or(c->store, ""),
-		 or(c->job, ""));
+		 or(c->password, "pw"), or(c->account, ""), or(c->type, "maildir"), b->root,
+		 or(c->store, ""), or(c->job, ""));
+}
+
+void backup_configure(struct backup *b, const struct backup_config *c)
+{
+	struct buf text = BUF_INIT(65536);
+
+	if (c->to_port)
+		add_migration(&text, c);
+	else
+		add_backup(&text, b, c);
 	write_file(b->config, buf_bytes(&text));
 	if (chmod(b->config, 0600) < 0)
 		test_die_sys("chmod %s", b->config);
@@ -82,6 +101,7 @@ static uint64_t count(const json_t *event, const char *key)
 static void take_event(struct backup_result *res, const json_t *event)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
+	const json_t *account;
 
 	if (!name || strcmp(name, "summary") != 0)
 		return;
@@ -97,6 +117,14 @@ static void take_event(struct backup_result *res, const json_t *event)
 	res->held = count(event, "held");
 	res->bytes = count(event, "bytes");
 	res->allow_deletes = count(event, "allow_deletes");
+	account = json_object_get(event, "account");
+	res->messages = count(account, "messages");
+	res->copied = count(account, "copied");
+	res->adopted = count(account, "adopted");
+	res->quarantined = count(account, "quarantined");
+	res->copied_now = count(account, "copied_now");
+	res->adopted_now = count(account, "adopted_now");
+	res->missing = json_integer_value(json_object_get(account, "missing"));
 }
 
 static void take_events(struct backup_result *res)
@@ -147,6 +175,16 @@ void backup_run_env(const struct backup *b, struct backup_result *res, const cha
 void backup_run(const struct backup *b, struct backup_result *res, const char *args)
 {
 	backup_run_env(b, res, NULL, args);
+}
+
+void migrate_expect(const struct backup *b, struct backup_result *res, int status, const char *env,
+		    const char *args)
+{
+	program_run(b, res, env, "migrate", args);
+	take_events(res);
+	if (res->status != status)
+		test_die("migrate %s ended with %d, not %d; it printed:\n%s%s", args, res->status, status,
+			 buf_str(&res->out), buf_str(&res->err));
 }
 
 void backup_expect(const struct backup *b, struct backup_result *res, int status, const char *args)

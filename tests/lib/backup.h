@@ -17,6 +17,12 @@ struct backup_config {
 	const char *password; /* NULL: pw */
 	const char *type; /* NULL: maildir */
 	const char *account, *store, *job; /* more lines of each section, each ended by \n; NULL: none */
+	/*
+	 * Not 0: the job is a migration to an account there, for migrate_expect(). `near`: more lines of its section.
+	 */
+	int to_port;
+	const char *to_user; /* NULL: bob */
+	const char *near;
 };
 
 struct backup {
@@ -46,6 +52,9 @@ struct backup_result {
 	int job_exit;
 	uint64_t mailboxes, unchanged, renamed, new_messages, flags_changed, removed, kept, held, bytes,
 		allow_deletes;
+	/* Of a migration: what it accounts for, and of that in this run. */
+	uint64_t messages, copied, adopted, quarantined, copied_now, adopted_now;
+	int64_t missing;
 };
 
 /* `mailcask backup --json ARG...`; `args` as one string, split at blanks. */
@@ -53,6 +62,9 @@ void backup_run(const struct backup *b, struct backup_result *res, const char *a
 /* The same, failing the test with what was printed unless it exits with `status`. */
 void backup_expect(const struct backup *b, struct backup_result *res, int status,
 		   const char *args);
+/* `mailcask migrate --json ARG...`, and as backup_expect(); `env` as below. */
+void migrate_expect(const struct backup *b, struct backup_result *res, int status, const char *env,
+		    const char *args);
 /* The same with one variable more in the environment ("CRASH_AT=3"), or NULL. */
 void backup_run_env(const struct backup *b, struct backup_result *res, const char *env,
 		    const char *args);

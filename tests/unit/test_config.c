@@ -139,6 +139,37 @@ static void test_a_store_can_be_what_is_read(void **state)
 	config_free(cfg);
 }
 
+static void test_a_migration_goes_to_another_account_and_keeps_what_is_gone(void **state)
+{
+	/* The same user at the same host through another port, as with two tunnels, is another account. */
+	static const char *const others[] = { "host = other.example.org\nuser = anna\n",
+					      "host = mail.example.org\nuser = bert\n",
+					      "host = mail.example.org\nuser = anna\nport = 1993\n" };
+	static const struct {
+		const char *global, *line;
+		enum job_deletions want;
+	} deletions[] = { { "", "", DELETIONS_KEEP },
+			  { "", "deletions = mirror\n", DELETIONS_MIRROR },
+			  { "[global]\ndeletions = mirror\n", "", DELETIONS_KEEP } };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		char *text = xasprintf("%s" ACCOUNT "[account new]\n%s[job move]\nkind = migrate\nfrom = "
+				       "work\nto = new\n%s",
+				       deletions[i].global, others[i], deletions[i].line);
+		struct config *cfg = load(text);
+		const struct config_job *job = config_job_at(cfg, 0);
+
+		assert_int_equal(cfg->n_problems, 0);
+		assert_ptr_equal(job->account, config_section(cfg, CONFIG_ACCOUNT, "work"));
+		assert_ptr_equal(job->target, config_section(cfg, CONFIG_ACCOUNT, "new"));
+		assert_null(job->store);
+		assert_int_equal(job->deletions, deletions[i].want);
+		config_free(cfg);
+		free(text);
+	}
+}
+
 static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 {
 	static const struct {
@@ -250,7 +281,20 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 		  "main.ini:9: from: there is no [store archiv]; did you mean 'archive'?\n" },
 		{ ACCOUNT STORE "[job j]\nkind = backup\nfrom = work\nto = work\n",
 		  "main.ini:10: to: 'work' is an account; a backup goes from an account "
-		  "or a Maildir to a store\n" },
+		  "or a Maildir to a store (kind = migrate copies to an account)\n" },
+		{ ACCOUNT STORE "[job j]\nkind = migrate\nfrom = work\nto = archive\n",
+		  "main.ini:10: to: 'archive' is a store; a migration goes from an account to another "
+		  "(kind = backup fills a store)\n" },
+		{ ACCOUNT STORE "[job j]\nkind = migrate\nfrom = archive/work\nto = work\n",
+		  "main.ini:9: from: 'archive/work' is a store; a migration goes from an account to another "
+		  "(restore puts what a store holds into an account)\n" },
+		{ ACCOUNT "[job j]\nkind = migrate\nfrom = work\nto = work\n",
+		  "main.ini:7: to: 'work' is the account that is read: a migration goes to another\n" },
+		{ ACCOUNT "[account again]\nhost = mail.example.org\nuser = anna\n"
+		  "[job j]\nkind = migrate\nfrom = work\nto = again\n",
+		  "main.ini:10: to: 'again' is the account that is read: a migration goes to another\n" },
+		{ ACCOUNT "[job j]\nkind = migrate\nfrom = work\nto = wrok\n",
+		  "main.ini:7: to: there is no [account wrok]; did you mean 'work'?\n" },
 		{ ACCOUNT REST "max_delete = many\n",
 		  "main.ini:12: max_delete must be a count, a percentage, or both, like "
 		  "'20 and 10%', not 'many'\n" },
@@ -738,6 +782,7 @@ int main(void)
 		CASE(test_a_tunnel_may_stand_beside_global_tls_settings),
 		CASE(test_a_minimal_configuration_is_sound),
 		CASE(test_a_store_can_be_what_is_read),
+		CASE(test_a_migration_goes_to_another_account_and_keeps_what_is_gone),
 		CASE(test_every_mistake_is_told_with_its_file_and_line),
 		CASE(test_what_a_later_version_will_do_is_refused_by_this_one),
 		CASE(test_only_a_maildir_has_a_layout),

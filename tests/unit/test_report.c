@@ -77,7 +77,9 @@ static void test_the_progress_line_says_how_far_and_how_long(void **state)
 static void capture(const struct app *app, struct job_report *r, const struct err *err,
 		    enum exit_status status, bool dry_run, struct buf *out, struct buf *errors)
 {
-	const struct job_settings job = { .name = "nightly", .dry_run = dry_run };
+	const struct job_settings job = { .name = "nightly", .dry_run = dry_run,
+					  .again = "mailcask backup nightly",
+					  .target_config.path = r->n_counts ? NULL : "STORE" };
 	char *out_path = path_join(tmp_dir(), "out"), *err_path = path_join(tmp_dir(), "err");
 	int saved_out, saved_err;
 
@@ -169,6 +171,33 @@ static void test_what_is_wrong_is_told_with_what_to_do(void **state)
 	assert_report(&app, &r, &lost, EXIT_MISSING, false, "",
 		      "mailcask: nightly is empty: is a disk missing? Check the names in the command and "
 		      "the configuration.\n");
+}
+
+static void test_a_migration_accounts_for_every_message(void **state)
+{
+	struct job_count counts[] = {
+		{ .name = inbox, .messages = 13, .copied = 10, .adopted = 2, .quarantined = 1, .copied_now = 3 },
+		{ .name = evil, .source = inbox, .messages = 5, .copied = 4, .gone = 1, .missing = 2 },
+	};
+	struct job_report r = { .counts = counts, .n_counts = 2, .mailboxes_unchanged = 2,
+				.total = { .messages = 18, .copied = 14, .adopted = 2, .quarantined = 1,
+					   .gone = 1, .missing = 2, .copied_now = 3 } };
+	struct app app = { 0 }, talkative = { .verbose = 1 };
+	struct err none = { 0 };
+	static const char wrong[] = "mailcask: nightly: a\\x1Bb (from INBOX): 5 messages = 4 copied + 0 adopted + 0 in "
+				    "quarantine - 1 gone at the source + 2 not accounted for\n";
+
+	(void)state;
+	assert_report(&app, &r, &none, EXIT_INCOMPLETE, false, "", wrong);
+	assert_report(&talkative, &r, &none, EXIT_INCOMPLETE, false,
+		      "nightly: nothing to do in 2 mailboxes (1.5 s)\n"
+		      "  INBOX                           13 messages = 10 copied + 2 adopted + 1 in quarantine (in "
+		      "this run 3 copied, 0 adopted)\n"
+		      "  a\\x1Bb (from INBOX)             5 messages = 4 copied + 0 adopted + 0 in quarantine - 1 gone "
+		      "at the source + 2 not accounted for\n"
+		      "nightly: 18 messages = 14 copied + 2 adopted + 1 in quarantine - 1 gone at the source + 2 not "
+		      "accounted for (in this run 3 copied, 0 adopted)\n",
+		      wrong);
 }
 
 static void test_what_was_accepted_is_told_to_who_asks_for_more(void **state)
@@ -283,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_the_progress_line_says_how_far_and_how_long),
 		cmocka_unit_test(test_without_a_terminal_success_is_silent),
 		cmocka_unit_test(test_what_is_wrong_is_told_with_what_to_do),
+		cmocka_unit_test(test_a_migration_accounts_for_every_message),
 		cmocka_unit_test(test_what_was_accepted_is_told_to_who_asks_for_more),
 		cmocka_unit_test(test_a_plan_is_shown_wherever_it_goes),
 		cmocka_unit_test(test_mailboxes_that_are_renamed_or_gone_are_told),
