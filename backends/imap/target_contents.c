@@ -110,12 +110,13 @@ int target_contents(struct mailbox *mb, const struct uidset *set, content_fn *ea
 		    struct err *err)
 {
 	struct imap_mailbox_handle *h = (struct imap_mailbox_handle *)mb;
+	const struct uidset none = UIDSET_INIT;
 	struct seen_list there;
 	struct contents c = { .mb = h, .set = set, .there = &there, .each = each, .ctx = ctx };
 	int ret = -1;
 
 	uidset_builder_init(&c.gone);
-	if (target_look(h, &there, err) < 0 ||
+	if (target_look(h, &none, &there, err) < 0 ||
 	    (h->box && ledger_each(imap_of(mb->store)->ledger, h->box, NULL, tell_row, &c, err) < 0) ||
 	    fetch_rest(&c, err) < 0 || forget_gone(&c, err) < 0)
 		goto out;

@@ -65,18 +65,20 @@ static int fetch_one(struct want *want, const struct message_sink *sink, struct 
 	return -1;
 }
 
-int target_look(struct imap_mailbox_handle *mb, struct seen_list *out, struct err *err)
+int target_look(struct imap_mailbox_handle *mb, const struct uidset *but, struct seen_list *out,
+		struct err *err)
 {
 	const struct message_sink sink = { .ctx = out, .begin = take_begin, .end = take_end };
 	struct uidset all = UIDSET_INIT;
 	struct want want = { .mailbox = &mb->mailbox, .set = &all, .attributes = true,
 			     .expect = mb->token.messages };
-	int ret;
+	int ret = 0;
 
 	*out = (struct seen_list){ .flags = flag_table_new() };
-	uidset_add_range(&all, 1, mb->token.known && mb->token.uidnext > 1 ? mb->token.uidnext - 1
-									    : UINT32_MAX);
-	ret = fetch_one(&want, &sink, err);
+	uidset_add_range(&all, 1, UINT32_MAX);
+	uidset_subtract(&all, &all, but);
+	if (uidset_is_empty(but) || !mb->token.known || uidset_min(&all) < mb->token.uidnext)
+		ret = fetch_one(&want, &sink, err);
 	if (out->n)
 		qsort(out->v, out->n, sizeof(*out->v), compare_uid);
 	uidset_release(&all);

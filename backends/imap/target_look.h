@@ -18,10 +18,12 @@ struct seen_list {
 
 void seen_list_release(struct seen_list *l);
 /*
- * All of it, proven against the message count: what is not in the answer is not there. *out is initialised here, to be
- * released in any case. ERR_MAILBOX: the mailbox is in trouble.
+ * All of it but the UIDs in `but`, proven against the message count: what is not in the answer is not there. Nothing is
+ * asked when `but` has all that there were at the last list(). *out is initialised here, to be released in any case. ERR_MAILBOX:
+ * the mailbox is in trouble.
  */
-int target_look(struct imap_mailbox_handle *mb, struct seen_list *out, struct err *err);
+int target_look(struct imap_mailbox_handle *mb, const struct uidset *but, struct seen_list *out,
+		struct err *err);
 /* NULL: it is not there. */
 const struct seen *seen_find(const struct seen_list *l, uint32_t uid);
 

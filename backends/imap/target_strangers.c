@@ -72,15 +72,14 @@ static int find_strangers(struct imap_mailbox_handle *mb, struct strangers *s, s
 {
 	struct imap_store *st = imap_of(mb->mailbox.store);
 	struct uidset ours = UIDSET_INIT;
-	struct seen_list there;
-	int ret = target_look(mb, &there, err);
+	struct seen_list there = { 0 };
+	int ret = mb->box ? ledger_uids(st->ledger, mb->box, 1, &ours, err) : 0;
 
-	if (ret == 0 && mb->box)
-		ret = ledger_uids(st->ledger, mb->box, 1, &ours, err);
+	if (ret == 0)
+		ret = target_look(mb, &ours, &there, err);
 	s->v = xcalloc(there.n, sizeof(*s->v));
 	for (size_t i = 0; i < there.n && ret == 0; i++)
-		if (!uidset_has(&ours, there.v[i].uid))
-			s->v[s->n++].seen = there.v[i];
+		s->v[s->n++].seen = there.v[i];
 	s->flags = there.flags;
 	there.flags = NULL;
 	seen_list_release(&there);

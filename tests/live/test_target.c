@@ -392,6 +392,62 @@ static void test_strangers_that_look_alike_are_equal_only_where_their_bytes_are(
 	oracle_close(o);
 }
 
+static void test_what_is_taken_gets_the_flags_it_is_taken_with(void **state)
+{
+	struct bench *b = *state;
+	struct oracle *o = account_rig_oracle(b);
+	struct oracle_dump dump = { 0 };
+	struct mailbox *mb;
+	struct changes c;
+	struct gots got;
+
+	append(o, "INBOX", "Message-ID: <1>\r\n\r\nx\r\n", "\\Flagged $Old");
+	append(o, "INBOX", "Message-ID: <2>\r\n\r\nx\r\n", "\\Flagged $Old");
+	append(o, "INBOX", "Message-ID: <3>\r\n\r\nx\r\n", "\\Seen");
+	append(o, "INBOX", "Message-ID: <4>\r\n\r\nx\r\n", "\\Flagged $Old");
+	bench_open(b);
+	mb = bench_find(b, "INBOX");
+	bench_strangers(mb, &got);
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		assert_int_equal(bench_take(mb, uid, uid + 10, "\\Seen"), uid);
+	gots_release(&got);
+	bench_commit(b);
+	bench_reopen(b);
+	bench_changes(bench_find(b, "INBOX"), &c);
+	assert_int_equal(c.n, 3);
+	oracle_dump(o, "INBOX", &dump);
+	for (size_t i = 0; i < 3; i++) {
+		assert_string_equal(dump.msg[i].flags, "\\Seen");
+		assert_int_equal(flag_table_get(c.flags, c.v[i].flags)->bits, FLAG_SEEN);
+		assert_int_equal(flag_table_get(c.flags, c.v[i].flags)->count, 0);
+	}
+	assert_string_equal(dump.msg[3].flags, "$Old \\Flagged");
+	changes_release(&c);
+	oracle_dump_release(&dump);
+	oracle_close(o);
+}
+
+static void test_where_all_is_ours_nothing_is_asked(void **state)
+{
+	struct bench *b = *state;
+	struct oracle *o = account_rig_oracle(b);
+	struct mailbox *mb;
+	struct gots got;
+
+	append(o, "INBOX", "Message-ID: <1>\r\n\r\nx\r\n", "");
+	append(o, "INBOX", "Message-ID: <2>\r\n\r\nx\r\n", "");
+	bench_open(b);
+	take_all(bench_find(b, "INBOX"), "");
+	bench_commit(b);
+	bench_reopen(b);
+	mb = bench_find(b, "INBOX");
+	dovecot_down(account_rig_server());
+	bench_strangers(mb, &got);
+	assert_int_equal(got.n, 0);
+	dovecot_restart(account_rig_server());
+	oracle_close(o);
+}
+
 struct told {
 	unsigned n, of[8]; /* times that each UID was told */
 	uint64_t size;
@@ -503,6 +559,8 @@ int main(void)
 		TEST(test_a_dry_run_says_the_same_and_makes_nothing),
 		TEST(test_strangers_come_in_order_with_their_size_and_those_that_are_ours_do_not),
 		TEST(test_strangers_that_look_alike_are_equal_only_where_their_bytes_are),
+		TEST(test_what_is_taken_gets_the_flags_it_is_taken_with),
+		TEST(test_where_all_is_ours_nothing_is_asked),
 		TEST(test_contents_are_what_is_there_and_are_read_once),
 	};
 
