@@ -464,7 +464,7 @@ int imap_store_exists(struct store *base, const struct mailbox_name *name, bool 
 	struct question q;
 	int ret = -1;
 
-	if (target_know(st, err) < 0 || imap_wire_of(st, name, &wire, err) < 0)
+	if (imap_wire_of(st, name, &wire, err) < 0)
 		goto out;
 	if (ask_by_name(st, buf_bytes(&wire), &q, err) < 0)
 		goto out;

@@ -162,13 +162,11 @@ int target_identify(const struct store_config *cfg, struct store_identity *out, 
 /* After the first login, so that a ledger is not made for nothing. */
 int target_open(struct imap_store *st, struct err *err);
 void target_close(struct imap_store *st);
-/* Make sure that `there` and `prefix` are known: before a name is looked up in a target that was not listed yet. */
-int target_know(struct imap_store *st, struct err *err);
 /*
- * Add the name as this server spells it: of a target the engine's name, of any other store the name as it is.
- * ERR_MAILBOX where it cannot have that name.
+ * Add the name as this server spells it: of a target the engine's name, of any other store the name as it is. A target
+ * that was not listed yet is. ERR_MAILBOX where it cannot have that name.
  */
-int imap_wire_of(const struct imap_store *st, const struct mailbox_name *name, struct buf *out,
+int imap_wire_of(struct imap_store *st, const struct mailbox_name *name, struct buf *out,
 		 struct err *err);
 /* `e` into *out (initialised) as the engine calls it. False: it has no such name. */
 bool target_name(const struct imap_store *st, const struct mailbox_name *wire,

@@ -109,7 +109,7 @@ static int imap_store_open_mailbox(struct store *base, const struct mailbox_info
 	struct buf wire = BUF_INIT(WIRE_NAME_MAX);
 
 	assert(mode == STORE_READ || st->mode == STORE_WRITE);
-	if (target_know(st, err) < 0 || imap_wire_of(st, &info->name, &wire, err) < 0) {
+	if (imap_wire_of(st, &info->name, &wire, err) < 0) {
 		buf_release(&wire);
 		return -1;
 	}

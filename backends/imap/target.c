@@ -53,17 +53,6 @@ void target_close(struct imap_store *st)
 
 /* --- names --- */
 
-int target_know(struct imap_store *st, struct err *err)
-{
-	struct mailbox_list list = { 0 };
-	int ret = 0;
-
-	if (st->is_target && !st->listed)
-		ret = imap_store_list(&st->store, NULL, &list, err);
-	mailbox_list_release(&list);
-	return ret;
-}
-
 /* The prefix, then the name. */
 static int below_prefix(const struct imap_store *st, const struct mailbox_name *name,
 			struct mailbox_name *out, struct err *err)
@@ -100,11 +89,23 @@ static int target_wire_of(const struct imap_store *st, const struct mailbox_name
 	return ret;
 }
 
-int imap_wire_of(const struct imap_store *st, const struct mailbox_name *name, struct buf *out,
+/* Before a name is looked up in it. */
+static int know_target(struct imap_store *st, struct err *err)
+{
+	struct mailbox_list list = { 0 };
+	int ret = 0;
+
+	if (!st->listed)
+		ret = imap_store_list(&st->store, NULL, &list, err);
+	mailbox_list_release(&list);
+	return ret;
+}
+
+int imap_wire_of(struct imap_store *st, const struct mailbox_name *name, struct buf *out,
 		 struct err *err)
 {
 	if (st->is_target)
-		return target_wire_of(st, name, out, err);
+		return know_target(st, err) < 0 ? -1 : target_wire_of(st, name, out, err);
 	return mailbox_name_to_wire(name, name->wire.p ? name->delimiter : st->delimiter, st->utf8,
 				    out, err);
 }

@@ -103,7 +103,8 @@ static void tell(struct imap_store *st, struct upload *u, enum outcome what, uin
 		 const struct err *why)
 {
 	st->writer->uploads->bytes -= u->body.size;
-	u->by->report(u->by->ctx, u->by->tag, u->called, what, uid, why);
+	if (u->by->report)
+		u->by->report(u->by->ctx, u->by->tag, u->called, what, uid, why);
 	upload_free(u);
 }
 
@@ -306,12 +307,15 @@ static int take_over_row(struct imap_store *st, struct upload *u, const struct l
 static int take_over(struct imap_store *st, struct upload *u, struct err *err)
 {
 	struct ledger_copy found = { 0 };
+	enum outcome what = OUTCOME_ADOPTED;
 	uint32_t uid;
 	int got;
 
 	if (!u->source_uid)
 		return 0;
 	got = ledger_find_source(st->ledger, u->mb->box, u->source_uid, &found, err);
+	if (got > 0 && found.row.how != LEDGER_ADOPTED)
+		what = OUTCOME_DONE;
 	if (got == 0) {
 		got = ledger_find_free(st->ledger, u->mb->box, u->body.sha256, u->body.size, &found, err);
 		if (got > 0 && take_over_row(st, u, &found, err) < 0)
@@ -320,7 +324,7 @@ static int take_over(struct imap_store *st, struct upload *u, struct err *err)
 	uid = found.row.uid;
 	ledger_copy_release(&found);
 	if (got > 0)
-		tell(st, u, OUTCOME_ADOPTED, uid, NULL);
+		tell(st, u, what, uid, NULL);
 	return got;
 }
 
