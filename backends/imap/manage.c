@@ -119,7 +119,7 @@ int manage_create(struct imap_store *st, struct connection *c, struct bytes wire
 		}
 		ret = 0;
 	}
-	if (ret == 0 && *made && (attributes & MAILBOX_SUBSCRIBED) &&
+	if (ret == 0 && (attributes & MAILBOX_SUBSCRIBED) &&
 	    imap_subscribe_wait(c->session, wire, err) < 0 && err->kind != ERR_MAILBOX &&
 	    err->kind != ERR_MISSING)
 		return -1; /* a refusal is no reason to go without the mailbox */
