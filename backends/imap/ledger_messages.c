@@ -255,7 +255,7 @@ static int change_these(struct ledger *l, const struct ledger_box *box, const st
 			const struct flag_delta *delta, struct err *err)
 {
 	sqlite3_stmt *st = ledger_statement(l, "UPDATE messages SET flags = ? WHERE mailbox = ?"
-					       " AND uid BETWEEN ? AND ? AND state = 0");
+					       " AND uid BETWEEN ? AND ?");
 	struct flags flags = FLAGS_INIT;
 	struct buf text = BUF_INIT(SIZE_MAX / 4);
 	int ret = 0;

@@ -272,6 +272,7 @@ static void test_every_change_is_counted(void **state)
 	assert_counts(inbox, 9, 8, 0, 0, 945);
 	keep("2:3", false);
 	keep("3:4", true); /* 3 is kept already */
+	keep("4", false);
 	assert_counts(inbox, 6, 5, 3, 1, 945 - 102 - 103 - 104);
 	delete("1:2,4,20");
 	assert_counts(inbox, 5, 4, 1, 0, 105 + 106 + 107 + 108 + 109);
@@ -472,6 +473,7 @@ static void test_intents_come_back_in_their_order_until_they_are_deleted(void **
 static void test_a_mailbox_whose_uids_are_void_holds_nothing(void **state)
 {
 	struct base b = { .token = { .known = true, .uidvalidity = 7 } }, got;
+	struct ledger_intents in = { 0 };
 
 	(void)state;
 	base_init(&got);
@@ -487,6 +489,8 @@ static void test_a_mailbox_whose_uids_are_void_holds_nothing(void **state)
 	assert_int_equal(inbox->uidvalidity, 99);
 	assert_counts(inbox, 0, 0, 0, 0, 0);
 	assert_int_equal(inbox->known + inbox->pending + inbox->intents, 0);
+	OK(ledger_intents(l, inbox, &in, &err));
+	assert_int_equal(in.n, 0);
 	OK(ledger_base(l, inbox, &got, &err));
 	assert_false(got.token.known);
 	assert_true(uidset_is_empty(&got.known) && uidset_is_empty(&got.kept));
