@@ -320,6 +320,8 @@ static int open_parts(struct store *st, struct part *part, size_t n, struct want
 			return -1;
 		inner[(*n_inner)++] = (struct want){ .mailbox = mb, .set = &part[i].set,
 						     .exact = true, .expect = part[i].n,
+						     .header = part[i].outer->header,
+						     .attributes = part[i].outer->attributes,
 						     .tag = &part[i] };
 	}
 	return 0;

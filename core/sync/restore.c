@@ -1,8 +1,10 @@
 #include "core/sync/restore.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/sync/restore_internal.h"
 #include "core/sync/scope.h"
@@ -14,8 +16,12 @@ void restore_report_release(struct restore_report *r)
 			free(r->v[i].failed[k].reason);
 		free(r->v[i].failed);
 		free(r->v[i].name);
+		free(r->v[i].target);
 		free(r->v[i].problem);
 	}
+	for (size_t i = 0; i < r->n_notes; i++)
+		free(r->notes[i]);
+	free(r->notes);
 	free(r->v);
 	*r = (struct restore_report){ 0 };
 }
@@ -52,6 +58,36 @@ void restore_failed(struct restore_lane *lane, uint32_t uid, const char *why)
 	lane->run->report->incomplete = true;
 }
 
+void restore_note(struct restore *r, const char *text)
+{
+	struct restore_report *report = r->report;
+
+	report->notes = xgrow(report->notes, report->n_notes, &report->cap_notes,
+			      sizeof(*report->notes));
+	report->notes[report->n_notes++] = xstrdup(text);
+}
+
+/* What a store wants the user to know. */
+static void on_note(void *ctx, const struct mailbox_name *mailbox, const char *text)
+{
+	char *name = mailbox ? mailbox_name_text(mailbox) : NULL;
+	char *safe = name ? escape_text(bytes_of(name), 400) : NULL;
+	char *whole = xasprintf("%s%s%s", safe ? safe : "", safe ? ": " : "", text);
+
+	restore_note(ctx, whole);
+	free(whole);
+	free(safe);
+	free(name);
+}
+
+bool restore_wants(const struct restore_lane *lane, uint32_t uid)
+{
+	const struct restore_settings *set = lane->run->set;
+
+	return (!set->uids || uidset_has(set->uids, uid)) &&
+	       (!set->choose || uidset_has(&lane->chosen, uid));
+}
+
 void restore_tell(struct restore *r, enum job_phase phase)
 {
 	r->progress.phase = phase;
@@ -77,6 +113,8 @@ static int check_target(struct restore *r, struct err *err)
 	struct store_identity id = { 0 };
 	int ret = 0;
 
+	if (restore_is_to_account(r))
+		return restore_check_account(r, err);
 	if (r->set->target->identify(cfg, &id, err) < 0)
 		return -1;
 	cfg->account = RESTORE_ACCOUNT;
@@ -104,6 +142,8 @@ static int check_again(const struct restore *r, struct err *err)
 	struct store_identity id = { 0 };
 	int ret;
 
+	if (restore_is_to_account(r))
+		return 0; /* nobody else writes to its ledger */
 	if (r->set->target->identify(&r->target_config, &id, err) < 0)
 		return -1;
 	ret = check_account(r, id.account, err);
@@ -144,7 +184,8 @@ static void add_lane(struct restore *r, const struct mailbox_info *from)
 		.from = from,
 		.line = report->n,
 	};
-	changes_init(&r->lanes[r->n++].have);
+	changes_init(&r->lanes[r->n].have);
+	changes_init(&r->lanes[r->n++].there);
 	report->v = xgrow(report->v, report->n, &report->cap, sizeof(*report->v));
 	report->v[report->n++] =
 		(struct restore_mailbox){ .name = mailbox_name_text(&from->name) };
@@ -200,10 +241,33 @@ static void report_plan(struct restore *r)
 
 		if (lane->skipped)
 			continue;
-		line->created = !lane->to;
+		line->created = !lane->to && !restore_leaves_out(lane);
 		line->added = uidset_count(&lane->missing);
 		line->bytes = lane->missing_bytes;
+		for (size_t k = 0; k < lane->n_change; k++)
+			line->flags_changed += uidset_count(&lane->change[k].set);
 	}
+}
+
+/* Said before anything is added; how far it gets is for the server to say. */
+static int check_room(struct restore *r, struct err *err)
+{
+	uint64_t room = UINT64_MAX, wanted = 0;
+	char text[200];
+
+	for (size_t i = 0; i < r->n; i++)
+		wanted += r->lanes[i].missing_bytes;
+	if (!r->target || wanted == 0)
+		return 0;
+	if (store_room(r->target, &room, err) < 0)
+		return -1;
+	if (room < wanted) {
+		snprintf(text, sizeof(text),
+			 "%llu bytes are missing, and there is room for %llu: not all of it will be taken",
+			 (unsigned long long)wanted, (unsigned long long)room);
+		restore_note(r, text);
+	}
+	return 0;
 }
 
 static int run(struct restore *r, struct err *err)
@@ -214,7 +278,11 @@ static int run(struct restore *r, struct err *err)
 	if (r->n == 0)
 		return 0;
 	if (restore_list_sources(r, err) < 0 || open_target(r, err) < 0 ||
-	    restore_compare(r, err) < 0)
+	    restore_name_lanes(r, err) < 0)
+		return -1;
+	if (restore_is_to_account(r) && (restore_open_targets(r, err) < 0 || restore_look(r, err) < 0))
+		return -1;
+	if (restore_compare(r, err) < 0 || check_room(r, err) < 0)
 		return -1;
 	if (!r->set->dry_run)
 		return restore_add(r, err);
@@ -228,7 +296,25 @@ static void add_totals(struct restore_report *report)
 		report->added += report->v[i].added;
 		report->bytes += report->v[i].bytes;
 		report->present += report->v[i].present;
+		report->flags_changed += report->v[i].flags_changed;
 	}
+}
+
+static void release_lane(struct restore_lane *lane)
+{
+	changes_release(&lane->have);
+	changes_release(&lane->there);
+	mailbox_name_release(&lane->as);
+	uidset_release(&lane->missing);
+	uidset_release(&lane->chosen);
+	uidset_release(&lane->passed);
+	free(lane->given);
+	for (size_t i = 0; i < lane->n_change; i++) {
+		flags_release(&lane->change[i].delta.add);
+		flags_release(&lane->change[i].delta.remove);
+		uidset_release(&lane->change[i].set);
+	}
+	free(lane->change);
 }
 
 int restore_run(const struct restore_settings *set, struct restore_report *report,
@@ -237,7 +323,7 @@ int restore_run(const struct restore_settings *set, struct restore_report *repor
 	struct restore r = {
 		.set = set,
 		.report = report,
-		.run = { .stop = set->stop },
+		.run = { .stop = set->stop, .note = on_note, .note_ctx = &r },
 		.source_config = set->source_config,
 		.target_config = set->target_config,
 	};
@@ -250,15 +336,14 @@ int restore_run(const struct restore_settings *set, struct restore_report *repor
 	/* What concerns one message or mailbox and yet ended the run is for a person to see. */
 	if (ret < 0 && err->kind <= ERR_MAILBOX)
 		err->kind = ERR_FATAL;
-	for (size_t i = 0; i < r.n; i++) {
-		changes_release(&r.lanes[i].have);
-		uidset_release(&r.lanes[i].missing);
-		uidset_release(&r.lanes[i].passed);
-		free(r.lanes[i].given);
-	}
+	for (size_t i = 0; i < r.n; i++)
+		release_lane(&r.lanes[i]);
 	free(r.lanes);
 	store_close(r.target);
 	store_close(r.source);
+	store_close(r.look);
+	free(r.index);
+	mailbox_list_release(&r.at_server);
 	mailbox_list_release(&r.from);
 	mailbox_list_release(&r.to);
 	return ret;

@@ -15,13 +15,64 @@ struct comparison {
 	struct restore_lane *lane;
 	struct content_set there;
 	struct uidset_builder missing;
-	struct uidset unsure; /* to be hashed */
+	struct uidset left;     /* wanted, and not known to be there by their UIDs */
+	struct uidset taken;    /* the target's, by their UIDs */
+	struct uidset unsure;   /* to be hashed */
 };
 
 static void add_missing(struct comparison *c, uint32_t uid, uint64_t size)
 {
 	uidset_builder_add(&c->missing, uid, uid);
 	c->lane->missing_bytes += size;
+}
+
+static const struct entry *entry_of(const struct changes *c, uint32_t uid)
+{
+	size_t lo = 0, hi = c->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->v[mid].uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < c->n && c->v[lo].uid == uid ? &c->v[lo] : NULL;
+}
+
+/* Those that go from the same flags to the same flags are changed together. */
+static struct flag_reset *change_for(struct restore_lane *lane, uint32_t from, uint32_t to)
+{
+	struct flag_reset *change;
+	struct flags now = FLAGS_INIT;
+
+	for (size_t i = 0; i < lane->n_change; i++)
+		if (lane->change[i].from == from && lane->change[i].to == to)
+			return &lane->change[i];
+	lane->change = xgrow(lane->change, lane->n_change, &lane->cap_change, sizeof(*lane->change));
+	change = &lane->change[lane->n_change++];
+	*change = (struct flag_reset){ .from = from, .to = to };
+	flags_copy(&now, flag_table_get(lane->there.flags, from));
+	flags_diff(&now, flag_table_get(lane->have.flags, to), &change->delta.add,
+		   &change->delta.remove);
+	flags_release(&now);
+	return change;
+}
+
+/* A message of the source is that one of the target. */
+static void pair(struct comparison *c, uint32_t uid, uint32_t target_uid)
+{
+	struct restore_lane *lane = c->lane;
+	const struct entry *from = entry_of(&lane->there, target_uid);
+	const struct entry *to = entry_of(&lane->have, uid);
+
+	restore_line(lane)->present++;
+	if (!lane->run->set->flags || !from || !to ||
+	    flags_equal(flag_table_get(lane->there.flags, from->flags),
+			flag_table_get(lane->have.flags, to->flags)))
+		return;
+	uidset_add(&change_for(lane, from->flags, to->flags)->set, target_uid);
 }
 
 static int hash_end(void *ctx, void *handle, const struct message *msg, bool complete,
@@ -33,9 +84,11 @@ static int hash_end(void *ctx, void *handle, const struct message *msg, bool com
 
 	(void)err;
 	if (complete && uidset_has(&c->unsure, msg->uid)) {
+		uint32_t there;
+
 		uidset_remove(&c->unsure, msg->uid);
-		if (content_set_take(&c->there, size, sum))
-			restore_line(c->lane)->present++;
+		if (content_set_take(&c->there, size, sum, &there))
+			pair(c, msg->uid, there);
 		else
 			add_missing(c, msg->uid, size);
 	}
@@ -92,9 +145,8 @@ static int add_content(void *ctx, uint32_t uid, uint64_t size,
 {
 	struct comparison *c = ctx;
 
-	(void)uid;
 	(void)err;
-	content_set_add(&c->there, size, sha256);
+	content_set_add(&c->there, uid, size, sha256);
 	return 0;
 }
 
@@ -126,11 +178,20 @@ static int check_uids(const struct uidset *uids, const struct changes *have, str
 	return none ? err_set(err, ERR_MISSING, "no message with such a UID is there") : 0;
 }
 
+static int choose(struct restore_lane *lane, struct err *err)
+{
+	const struct restore_settings *set = lane->run->set;
+
+	if (!set->choose)
+		return 0;
+	return set->choose(set->choose_ctx, lane->source, &lane->have, &lane->chosen, err);
+}
+
 /* What the source holds, or the lane skipped with the reason. */
 static int list_source(struct restore_lane *lane, struct err *err)
 {
 	struct changes *have = &lane->have;
-	struct changes_request req = { .out = have };
+	struct changes_request req = { .out = have, .sizes = true };
 	char text[256];
 
 	if (mailbox_open(lane->run->source, lane->from, STORE_READ, &lane->source, err) < 0)
@@ -156,7 +217,64 @@ static int list_source(struct restore_lane *lane, struct err *err)
 			 n == 1 ? "its file was" : "their files were");
 		restore_problem(lane, text);
 	}
-	return lane->run->set->uids ? check_uids(lane->run->set->uids, have, err) : 0;
+	if (lane->run->set->uids && check_uids(lane->run->set->uids, have, err) < 0)
+		return -1;
+	return choose(lane, err);
+}
+
+/* --- sizes that a source did not tell: of what lies in many snapshots --- */
+
+static int size_begin(void *ctx, void *tag, const struct message *msg, void **handle, struct err *err)
+{
+	(void)ctx;
+	(void)tag;
+	(void)msg;
+	(void)handle;
+	(void)err;
+	return 0;
+}
+
+static int size_end(void *ctx, void *handle, const struct message *msg, bool complete, struct err *err)
+{
+	struct comparison *c = ctx;
+	size_t i;
+
+	(void)handle;
+	(void)err;
+	if (!complete)
+		return 0;
+	i = (size_t)(entry_of(&c->lane->have, msg->uid) - c->lane->have.v);
+	c->lane->have.v[i].size = msg->size < UINT32_MAX ? (uint32_t)msg->size : UINT32_MAX;
+	return 0;
+}
+
+static void ignore_outcome(void *ctx, void *tag, uint32_t uid, enum outcome what, uint32_t new_uid,
+			   const struct err *why)
+{
+	(void)ctx;
+	(void)tag;
+	(void)uid;
+	(void)what;
+	(void)new_uid;
+	(void)why;
+}
+
+/* So that not everything in the account has to be looked into. */
+static int tell_sizes(struct comparison *c, struct err *err)
+{
+	struct message_sink sink = { .ctx = c, .begin = size_begin, .end = size_end };
+	struct uidset set = UIDSET_INIT;
+	struct want want = { .mailbox = c->lane->source, .set = &set, .exact = true,
+			     .attributes = true };
+	int ret = 0;
+
+	for (size_t i = 0; i < c->lane->have.n; i++)
+		if (c->lane->have.v[i].size == 0 && uidset_has(&c->left, c->lane->have.v[i].uid))
+			uidset_add(&set, c->lane->have.v[i].uid);
+	if (!uidset_is_empty(&set))
+		ret = store_fetch(c->lane->run->source, &want, 1, &sink, ignore_outcome, c, err);
+	uidset_release(&set);
+	return ret;
 }
 
 static int or_skip(struct restore_lane *lane, int ret, struct err *err)
@@ -177,45 +295,101 @@ int restore_list_sources(struct restore *r, struct err *err)
 
 /*
  * The target's mailbox; it is made before it is compared, since files of others may lie there. What
- * special use and subscription it lacks, because a run was stopped, it is given.
+ * special use and subscription it lacks, because a run was stopped, it is given; an account's are its user's.
  */
 static int open_target(struct restore_lane *lane, struct err *err)
 {
 	struct restore *r = lane->run;
-	struct mailbox_info info = { .attributes = lane->from->attributes };
+	struct mailbox_info made = { .attributes = lane->from->attributes };
+	const struct mailbox_info *info = lane->to;
 	enum store_mode mode = r->set->dry_run ? STORE_READ : STORE_WRITE;
 	int ret = 0;
 
-	if (lane->to)
-		info.attributes |= lane->to->attributes;
-	else if (r->set->dry_run)
+	if (!info && r->set->dry_run)
 		return 0;
-	mailbox_name_copy(&info.name, &lane->from->name);
-	if (!r->set->dry_run && (!lane->to || info.attributes != lane->to->attributes))
-		ret = store_create(r->target, &info.name, info.attributes, err);
+	if (info && restore_is_to_account(r) && !(info->attributes & MAILBOX_NOSELECT))
+		return mailbox_open(r->target, info, mode, &lane->target, err);
+	if (info)
+		made.attributes |= info->attributes & ~(unsigned)MAILBOX_NOSELECT;
+	mailbox_name_copy(&made.name, &lane->as);
+	if (!r->set->dry_run && (!info || made.attributes != info->attributes))
+		ret = store_create(r->target, &made.name, made.attributes, err);
 	if (ret == 0)
-		ret = mailbox_open(r->target, &info, mode, &lane->target, err);
-	mailbox_name_release(&info.name);
+		ret = mailbox_open(r->target, &made, mode, &lane->target, err);
+	mailbox_name_release(&made.name);
 	return ret;
+}
+
+/* A message has the UID that it was backed up under. One of another size is another, whatever the server says. */
+static bool is_there_by_uid(struct comparison *c, const struct entry *e)
+{
+	const struct entry *there =
+		c->lane->same_uids && e->source_uid ? entry_of(&c->lane->there, e->source_uid) : NULL;
+
+	if (!there || (there->size && e->size && there->size != e->size))
+		return false;
+	uidset_add(&c->taken, there->uid);
+	pair(c, e->uid, there->uid);
+	return true;
+}
+
+/* An account: what may be one of those that are left, and what it is. */
+static int look_into(struct comparison *c, struct err *err)
+{
+	struct restore_lane *lane = c->lane;
+	uint32_t *sizes = xcalloc(lane->have.n + 1, sizeof(*sizes));
+	struct uidset set = UIDSET_INIT;
+	size_t n = 0;
+	int ret;
+
+	for (size_t i = 0; i < lane->have.n; i++)
+		if (uidset_has(&c->left, lane->have.v[i].uid))
+			sizes[n++] = lane->have.v[i].size;
+	ret = restore_candidates(lane, sizes, n, &c->taken, &set, err);
+	free(sizes);
+	if (ret == 0 && lane->target && !uidset_is_empty(&set))
+		ret = mailbox_contents(lane->target, &set, add_content, c, err);
+	uidset_release(&set);
+	return ret;
+}
+
+/* A target of ours: everything is in its index. */
+static int look_at_all(struct comparison *c, struct err *err)
+{
+	struct restore_lane *lane = c->lane;
+	struct changes_request req = { .mailbox = lane->target, .out = &lane->there };
+
+	if (!lane->target)
+		return 0;
+	if (lane->run->set->flags && store_changes(lane->run->target, &req, 1, err) < 0)
+		return -1;
+	return mailbox_contents(lane->target, NULL, add_content, c, err);
 }
 
 static int compare(struct comparison *c, struct err *err)
 {
 	struct restore_lane *lane = c->lane;
-	struct restore *r = lane->run;
-	const struct uidset *uids = r->set->uids;
+	bool account = restore_is_to_account(lane->run);
 
-	if (open_target(lane, err) < 0)
+	if (restore_leaves_out(lane))
+		return 0;
+	if (!lane->target && open_target(lane, err) < 0)
 		return -1;
-	if (lane->target && mailbox_contents(lane->target, NULL, add_content, c, err) < 0)
+	for (size_t i = 0; i < lane->have.n; i++)
+		if (restore_wants(lane, lane->have.v[i].uid) && !is_there_by_uid(c, &lane->have.v[i]))
+			uidset_add(&c->left, lane->have.v[i].uid);
+	if (account && tell_sizes(c, err) < 0)
+		return -1;
+	if ((account ? look_into(c, err) : look_at_all(c, err)) < 0)
 		return -1;
 	content_set_close(&c->there);
 	for (size_t i = 0; i < lane->have.n; i++)
-		if (!uids || uidset_has(uids, lane->have.v[i].uid))
+		if (uidset_has(&c->left, lane->have.v[i].uid))
 			sort_out(c, &lane->have.v[i]);
-	changes_release(&lane->have);
 	if (hash_unsure(c, err) < 0)
 		return -1;
+	changes_release(&lane->have);
+	changes_release(&lane->there);
 	uidset_builder_finish(&c->missing, &lane->missing);
 	return 0;
 }
@@ -229,8 +403,22 @@ static int compare_lane(struct restore_lane *lane, struct err *err)
 	ret = compare(&c, err);
 	content_set_release(&c.there);
 	uidset_builder_release(&c.missing);
+	uidset_release(&c.left);
+	uidset_release(&c.taken);
 	uidset_release(&c.unsure);
 	return ret;
+}
+
+int restore_open_targets(struct restore *r, struct err *err)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct restore_lane *lane = &r->lanes[i];
+
+		if (!lane->skipped && lane->to && !restore_leaves_out(lane) &&
+		    or_skip(lane, open_target(lane, err), err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int restore_compare(struct restore *r, struct err *err)
@@ -238,7 +426,6 @@ int restore_compare(struct restore *r, struct err *err)
 	for (size_t i = 0; i < r->n; i++) {
 		struct restore_lane *lane = &r->lanes[i];
 
-		lane->to = mailbox_list_find(&r->to, &lane->from->name);
 		r->progress.mailbox = restore_line(lane)->name;
 		restore_tell(r, JOB_COMPARE);
 		if (!lane->skipped && or_skip(lane, compare_lane(lane, err), err) < 0)

@@ -83,6 +83,7 @@ static int commit(struct restore *r, struct err *err)
 
 		line->created = !r->lanes[i].to && r->lanes[i].target;
 		line->added = r->lanes[i].added;
+		line->flags_changed = r->lanes[i].flags_changed;
 		line->bytes = r->lanes[i].bytes;
 	}
 	r->open_messages = r->open_bytes = 0;
@@ -196,6 +197,33 @@ static int make_wants(struct restore *r, struct want *want, size_t *n, struct er
 	return 0;
 }
 
+static int change_flags(struct restore_lane *lane, struct err *err)
+{
+	for (size_t i = 0; i < lane->n_change; i++) {
+		struct flag_reset *change = &lane->change[i];
+
+		if (mailbox_change_flags(lane->target, &change->set, &change->delta, err) < 0)
+			return -1;
+		lane->flags_changed += uidset_count(&change->set);
+	}
+	return 0;
+}
+
+/* After all that was missing was added: that is what people are waiting for. */
+static int change_all_flags(struct restore *r, struct err *err)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct restore_lane *lane = &r->lanes[i];
+
+		if (lane->skipped || change_flags(lane, err) == 0)
+			continue;
+		if (err->kind != ERR_MAILBOX)
+			return -1;
+		restore_skip(lane, err->text);
+	}
+	return 0;
+}
+
 int restore_add(struct restore *r, struct err *err)
 {
 	const struct message_sink sink = {
@@ -216,6 +244,8 @@ int restore_add(struct restore *r, struct err *err)
 			restore_problem(want[i].tag, want[i].err.kind != ERR_NONE
 							     ? want[i].err.text
 							     : "not all of it could be restored");
+	if (ret == 0)
+		ret = change_all_flags(r, err);
 	/* What has come is kept, however it ended. */
 	if (!r->target_failed && commit(r, ret < 0 ? &second : err) < 0)
 		ret = -1;

@@ -93,6 +93,7 @@ struct memory_world {
 	bool rebound; /* target: was opened to drop its base */
 	/* Counters for assertions. */
 	unsigned opened, opened_to_write, listed, compared, fetched, committed;
+	unsigned looked_into; /* target: messages whose content was told */
 	unsigned described, headers; /* source: mailboxes, and messages whose header was asked for */
 	unsigned renamed;
 	unsigned snapshots; /* of `committed`: those said to be complete */
