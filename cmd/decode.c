@@ -27,7 +27,7 @@
  * needs it.
  */
 #define GMIME_CALLS(X) \
-	X(g_mime_init) X(g_free) X(g_strdup) X(g_utf8_make_valid) X(g_object_unref) \
+	X(g_mime_init) X(g_free) X(g_strdup) X(g_utf8_make_valid) X(g_utf8_casefold) X(g_utf8_normalize) X(g_object_unref) \
 	X(g_type_check_instance_is_a) X(g_mime_utils_header_unfold) \
 	X(g_mime_utils_header_decode_text) X(g_mime_utils_header_decode_date) \
 	X(g_date_time_to_unix) X(g_date_time_get_utc_offset) X(g_date_time_unref) \
@@ -120,6 +120,19 @@ char *decode_words(struct bytes raw)
 	out = own(gm.g_mime_utils_header_decode_text(NULL, flat));
 	gm.g_free(flat);
 	free(text);
+	return out;
+}
+
+char *decode_fold(const char *text)
+{
+	char *valid, *folded, *out;
+
+	start();
+	valid = gm.g_utf8_make_valid(text, -1);
+	folded = gm.g_utf8_casefold(valid, -1);
+	out = own(gm.g_utf8_normalize(folded, -1, G_NORMALIZE_ALL_COMPOSE));
+	gm.g_free(folded);
+	gm.g_free(valid);
 	return out;
 }
 

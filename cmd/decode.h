@@ -22,6 +22,8 @@ struct maildate;
 
 /* Text with encoded words (RFC 2047), such as Subject. Owned by the caller, as all that follow. */
 char *decode_words(struct bytes raw);
+/* A text for comparing without regard to case: equal for texts that are. */
+char *decode_fold(const char *text);
 /* Addresses, such as From: "Anna <anna@example.org>, ...". */
 char *decode_addresses(struct bytes raw);
 /* The name of the first address, or the address when it has none: for lists. */
