@@ -1,15 +1,17 @@
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/git/deleted.h"
 #include "backends/git/git.h"
+#include "backends/imap/imap.h"
 #include "backends/maildir/maildir.h"
+#include "backends/mbox/mbox.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/when.h"
+#include "core/mail/mailbox_name.h"
 #include "core/sync/restore.h"
 
 #include "cmd/cmd.h"
@@ -17,7 +19,9 @@
 #include "cmd/jobs.h"
 #include "cmd/progress.h"
 #include "cmd/report.h"
+#include "cmd/restore_ends.h"
 #include "cmd/restore_report.h"
+#include "cmd/search.h"
 #include "cmd/snapshot_arg.h"
 #include "cmd/store_arg.h"
 
@@ -26,6 +30,9 @@ enum {
 	OPT_MAILBOX,
 	OPT_UID,
 	OPT_DELETED_SINCE,
+	OPT_SEARCH,
+	OPT_INTO,
+	OPT_FLAGS,
 	OPT_WITHOUT_KEPT,
 	OPT_LAYOUT,
 	OPT_ADOPT
@@ -37,6 +44,9 @@ static const struct cmd_option options[] = {
 	{ "uid", 0, "SET", "Of the one mailbox, only these messages: 7 or 7,9:12.", OPT_UID },
 	{ "deleted-since", 0, "TIME", "Only what was deleted from the archive since then.",
 	  OPT_DELETED_SINCE },
+	{ "search", 0, "CRITERIA", "Only messages like that: 'from anna since 2024-02'.", OPT_SEARCH },
+	{ "into", 0, "MAILBOX", "Put mailboxes below this one; an mbox file into it.", OPT_INTO },
+	{ "flags", 0, NULL, "Also give messages that are there the flags they had.", OPT_FLAGS },
 	{ "without-kept", 0, NULL, "Leave out what was gone at the account, but kept.",
 	  OPT_WITHOUT_KEPT },
 	{ "layout", 0, "LAYOUT", "fs or maildir++, for a new directory.", OPT_LAYOUT },
@@ -47,8 +57,10 @@ static const struct cmd_option options[] = {
 struct wishes {
 	struct job_options common;
 	struct uidset uids;
-	bool uids_given, without_kept, deleted_given;
+	bool uids_given, without_kept, deleted_given, flags;
 	struct git_deleted deleted;
+	struct search search;
+	struct mailbox_name into; /* without components: not given */
 	const char *layout;
 };
 
@@ -88,6 +100,28 @@ static int take_layout(struct wishes *w, const char *text)
 	return -1;
 }
 
+static int take_search(struct wishes *w, const char *text)
+{
+	struct err err = { 0 };
+
+	if (search_add(&w->search, text, clock_unix(), &err) == 0)
+		return 0;
+	cmd_usage_error(&cmd_restore, "--search: %s", err.text);
+	return -1;
+}
+
+static int take_into(struct wishes *w, const char *text)
+{
+	struct err err = { 0 };
+
+	if (!*text)
+		err_set(&err, ERR_CONFIG, "a mailbox has a name");
+	else if (mailbox_name_from_display(&w->into, bytes_of(text), &err) == 0)
+		return 0;
+	cmd_usage_error(&cmd_restore, "--into: %s", err.text);
+	return -1;
+}
+
 static int take_option(struct wishes *w, int option, const char *arg)
 {
 	switch (option) {
@@ -100,6 +134,13 @@ static int take_option(struct wishes *w, int option, const char *arg)
 		return take_uids(w, arg);
 	case OPT_DELETED_SINCE:
 		return take_since(w, arg);
+	case OPT_SEARCH:
+		return take_search(w, arg);
+	case OPT_INTO:
+		return take_into(w, arg);
+	case OPT_FLAGS:
+		w->flags = true;
+		return 0;
 	case OPT_WITHOUT_KEPT:
 		w->without_kept = true;
 		return 0;
@@ -113,101 +154,14 @@ static int take_option(struct wishes *w, int option, const char *arg)
 	}
 }
 
-/* A name that the configuration gives something else is no directory, unless it says ./NAME. */
-static int check_target_name(struct app *app, const char *target, struct err *err)
-{
-	app_config_if_sound(app);
-	if (strchr(target, '/'))
-		return 0;
-	if (config_section(app->config, CONFIG_ACCOUNT, target))
-		return err_set(err, ERR_CONFIG,
-			       "%s is an account, and this version restores into a directory only; "
-			       "a directory of that name is ./%s",
-			       target, target);
-	if (config_section(app->config, CONFIG_STORE, target))
-		return err_set(err, ERR_CONFIG,
-			       "%s is a store of the configuration, which backups fill; a directory "
-			       "of that name is ./%s",
-			       target, target);
-	return 0;
-}
-
-/* As realpath(), also of what does not exist yet. NULL with errno. */
-static char *true_path(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *parent, *base, *out = realpath(path, NULL);
-
-	if (out || errno != ENOENT)
-		return out;
-	if (!slash)
-		parent = xstrdup(".");
-	else
-		parent = bytes_dup(bytes_from(path, slash == path ? 1 : (size_t)(slash - path)));
-	base = true_path(parent);
-	free(parent);
-	if (!base)
-		return NULL;
-	out = xasprintf("%s%s%s", base, strcmp(base, "/") == 0 ? "" : "/",
-			slash ? slash + 1 : path);
-	free(base);
-	return out;
-}
-
-static bool is_within(const char *path, const char *root)
-{
-	size_t n = strlen(root);
-
-	return strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
-
-/* Neither in the other: what is restored would be part of what is read. */
-static int check_paths(const struct store_arg *store, const char *target, struct err *err)
-{
-	char *from = true_path(store->path), *to = true_path(target);
-	int ret = 0;
-
-	if (!from || !to)
-		ret = err_sys(err, ERR_FATAL, "look at %s", from ? target : store->path);
-	else if (strcmp(from, to) == 0)
-		ret = err_set(err, ERR_CONFIG, "%s is the store itself", target);
-	else if (is_within(to, from) || is_within(from, to))
-		ret = err_set(err, ERR_CONFIG, "%s and %s lie one within the other", store->path,
-			      target);
-	free(from);
-	free(to);
-	return ret;
-}
-
-/* A directory that is a store of another type is no directory to put a Maildir into. */
-static int check_target_type(const char *target, struct err *err)
-{
-	const struct store_config cfg = { .name = target, .path = target };
-
-	for (size_t i = 0; store_types[i]; i++) {
-		struct store_identity id = { 0 };
-		struct err why;
-		bool ours = store_types[i] != &maildir_store &&
-			    store_types[i]->identify(&cfg, &id, &why) == 0 &&
-			    id.presence == STORE_OURS;
-
-		store_identity_release(&id);
-		if (ours)
-			return err_set(err, ERR_CONFIG,
-				       "%s is a store of type %s; mail is restored into a Maildir, "
-				       "so name another directory",
-				       target, store_types[i]->type);
-	}
-	return 0;
-}
-
 /* What is gone has no UID that still means it, lies in no single snapshot, and may have been kept. */
 static int check_wishes(const struct wishes *w)
 {
-	if (!w->deleted_given || !(w->uids_given || w->without_kept))
+	const char *other = w->uids_given ? "--uid" : w->without_kept ? "--without-kept" : "--flags";
+
+	if (!w->deleted_given || !(w->uids_given || w->without_kept || w->flags))
 		return 0;
-	cmd_usage_error(&cmd_restore, "--deleted-since does not go with %s",
-			w->uids_given ? "--uid" : "--without-kept");
+	cmd_usage_error(&cmd_restore, "--deleted-since does not go with %s", other);
 	return -1;
 }
 
@@ -225,30 +179,66 @@ static int check_deleted(const struct wishes *w, const struct store_arg *store, 
 	return 0;
 }
 
-static int check_operands(struct app *app, const struct store_arg *store, const char *target,
-			  struct err *err)
+static int check_operands(const struct wishes *w, const struct store_arg *store,
+			  const struct restore_target *target, struct err *err)
 {
 	if (store->snapshot && !(store->ops->traits & STORE_HAS_HISTORY))
 		return err_set(err, ERR_CONFIG,
 			       "%s keeps no history: it is as it is now, without @%s", store->name,
 			       store->snapshot);
-	if (check_target_name(app, target, err) < 0 || check_target_type(target, err) < 0)
+	if (target->is_account && (w->layout || w->common.adopt))
+		return err_set(err, ERR_CONFIG, "%s is an account; %s is for directories", target->text,
+			       w->layout ? "--layout" : "--adopt");
+	if (restore_target_check(target, store, err) < 0)
 		return -1;
-	return check_paths(store, target, err);
+	return check_deleted(w, store, err);
 }
 
-static int restore(struct app *app, const struct wishes *w, const struct store_arg *store,
-		   const char *target, struct restore_report *report, struct err *err)
+static int choose(void *ctx, struct mailbox *mb, const struct changes *have, struct uidset *out,
+		  struct err *err)
+{
+	return search_select(ctx, mb, have, out, err);
+}
+
+/* Where it reads and where it adds. `files` must outlive the settings. */
+static void set_ends(struct restore_settings *set, const struct wishes *w,
+		     const struct store_arg *store, struct restore_target *target,
+		     struct mbox_settings *files)
+{
+	set->source = w->deleted_given ? &git_deleted_store : store->ops;
+	set->source_config = store->config;
+	if (w->deleted_given)
+		set->source_config.settings = &w->deleted;
+	if (restore_source_is_files(store)) {
+		files->mailbox = set->into;
+		set->source_config.settings = files;
+		set->into = NULL;
+	}
+	set->target = target->is_account ? &imap_store : &maildir_store;
+	if (target->is_account)
+		set->target_config = (struct store_config){ .name = target->text,
+							    .account = target->fingerprint,
+							    .settings = &target->account.imap };
+	else
+		set->target_config = (struct store_config){ .name = target->text,
+							    .path = target->text,
+							    .layout = w->layout };
+	set->state_dir = target->state_dir;
+}
+
+static int restore(struct app *app, struct wishes *w, const struct store_arg *store,
+		   struct restore_target *target, struct restore_report *report, struct err *err)
 {
 	struct progress progress;
+	struct mbox_settings files = { 0 };
 	struct restore_settings set = {
-		.source = w->deleted_given ? &git_deleted_store : store->ops,
-		.target = &maildir_store,
-		.source_config = store->config,
-		.target_config = { .name = target, .path = target, .layout = w->layout },
 		.mailboxes = w->common.only,
 		.n_mailboxes = w->common.n_only,
 		.uids = w->uids_given ? &w->uids : NULL,
+		.choose = w->search.n ? choose : NULL,
+		.choose_ctx = &w->search,
+		.into = w->into.count ? &w->into : NULL,
+		.flags = w->flags,
 		.without_kept = w->without_kept,
 		.adopt = w->common.adopt,
 		.dry_run = w->common.dry_run,
@@ -258,8 +248,7 @@ static int restore(struct app *app, const struct wishes *w, const struct store_a
 	};
 	int ret;
 
-	if (w->deleted_given)
-		set.source_config.settings = &w->deleted;
+	set_ends(&set, w, store, target, &files);
 	progress_begin(&progress, app, store->name);
 	progress.member = "store";
 	ret = restore_run(&set, report, err);
@@ -269,35 +258,37 @@ static int restore(struct app *app, const struct wishes *w, const struct store_a
 	return ret;
 }
 
-static enum exit_status run(struct app *app, const struct wishes *w, const char *store_text,
-			    const char *target)
+static enum exit_status run(struct app *app, struct wishes *w, const char *store_text,
+			    const char *target_text)
 {
 	struct restore_report report = { 0 };
 	struct restore_told told = { .dry_run = w->common.dry_run };
 	struct store_arg store;
+	struct restore_target target = { 0 };
 	struct err err = { 0 };
 	int64_t started = clock_ms();
 	char *from = escape_text(bytes_of(store_text), 400);
-	char *to = escape_text(bytes_of(target), 400);
+	char *to = escape_text(bytes_of(target_text), 400);
 	int ret;
 
 	told.store = from;
 	told.target = to;
-	ret = store_arg_find(&store, app, store_text, &err);
+	ret = restore_source_find(&store, app, store_text, &err);
 	if (ret == 0)
-		ret = check_operands(app, &store, target, &err);
+		ret = restore_target_find(&target, app, target_text, w->common.dry_run, &err);
 	if (ret == 0)
-		ret = check_deleted(w, &store, &err);
+		ret = check_operands(w, &store, &target, &err);
 	if (ret == 0)
 		ret = snapshot_arg_resolve(&store, &err);
 	told.moment = store.moment;
 	if (ret == 0)
-		ret = restore(app, w, &store, target, &report, &err);
+		ret = restore(app, w, &store, &target, &report, &err);
 	told.status = ret < 0 ? exit_of_err(err.kind)
 			      : report.incomplete ? EXIT_INCOMPLETE : EXIT_DONE;
 	told.took_ms = clock_ms() - started;
 	restore_report(app, &told, &report, &err);
 	restore_report_release(&report);
+	restore_target_release(&target);
 	store_arg_release(&store);
 	free(from);
 	free(to);
@@ -316,31 +307,36 @@ static int restore_command(struct app *app, int argc, char **argv)
 	if (check_wishes(&w) < 0)
 		goto out;
 	if (argc - optind != 2)
-		cmd_usage_error(&cmd_restore, "a store and a directory are needed");
+		cmd_usage_error(&cmd_restore, "a source and a target are needed");
 	else if (app_start(app) == 0)
 		status = (int)run(app, &w, argv[optind], argv[optind + 1]);
 out:
 	free(w.common.only);
 	uidset_release(&w.uids);
+	search_release(&w.search);
+	mailbox_name_release(&w.into);
 	return status;
 }
 
 const struct cmd cmd_restore = {
 	.name = "restore",
-	.args = "STORE[@SNAPSHOT] DIRECTORY",
-	.summary = "Add to a Maildir what a store holds and it lacks.",
+	.args = "SOURCE[@SNAPSHOT] TARGET",
+	.summary = "Add to an account or a Maildir what a store or a file holds and it lacks.",
 	.details =
-		"STORE is the name of a [store], NAME/ACCOUNT where its path has %a, or a path; a\n"
-		"path needs no configuration. DIRECTORY is made when it is not there. What lies in\n"
-		"it is never changed or removed: messages are compared by content, mailbox by\n"
+		"SOURCE is the name of a [store], NAME/ACCOUNT where its path has %a, or a path: of a\n"
+		"store, a Maildir, an mbox file, or a directory of .eml files. TARGET is the name of an\n"
+		"[account], or a directory, which is made when it is not there. What lies there is never\n"
+		"removed, nor changed without --flags: messages are compared by content, mailbox by\n"
 		"mailbox, and those that are missing are added, with flags, keywords and dates.\n"
 		"Run it again to go on after an interruption, or to bring back what you deleted.\n"
 		"--deleted-since brings back what is gone from a git archive since then, whichever\n"
 		"snapshots it lies in; what was only moved is not gone.\n"
-		"The store is only read, also while a backup writes to it.\n"
+		"The source is only read, also while a backup writes to it.\n"
 		"\n"
 		"Kept messages (gone at the account, but kept by 'deletions = keep' or by the guard)\n"
-		"are restored, too. UIDs are the store's own.",
+		"are restored, too. UIDs are the store's own. An account's mailboxes go by its own names:\n"
+		"\\Sent into its \\Sent, and so on.",
+	.more = search_show,
 	.options = options,
 	.run = restore_command,
 };

@@ -7,6 +7,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/sync/restore.h"
 
 #include "cmd/cmd.h"
@@ -20,9 +21,9 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* "12 messages added, 45.1 kB, 3 there already"; "would add nothing" */
+/* "12 messages added, 45.1 kB, 3 there already, flags of 2 changed"; "would add nothing" */
 static void add_counts(struct buf *out, const struct restore_told *told, uint64_t added,
-		       uint64_t bytes, uint64_t present)
+		       uint64_t bytes, uint64_t present, uint64_t flags)
 {
 	buf_add_str(out, told->dry_run ? "would add " : "");
 	if (added)
@@ -36,28 +37,33 @@ static void add_counts(struct buf *out, const struct restore_told *told, uint64_
 	}
 	if (present)
 		buf_addf(out, ", %llu there already", (ull)present);
+	if (flags)
+		buf_addf(out, ", %sflags of %llu%s", told->dry_run ? "would change " : "", (ull)flags,
+			 told->dry_run ? "" : " changed");
 }
 
 static bool something_happened(const struct restore_mailbox *m)
 {
-	return m->created || m->added || m->problem || m->n_failed;
+	return m->created || m->added || m->flags_changed || m->problem || m->n_failed;
 }
 
 static void print_mailbox(const struct restore_told *told, const struct restore_mailbox *m)
 {
 	struct buf line = BUF_INIT(4096);
-	char *name = escape_text(bytes_of(m->name), 400);
+	char *whole = m->target ? xasprintf("%s -> %s", m->name, m->target) : xstrdup(m->name);
+	char *name = escape_text(bytes_of(whole), 800);
 
 	if (m->created)
 		buf_add_str(&line, told->dry_run ? "would create, " : "created, ");
 	if (m->skipped)
 		buf_add_str(&line, "skipped");
 	else
-		add_counts(&line, told, m->added, m->bytes, m->present);
+		add_counts(&line, told, m->added, m->bytes, m->present, m->flags_changed);
 	if (m->n_failed)
 		buf_addf(&line, ", %zu failed", m->n_failed);
 	report_row(name, buf_str(&line));
 	free(name);
+	free(whole);
 	buf_release(&line);
 }
 
@@ -69,7 +75,7 @@ static void print_summary(const struct app *app, const struct restore_told *told
 	for (size_t i = 0; i < r->n; i++)
 		if ((app->verbose || told->dry_run) && something_happened(&r->v[i]))
 			print_mailbox(told, &r->v[i]);
-	add_counts(&line, told, r->added, r->bytes, r->present);
+	add_counts(&line, told, r->added, r->bytes, r->present, r->flags_changed);
 	printf("%s%s%s%s to %s: %s in %zu mailbox%s", told->store, told->moment ? " (" : "",
 	       told->moment ? told->moment : "", told->moment ? ")" : "", told->target,
 	       buf_str(&line), r->n, r->n == 1 ? "" : "es");
@@ -96,12 +102,15 @@ static void complain_mailbox(const struct app *app, const struct restore_told *t
 
 static json_t *mailbox_event(const struct restore_told *told, const struct restore_mailbox *m)
 {
-	json_t *event = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I}", "event", "mailbox",
+	json_t *event = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I}", "event", "mailbox",
 				  "store", told->store, "mailbox", m->name, "created", m->created,
 				  "skipped", m->skipped, "added", (json_int_t)m->added, "present",
-				  (json_int_t)m->present, "bytes", (json_int_t)m->bytes);
+				  (json_int_t)m->present, "bytes", (json_int_t)m->bytes, "flags",
+				  (json_int_t)m->flags_changed);
 	json_t *failed = json_array();
 
+	if (m->target)
+		json_object_set_new(event, "target_mailbox", json_string(m->target));
 	if (m->problem)
 		json_object_set_new(event, "problem", json_string(m->problem));
 	for (size_t i = 0; i < m->n_failed; i++)
@@ -122,11 +131,15 @@ static void print_events(const struct restore_told *told, const struct restore_r
 		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "store",
 				       told->store, "kind", report_kind(err->kind), "text",
 				       err->text));
-	report_event(json_pack("{s:s, s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:b, s:I}", "event",
+	for (size_t i = 0; i < r->n_notes; i++)
+		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "store", told->store, "text",
+				       r->notes[i]));
+	report_event(json_pack("{s:s, s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:b, s:I}", "event",
 			       "summary", "store", told->store, "target", told->target, "dry_run",
 			       told->dry_run, "exit", (int)told->status, "mailboxes",
 			       (json_int_t)r->n, "added", (json_int_t)r->added, "present",
-			       (json_int_t)r->present, "bytes", (json_int_t)r->bytes, "incomplete",
+			       (json_int_t)r->present, "bytes", (json_int_t)r->bytes, "flags",
+			       (json_int_t)r->flags_changed, "incomplete",
 			       r->incomplete, "ms", (json_int_t)told->took_ms));
 }
 
@@ -136,6 +149,8 @@ void restore_report(const struct app *app, const struct restore_told *told,
 	progress_clear();
 	for (size_t i = 0; i < report->n; i++)
 		complain_mailbox(app, told, &report->v[i], err);
+	for (size_t i = 0; i < report->n_notes && !app->quiet; i++)
+		report_line(app, told->store, "%s", report->notes[i]);
 	if (err->kind != ERR_NONE)
 		report_failure(app, told->store, err);
 	if (app->json)

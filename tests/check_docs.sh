@@ -67,6 +67,11 @@ for c in $imap; do
 	printf '%s\n' "$plain" | grep -qxF -- "$example" || fail "$man lacks: $example"
 done
 
+# Criteria of --search.
+same "criteria of $man" \
+	"$("$program" help restore | sed -n '/^criteria of --search/,/^A word/s/^  \([a-z-]*\) .*/\1/p')" \
+	"$(heads 'SEARCH CRITERIA' | sed 's/ .*//')"
+
 # Keys.
 keys=$("$program" help config) || fail "help config does not work"
 for section in account store job; do

@@ -129,8 +129,14 @@ static int eml_open(struct store **out, const struct store_config *cfg, enum sto
 		err_sys(err, errno == ENOENT ? ERR_MISSING : ERR_FATAL, "open %s", cfg->path);
 		goto fail;
 	}
-	if (eml_tree_find(s->root, cfg->path, &s->tree, check_stop, &s->st, err) < 0 ||
-	    name_boxes(s, err) < 0)
+	if (eml_tree_find(s->root, cfg->path, &s->tree, check_stop, &s->st, err) < 0)
+		goto fail;
+	if (s->tree.n == 0) {
+		err_set(err, ERR_MISSING, "%s: no store of mailcask, no Maildir and no .eml file is in it",
+			cfg->path);
+		goto fail;
+	}
+	if (name_boxes(s, err) < 0)
 		goto fail;
 	*out = &s->st;
 	return 0;

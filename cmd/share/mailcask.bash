@@ -68,9 +68,13 @@ _mailcask() {
 		COMPREPLY=($(compgen -W "--dry-run --allow-deletes $global" -- "$word") $(compgen -f -- "$word"))
 		;;
 	restore)
-		COMPREPLY=($(compgen -W "--dry-run --mailbox --uid --deleted-since --without-kept --layout --adopt \
-			$global" -- "$word") $(compgen -d -- "$word"))
-		[ $((COMP_CWORD - i)) -gt 1 ] || COMPREPLY+=($(compgen -W "$(_mailcask_names store)" -- "$word"))
+		COMPREPLY=($(compgen -W "--dry-run --mailbox --uid --deleted-since --search --into --flags \
+			--without-kept --layout --adopt $global" -- "$word") $(compgen -f -- "$word"))
+		if [ $((COMP_CWORD - i)) -gt 1 ]; then
+			COMPREPLY+=($(compgen -W "$(_mailcask_names account)" -- "$word"))
+		else
+			COMPREPLY+=($(compgen -W "$(_mailcask_names store)" -- "$word"))
+		fi
 		;;
 	ls) COMPREPLY=($(compgen -W "$global $(_mailcask_names store)" -- "$word")) ;;
 	snapshots)

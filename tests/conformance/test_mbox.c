@@ -350,6 +350,15 @@ static void test_mailboxes_can_be_put_below_one(void **state)
 	mailbox_name_release(&name);
 }
 
+static void test_a_directory_without_messages_is_not_opened(void **state)
+{
+	struct bench *b = *state;
+
+	make_dir(b, "Sub");
+	put(b, "Sub/a.txt", "no message");
+	open_fails(b, ERR_MISSING, "no .eml file is in it");
+}
+
 static void test_two_directories_are_not_made_one_mailbox(void **state)
 {
 	struct bench *b = *state;
@@ -376,6 +385,7 @@ int main(void)
 		EML(test_a_message_without_a_date_has_that_of_its_file),
 		EML(test_links_lead_nowhere),
 		EML(test_mailboxes_can_be_put_below_one),
+		EML(test_a_directory_without_messages_is_not_opened),
 		EML(test_two_directories_are_not_made_one_mailbox),
 	};
 

@@ -531,9 +531,8 @@ static void test_what_cannot_be_meant_is_refused_and_nothing_is_made(void **stat
 		"--mailbox=Sant near %s", target);
 	refused(2, "near keeps no history: it is as it is now, without @yesterday",
 		"near@yesterday %s", target);
-	refused(2, "far is an account, and this version restores into a directory only; a "
-		   "directory of that name is ./far",
-		"near far");
+	refused(2, "far is an account; --layout is for directories", "--layout=fs near far");
+	refused(2, "far is an account; --adopt is for directories", "--adopt near far");
 	refused(2, "near is a store of the configuration", "near near");
 	refused(2, "is the store itself", "near %s/", job.root);
 	refused(2, "lie one within the other", "near %s/new/place", job.root);

@@ -43,8 +43,12 @@ expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mail
 	-c config.example.ini backup nighly
 expect 2 "mailcask: there is no [job nighly]; did you mean 'nightly'? (see 'mailcask help plan')" \
 	plan -c config.example.ini nighly
-expect 2 "mailcask: a store and a directory are needed (see 'mailcask help restore')" restore archive
-expect 2 "mailcask: a store and a directory are needed (see 'mailcask help restore')" restore a b c
+expect 2 "mailcask: a source and a target are needed (see 'mailcask help restore')" restore archive
+expect 2 "mailcask: a source and a target are needed (see 'mailcask help restore')" restore a b c
+expect 2 "mailcask: --search: from needs a TEXT (see 'mailcask help restore')" restore --search from a b
+expect 2 "mailcask: --into: a mailbox has a name (see 'mailcask help restore')" restore --into= a b
+expect 2 "mailcask: --deleted-since does not go with --flags (see 'mailcask help restore')" \
+	restore --flags --deleted-since today a b
 expect 2 "mailcask: --layout: fs or maildir++, not 'mh' (see 'mailcask help restore')" restore --layout=mh a b
 expect 2 "mailcask: --uid: message set: '*' is not allowed here at byte 1, near '*' (see 'mailcask help restore')" \
 	restore --uid '*' a b
