@@ -169,21 +169,13 @@ static int set_subscription(struct job *job, struct lane *lane, struct err *err)
 	return store_subscribe(job->target, &lane->from->name, want, err);
 }
 
-/* An account needs those that its server has a use for. */
-static bool belongs_to_account(const struct lane *lane)
-{
-	return job_writes_account(lane->job) &&
-	       (mailbox_name_is_inbox(&lane->to->name) ||
-		(lane->to->attributes & ~(unsigned)(MAILBOX_NOSELECT | MAILBOX_SUBSCRIBED)) != 0);
-}
-
 /* Whether anything is left in a mailbox that is gone, now that its messages went. */
 static bool is_left(const struct lane *lane)
 {
 	const struct job_mailbox *line = lane_line(lane);
 
 	return line->kept > 0 || line->held > 0 || lane->to->kept > lane->kept_removed ||
-	       line->foreign > 0 || belongs_to_account(lane);
+	       line->foreign > 0 || job_must_leave(lane->job, lane->to);
 }
 
 /*

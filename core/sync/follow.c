@@ -73,7 +73,7 @@ static bool may_be_renamed(const struct job *job, const struct mailbox_info *to)
 	bool may;
 
 	if (!to->token.known || !is_selectable(to) || mailbox_name_is_inbox(&to->name) ||
-	    has_its_name(to, mailbox_list_find(&job->from, &to->name)))
+	    job_must_leave(job, to) || has_its_name(to, mailbox_list_find(&job->from, &to->name)))
 		return false;
 	mailbox_name_init(&was.name);
 	old_name(to, &was.name);
@@ -91,7 +91,7 @@ static bool may_be_new_name(const struct job *job, const struct mailbox_info *fr
 	const struct mailbox_info *to = mailbox_list_find(&job->to, &from->name);
 
 	return is_selectable(from) && from->token.known && !mailbox_name_is_inbox(&from->name) &&
-	       (!to || (to->token.known && !has_its_name(to, from) &&
+	       (!to || (to->token.known && !job_must_leave(job, to) && !has_its_name(to, from) &&
 			mailbox_name_same_source(&to->name, &from->name))) &&
 	       job_selects(job, from);
 }

@@ -148,6 +148,8 @@ struct mailbox_info *job_source_of(const struct job *job, const struct mailbox_i
 bool job_flags_as_then(const struct job *job, const struct token *now, const struct token *then);
 /* lanes.c: it is time not to believe mod-sequences. A store that is read has no reason to be wrong. */
 bool job_verifies_flags(const struct job *job);
+/* lanes.c: of an account, a mailbox that its server has a use for: it is neither renamed nor removed. */
+bool job_must_leave(const struct job *job, const struct mailbox_info *to);
 /*
  * lanes.c: deletions are followed, and so are those of earlier runs, in which what was gone at the source
  * stayed in the account. Not those that the guard holds back.

@@ -59,6 +59,13 @@ static bool allows_held(const struct job *job, const struct mailbox_info *to)
 	       to->held > 0;
 }
 
+bool job_must_leave(const struct job *job, const struct mailbox_info *to)
+{
+	return job_writes_account(job) &&
+	       (mailbox_name_is_inbox(&to->name) ||
+		(to->attributes & ~(unsigned)(MAILBOX_NOSELECT | MAILBOX_SUBSCRIBED)) != 0);
+}
+
 bool job_follows_kept(const struct job *job, const struct mailbox_info *to)
 {
 	return job_writes_account(job) && job->set->deletions == DELETIONS_MIRROR && !job->set->apply &&

@@ -19,15 +19,13 @@ static long long moment(const char *date)
 	return (long long)timegm(&tm) - (sign == '-' ? -60 : 60) * (hours * 60 + minutes);
 }
 
-static char *line_of(const struct oracle_message *m, const struct accounts_loss *loss)
+static char *line_of(const struct oracle_message *m)
 {
 	char *copy = xstrdup(m->flags), *save = NULL, *line = xasprintf("%s %lld", m->sha256, moment(m->date));
 
 	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
 		char *longer;
 
-		if (loss && loss->keywords && *w != '\\')
-			continue;
 		longer = xasprintf("%s %s", line, w);
 		free(line);
 		line = longer;
@@ -41,14 +39,13 @@ static int compare_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void lines_of(struct oracle *o, const char *mailbox, const struct accounts_loss *loss,
-		     struct name_list *out)
+static void lines_of(struct oracle *o, const char *mailbox, struct name_list *out)
 {
 	struct oracle_dump d;
 
 	oracle_dump(o, mailbox, &d);
 	for (size_t i = 0; i < d.n; i++) {
-		char *line = line_of(&d.msg[i], loss);
+		char *line = line_of(&d.msg[i]);
 
 		name_list_add(out, line);
 		free(line);
@@ -58,13 +55,12 @@ static void lines_of(struct oracle *o, const char *mailbox, const struct account
 	oracle_dump_release(&d);
 }
 
-void mailboxes_equal(struct oracle *a, const char *in_a, struct oracle *b, const char *in_b,
-		     const struct accounts_loss *loss)
+void mailboxes_equal(struct oracle *a, const char *in_a, struct oracle *b, const char *in_b)
 {
 	struct name_list want = { 0 }, got = { 0 };
 
-	lines_of(a, in_a, loss, &want);
-	lines_of(b, in_b, loss, &got);
+	lines_of(a, in_a, &want);
+	lines_of(b, in_b, &got);
 	for (size_t i = 0; i < want.n && i < got.n; i++)
 		if (strcmp(want.name[i], got.name[i]) != 0)
 			test_die("%s and %s differ: %s and %s", in_a, in_b, want.name[i], got.name[i]);
@@ -84,7 +80,7 @@ static char *name_there(const char *name, char from, char to, const char *prefix
 	return there;
 }
 
-void accounts_equal(struct oracle *a, struct oracle *b, const char *prefix, const struct accounts_loss *loss)
+void accounts_equal(struct oracle *a, struct oracle *b, const char *prefix)
 {
 	struct name_list names = { 0 }, others = { 0 };
 
@@ -93,7 +89,7 @@ void accounts_equal(struct oracle *a, struct oracle *b, const char *prefix, cons
 	for (size_t i = 0; i < names.n; i++) {
 		char *there = name_there(names.name[i], oracle_delimiter(a), oracle_delimiter(b), prefix);
 
-		mailboxes_equal(a, names.name[i], b, there, loss);
+		mailboxes_equal(a, names.name[i], b, there);
 		free(there);
 	}
 	name_list_release(&names);

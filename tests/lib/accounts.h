@@ -1,7 +1,6 @@
 #ifndef TESTS_LIB_ACCOUNTS_H
 #define TESTS_LIB_ACCOUNTS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "tests/lib/imap_oracle.h"
@@ -11,20 +10,13 @@
  * and dates (as moments: a server may tell another zone). UIDs say nothing.
  */
 
-/* What a server keeps less of than it was given; all false: nothing. */
-struct accounts_loss {
-	bool keywords; /* it has no keywords */
-};
-
-/* Names as on the wire of each. Fails the test where they differ; `loss` is b's, NULL: none. */
-void mailboxes_equal(struct oracle *a, const char *in_a, struct oracle *b, const char *in_b,
-		     const struct accounts_loss *loss);
+/* Names as on the wire of each. Fails the test where they differ. */
+void mailboxes_equal(struct oracle *a, const char *in_a, struct oracle *b, const char *in_b);
 /*
  * All mailboxes of `a`, under the names they have in `b`: with `prefix` in front (but of INBOX), and its delimiter. Other mailboxes
  * of `b` do not matter.
  */
-void accounts_equal(struct oracle *a, struct oracle *b, const char *prefix,
-		    const struct accounts_loss *loss);
+void accounts_equal(struct oracle *a, struct oracle *b, const char *prefix);
 /* How many messages a mailbox has. */
 size_t mailbox_count(struct oracle *o, const char *mailbox);
 

@@ -81,6 +81,7 @@ static const char cyrus_script[] =
 	"unixhierarchysep: yes\n"
 	"allowplaintext: yes\n"
 	"failedloginpause: 0\n"
+	"munge8bit: no\n"
 	"autocreate_quota: 0\n"
 	"tls_server_cert: $DIR/good.pem\n"
 	"tls_server_key: $DIR/srv.key\n"

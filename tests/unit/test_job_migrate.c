@@ -493,6 +493,27 @@ static void test_a_renamed_mailbox_is_renamed_below_the_prefix_too(void **state)
 	assert_false(memory_has_mailbox(&rig->target, "Work"));
 }
 
+static void test_a_mailbox_of_special_use_at_the_target_is_not_renamed(void **state)
+{
+	struct job_rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 2);
+	fill(rig, "Gesendet", 1, 3);
+	memory_mailbox_get(&rig->source, "Gesendet")->uidvalidity = 1700000000;
+	use(&rig->source, "Gesendet", MAILBOX_SENT);
+	use(&rig->target, "Sent", MAILBOX_SENT);
+	go(rig);
+	assert_int_equal(memory_live(&rig->target, "Sent"), 3);
+	memory_rename_mailbox(&rig->source, "Gesendet", "Alt");
+	memory_mailbox_get(&rig->source, "Alt")->attributes = 0;
+	go(rig);
+	assert_int_equal(rig->target.renamed, 0);
+	assert_true(memory_has_mailbox(&rig->target, "Sent"));
+	assert_int_equal(memory_live(&rig->target, "Alt"), 3);
+	assert_count(count_of(rig, "Alt"), 3, 3, 0, 0, 0);
+	assert_false(rig->report.incomplete);
+}
+
 static void test_subscriptions_are_taken_along_once(void **state)
 {
 	struct job_rig *rig = *state;
@@ -574,6 +595,7 @@ int main(void)
 		WITH_MIGRATION(test_mailboxes_go_to_those_of_their_special_use_and_without_the_prefix),
 		WITH_MIGRATION(test_a_mailbox_keeps_the_name_it_was_copied_to),
 		WITH_MIGRATION(test_a_renamed_mailbox_is_renamed_below_the_prefix_too),
+		WITH_MIGRATION(test_a_mailbox_of_special_use_at_the_target_is_not_renamed),
 		WITH_MIGRATION(test_subscriptions_are_taken_along_once),
 		WITH_MIGRATION(test_too_little_room_is_told_before_anything_is_copied),
 		WITH_MIGRATION(test_what_the_target_notes_is_told),
