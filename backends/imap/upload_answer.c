@@ -157,7 +157,8 @@ static bool says_full(const struct upload *u)
 
 static enum verdict judge(const struct upload_batch *b, const struct upload *u)
 {
-	if (b->throttled || u->why.kind == ERR_RETRY)
+	/* [LIMIT] elsewhere passes; here it is the message that is too much of something (Dovecot: too large). */
+	if (b->throttled || (u->why.kind == ERR_RETRY && u->code != IMAP_CODE_LIMIT))
 		return VERDICT_LATER;
 	if (u->code == IMAP_CODE_TRYCREATE || u->code == IMAP_CODE_NONEXISTENT)
 		return VERDICT_GONE;

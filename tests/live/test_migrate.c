@@ -448,6 +448,87 @@ static void test_a_name_the_target_cannot_hold_is_told_with_how_much_is_missing(
 	dovecot_stop(dotted);
 }
 
+static void drop_uids(const char *maildir)
+{
+	static const char *const files[] = { "dovecot-uidlist", "dovecot.index", "dovecot.index.log",
+					     "dovecot.index.cache" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *path = path_join(maildir, files[i]);
+
+		remove_tree(path);
+		free(path);
+	}
+}
+
+/* The source's server was made anew: other UIDs, the same mail. */
+static void test_nothing_is_copied_again_under_new_uids_of_the_source(void **state)
+{
+	struct move *m = *state;
+	char *inbox = dovecot_maildir(m->dv, "alice");
+	struct backup_result res;
+
+	corpus_fill(m->from, "INBOX", 0, 40, 200, 3000);
+	ends_with(m, 0, "", 40, 40, 0, 0);
+	oracle_expunge(m->from, "INBOX", "3,17");
+	corpus_fill(m->from, "INBOX", 50, 2, 200, 3000);
+	oracle_log_out(m->from);
+	oracle_log_out(m->to);
+	dovecot_down(m->dv);
+	drop_uids(inbox);
+	dovecot_restart(m->dv);
+	oracle_log_in(m->from);
+	oracle_log_in(m->to);
+	run(m, 0, "", &res);
+	assert_int_equal(res.messages, 40);
+	assert_int_equal(res.copied_now, 2);
+	assert_int_equal(res.missing, 0);
+	assert_int_equal(res.kept, 2);
+	backup_result_release(&res);
+	assert_int_equal(mailbox_count(m->to, "INBOX"), 42);
+	run(m, 0, "--delete", &res);
+	assert_int_equal(res.removed, 2);
+	backup_result_release(&res);
+	accounts_equal(m->from, m->to, "");
+	free(inbox);
+}
+
+/* A server that takes no message above 10 kB. */
+static void test_what_the_target_refuses_is_in_quarantine_and_accounted_for(void **state)
+{
+	struct move *m = *state;
+	struct dovecot *small = dovecot_start(&(struct dovecot_opts){
+		.extra = "mail_plugins = quota\nplugin {\n  quota = count:User quota\n  quota_vsizes = yes\n"
+			 "  quota_max_mail_size = 10k\n}\n" });
+	struct oracle *to = oracle_open(small->port, "bob");
+	struct backup_result res;
+
+	m->config.to_port = small->port;
+	backup_configure(&m->job, &m->config);
+	for (char id[2] = "a"; *id <= 't'; ++*id)
+		append(m->from, "INBOX", id, "");
+	corpus_fill(m->from, "INBOX", 40, 1, 30000, 30000);
+	for (char id[2] = "A"; *id <= 'T'; ++*id)
+		append(m->from, "INBOX", id, "\\Seen");
+	run(m, 3, "", &res);
+	assert_int_equal(res.messages, 41);
+	assert_int_equal(res.copied, 40);
+	assert_int_equal(res.quarantined, 1);
+	assert_int_equal(res.missing, 0);
+	assert_non_null(strstr(buf_str(&res.err), "message with UID 21 could not be copied"));
+	backup_result_release(&res);
+	assert_int_equal(mailbox_count(to, "INBOX"), 40);
+	program_run(&m->job, &res, NULL, "status", "");
+	assert_int_equal(res.status, 3);
+	backup_result_release(&res);
+	program_run(&m->job, &res, NULL, "quarantine", "job accept 21");
+	assert_int_equal(res.status, 0);
+	backup_result_release(&res);
+	ends_with(m, 0, "", 41, 40, 0, 1);
+	oracle_close(to);
+	dovecot_stop(small);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -465,6 +546,8 @@ int main(void)
 		CASE(test_subscriptions_come_along),
 		CASE(test_status_and_quarantine_need_no_server),
 		CASE(test_plan_and_apply_know_migrations_and_backup_does_not),
+		CASE(test_nothing_is_copied_again_under_new_uids_of_the_source),
+		CASE(test_what_the_target_refuses_is_in_quarantine_and_accounted_for),
 		CASE(test_a_name_the_target_cannot_hold_is_told_with_how_much_is_missing),
 	};
 
