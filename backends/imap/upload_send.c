@@ -137,8 +137,10 @@ static void on_appended(void *ctx, const struct imap_append_answer *answer, cons
 	struct appending *a = ctx;
 	struct upload_batch *b = a->batch;
 
-	if (r->outcome == IMAP_DONE_OK)
+	if (r->outcome == IMAP_DONE_OK) {
+		crash_point("account: message added");
 		note_stored(a, answer);
+	}
 	for (size_t i = a->first; i < a->first + a->n; i++) {
 		struct upload *u = b->v[i];
 
@@ -179,6 +181,7 @@ static int submit(struct connection *c, struct upload_batch *b, size_t first, si
 						     .size = u->body.size, .binary = u->body.has_nul,
 						     .read = read_body, .ctx = u };
 	}
+	crash_point("account: add messages");
 	b->unanswered++;
 	if (imap_append(c->session, &(struct imap_append_request){
 		    .mailbox = buf_bytes(&b->mb->wire), .messages = m, .n = n,

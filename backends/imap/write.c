@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/crash.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/imap/account.h"
@@ -287,6 +288,7 @@ int writer_do(struct imap_store *st, struct imap_mailbox_handle *mb, writer_fn *
 
 	for (;;) {
 		if (writer_select(st, mb, &c, err) == 0 && fn(ctx, c, err) == 0) {
+			crash_point("account: changed");
 			st->writer->losses = 0;
 			return 0;
 		}

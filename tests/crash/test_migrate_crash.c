@@ -30,12 +30,13 @@ struct move {
 	struct backup job;
 };
 
+static const struct dovecot_opts *opts; /* NULL: Dovecot as it is */
 static struct dovecot *server;
 
 static int start_server(void **state)
 {
 	(void)state;
-	server = dovecot_start(NULL);
+	server = dovecot_start(opts);
 	return 0;
 }
 
@@ -158,12 +159,39 @@ static void test_a_later_migration_stopped_at_any_step_is_completed(void **state
 	assert_true(n > 5);
 }
 
+/* A second stop while the first is being mended. */
+static void test_a_resumed_migration_stopped_again_is_completed(void **state)
+{
+	bool crashed = true;
+
+	(void)state;
+	for (unsigned first = 2, n = 1; crashed; first += 4, n += 2) {
+		struct move m;
+
+		assert_true(first < STEPS_MAX);
+		begin(&m, "again", first);
+		crashed = crash_at(&m, first, "");
+		crash_at(&m, n, "");
+		one_run_completes_and_the_next_is_idle(&m, first, "");
+		end(&m);
+	}
+}
+
 int main(void)
 {
+	/* It tells no UIDs, so that they have to be found; one command for each message. */
+	static const struct dovecot_opts poor = { .imap_capability = "IMAP4rev1 LITERAL+ NAMESPACE UNSELECT" };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_first_migration_stopped_at_any_step_is_completed),
 		cmocka_unit_test(test_a_later_migration_stopped_at_any_step_is_completed),
+		cmocka_unit_test(test_a_resumed_migration_stopped_again_is_completed),
 	};
+	const struct CMUnitTest poor_tests[] = {
+		cmocka_unit_test(test_a_resumed_migration_stopped_again_is_completed),
+	};
+	int failed = cmocka_run_group_tests_name("migrating crash", tests, start_server, stop_server);
 
-	return cmocka_run_group_tests_name("migrating crash", tests, start_server, stop_server);
+	opts = &poor;
+	return failed + cmocka_run_group_tests_name("without UIDPLUS", poor_tests, start_server,
+						    stop_server);
 }
