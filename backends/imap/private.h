@@ -204,7 +204,8 @@ int target_commit(struct store *st, struct err *err);
 
 int target_contents(struct mailbox *mb, const struct uidset *set, content_fn *each, void *ctx,
 		    struct err *err);
-int target_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err);
+int target_strangers(struct mailbox *mb, const struct uidset *sizes, void *tag,
+		     const struct message_sink *sink, struct err *err);
 int target_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
 		struct err *err);
 /* Give those that were taken the flags they were taken with. */

@@ -68,7 +68,8 @@ static struct stranger *find(struct strangers *s, uint32_t uid)
 /* --- looking --- */
 
 /* Those that are there and have no row. */
-static int find_strangers(struct imap_mailbox_handle *mb, struct strangers *s, struct err *err)
+static int find_strangers(struct imap_mailbox_handle *mb, const struct uidset *sizes,
+			  struct strangers *s, struct err *err)
 {
 	struct imap_store *st = imap_of(mb->mailbox.store);
 	struct uidset ours = UIDSET_INIT;
@@ -79,7 +80,9 @@ static int find_strangers(struct imap_mailbox_handle *mb, struct strangers *s, s
 		ret = target_look(mb, &ours, &there, err);
 	s->v = xcalloc(there.n, sizeof(*s->v));
 	for (size_t i = 0; i < there.n && ret == 0; i++)
-		s->v[s->n++].seen = there.v[i];
+		if (!sizes || (there.v[i].size < UINT32_MAX &&
+			       uidset_has(sizes, (uint32_t)there.v[i].size)))
+			s->v[s->n++].seen = there.v[i];
 	s->flags = there.flags;
 	there.flags = NULL;
 	seen_list_release(&there);
@@ -247,7 +250,8 @@ static int tell(const struct strangers *s, const struct stranger *one, void *tag
 	return ret;
 }
 
-int target_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err)
+int target_strangers(struct mailbox *mb, const struct uidset *sizes, void *tag,
+		     const struct message_sink *sink, struct err *err)
 {
 	struct imap_mailbox_handle *h = (struct imap_mailbox_handle *)mb;
 	struct strangers *s = xcalloc(1, sizeof(*s));
@@ -255,7 +259,7 @@ int target_strangers(struct mailbox *mb, void *tag, const struct message_sink *s
 	strangers_free(h->strangers);
 	h->strangers = s;
 	buf_init(&s->headers, SIZE_MAX / 4);
-	if (find_strangers(h, s, err) < 0 || read_headers(h, s, err) < 0 ||
+	if (find_strangers(h, sizes, s, err) < 0 || read_headers(h, s, err) < 0 ||
 	    hash_doubles(h, s, err) < 0)
 		return -1;
 	for (size_t i = 0; i < s->n; i++)

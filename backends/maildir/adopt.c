@@ -201,10 +201,13 @@ out:
 	return ret;
 }
 
-int maildir_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err)
+/* All are read, whatever their size: append() pairs with them by content. */
+int maildir_strangers(struct mailbox *mb, const struct uidset *sizes, void *tag,
+		      const struct message_sink *sink, struct err *err)
 {
 	struct box *box = (struct box *)mb;
 
+	(void)sizes;
 	foreign_free(box->foreign);
 	box->foreign = NULL;
 	return load_foreign(box, tag, sink, err);

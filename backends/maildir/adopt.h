@@ -29,6 +29,7 @@ int adopt(struct box *box, const struct incoming *in, uint32_t *uid, struct err 
 /* The same with this one of maildir_strangers(), which tells content and size; `in` need not. */
 int adopt_stranger(struct box *box, uint32_t stranger, struct incoming *in, uint32_t *uid,
 		   struct err *err);
-int maildir_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err);
+int maildir_strangers(struct mailbox *mb, const struct uidset *sizes, void *tag,
+		      const struct message_sink *sink, struct err *err);
 
 #endif

@@ -102,16 +102,39 @@ static void keep_stranger(void *tag, const struct message *msg,
 	memcpy(new->content, content, sizeof(new->content));
 }
 
+/* Only what is as long as something that is wanted can be it. False: the source does not say how long that is. */
+static bool wanted_sizes(const struct lane *lane, struct uidset *out)
+{
+	const struct changes *source = &lane->source_changes;
+	struct uidset_builder sizes;
+	bool all = true;
+
+	uidset_builder_init(&sizes);
+	for (size_t i = 0; i < source->n && all; i++)
+		if (uidset_has(&lane->plan.fetch, source->v[i].uid)) {
+			all = source->v[i].size != 0;
+			uidset_builder_add(&sizes, source->v[i].size, source->v[i].size);
+		}
+	uidset_builder_finish(&sizes, out);
+	uidset_builder_release(&sizes);
+	return all;
+}
+
 /* 1: there are some; 0: none, or the mailbox is in trouble; -1. */
 static int read_strangers(struct look *look, struct err *err)
 {
 	struct headings to = { .tell = keep_stranger, .content = true };
 	const struct message_sink sink = headings_sink(&to);
 	struct lane *lane = look->lane;
+	struct uidset sizes = UIDSET_INIT;
+	int ret;
 
 	lane->job->progress.mailbox = lane_line(lane)->name;
 	job_tell(lane->job, JOB_COMPARE);
-	if (mailbox_strangers(lane->target, &look->found, &sink, err) == 0)
+	ret = mailbox_strangers(lane->target, wanted_sizes(lane, &sizes) ? &sizes : NULL, &look->found,
+				&sink, err);
+	uidset_release(&sizes);
+	if (ret == 0)
 		return look->found.n > 0;
 	if (err->kind != ERR_MAILBOX)
 		return -1;

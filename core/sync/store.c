@@ -348,11 +348,12 @@ int mailbox_copy_as(const struct held *held, struct mailbox *mb, const struct me
 	return mb->store->ops->copy_as(held, mb, as, what, new_uid, why, err);
 }
 
-int mailbox_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err)
+int mailbox_strangers(struct mailbox *mb, const struct uidset *sizes, void *tag,
+		      const struct message_sink *sink, struct err *err)
 {
 	if (!mb->store->ops->strangers)
 		return 0;
-	return mb->store->ops->strangers(mb, tag, sink, err);
+	return mb->store->ops->strangers(mb, sizes, tag, sink, err);
 }
 
 int mailbox_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,

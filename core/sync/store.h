@@ -498,11 +498,12 @@ struct store_ops {
 	 * Stores that adopt, opened so. What lies in the mailbox and is not ours ("strangers") into the sink,
 	 * one after the other, as fetch() gives messages: msg->uid is a number, above the last one's, that
 	 * means this stranger until the next strangers() or close(); msg->size is told, flags and date are
-	 * not. What cannot be read is left out. Changes nothing, and needs no STORE_WRITE. NULL: there is
-	 * never one that could be taken.
+	 * not. What cannot be read is left out, and those that have none of `sizes` may be (a set of numbers of bytes; NULL:
+	 * any size is of interest). Changes nothing, and needs no STORE_WRITE. NULL: there is never one
+	 * that could be taken.
 	 */
-	int (*strangers)(struct mailbox *mb, void *tag, const struct message_sink *sink,
-			 struct err *err);
+	int (*strangers)(struct mailbox *mb, const struct uidset *sizes, void *tag,
+			 const struct message_sink *sink, struct err *err);
 	/*
 	 * Make a stranger the message that `msg` tells of, bound to source UID msg->uid, with these flags
 	 * and this date, as if its content had come by append(). *uid is its UID here, or 0: it is not what
@@ -629,7 +630,8 @@ int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 int mailbox_copy_as(const struct held *held, struct mailbox *mb, const struct message *as,
 		    enum outcome *what, uint32_t *new_uid, struct err *why, struct err *err);
 /* None where the store has no such slot. */
-int mailbox_strangers(struct mailbox *mb, void *tag, const struct message_sink *sink, struct err *err);
+int mailbox_strangers(struct mailbox *mb, const struct uidset *sizes, void *tag,
+		      const struct message_sink *sink, struct err *err);
 int mailbox_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
 		 struct err *err);
 int mailbox_change_flags(struct mailbox *mb, const struct uidset *set,

@@ -278,12 +278,17 @@ void bench_fetch_all(struct mailbox *mb, struct gots *out)
 
 void bench_strangers(struct mailbox *mb, struct gots *out)
 {
+	bench_strangers_of(mb, NULL, out);
+}
+
+void bench_strangers_of(struct mailbox *mb, const struct uidset *sizes, struct gots *out)
+{
 	struct message_sink sink = { .ctx = out, .begin = got_begin, .write = got_write,
 				     .end = got_end };
 	struct err err = { 0 };
 
 	*out = (struct gots){ .headers = true };
-	must(mailbox_strangers(mb, NULL, &sink, &err), &err);
+	must(mailbox_strangers(mb, sizes, NULL, &sink, &err), &err);
 }
 
 uint32_t bench_take(struct mailbox *mb, uint32_t stranger, uint32_t source_uid, const char *flags)

@@ -78,6 +78,8 @@ void bench_fetch_attributes(struct mailbox *mb, struct gots *out);
 void bench_fetch_all(struct mailbox *mb, struct gots *out);
 /* What strangers() gives; flags and dates are missing. */
 void bench_strangers(struct mailbox *mb, struct gots *out);
+/* At least those of these sizes. */
+void bench_strangers_of(struct mailbox *mb, const struct uidset *sizes, struct gots *out);
 /* Take one for source UID `source_uid`; its UID in the store, 0: it was left alone. */
 uint32_t bench_take(struct mailbox *mb, uint32_t stranger, uint32_t source_uid, const char *flags);
 void gots_release(struct gots *g);

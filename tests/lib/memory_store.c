@@ -689,8 +689,8 @@ static bool remove_stranger(struct mailbox *mb, const char *body)
 	return false;
 }
 
-static int memory_strangers_of(struct mailbox *mb, void *tag, const struct message_sink *sink,
-			       struct err *err)
+static int memory_strangers_of(struct mailbox *mb, const struct uidset *sizes, void *tag,
+			       const struct message_sink *sink, struct err *err)
 {
 	struct memory_mailbox *m = mailbox_of(mb);
 
@@ -701,6 +701,8 @@ static int memory_strangers_of(struct mailbox *mb, void *tag, const struct messa
 		if (!m->strangers[i])
 			continue;
 		msg.size = strlen(m->strangers[i]);
+		if (sizes && !uidset_has(sizes, (uint32_t)msg.size))
+			continue;
 		if (sink->begin(sink->ctx, tag, &msg, &handle, err) < 0 ||
 		    sink->write(sink->ctx, handle, bytes_of(m->strangers[i]), err) < 0 ||
 		    sink->end(sink->ctx, handle, &msg, true, err) < 0)

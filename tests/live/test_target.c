@@ -347,6 +347,7 @@ static void test_strangers_come_in_order_with_their_size_and_those_that_are_ours
 {
 	struct bench *b = *state;
 	struct oracle *o = account_rig_oracle(b);
+	struct uidset sizes = set_of("23,9000");
 	struct mailbox *mb;
 	struct gots got;
 
@@ -363,12 +364,19 @@ static void test_strangers_come_in_order_with_their_size_and_those_that_are_ours
 	assert_non_null(strstr(buf_str(&got.v[0].body), "Message-ID: <1>"));
 	assert_null(strstr(buf_str(&got.v[0].body), "body"));
 	gots_release(&got);
+	bench_strangers_of(mb, &sizes, &got);
+	assert_int_equal(got.n, 1);
+	assert_int_equal(got.v[0].uid, 3);
+	gots_release(&got);
+	bench_strangers(mb, &got);
+	gots_release(&got);
 	assert_int_equal(bench_take(mb, 2, 7, ""), 2);
 	assert_int_equal(bench_take(mb, 2, 8, ""), 0); /* it is ours by now */
 	bench_strangers(mb, &got);
 	assert_int_equal(got.n, 2);
 	assert_int_equal(got.v[1].uid, 3);
 	gots_release(&got);
+	uidset_release(&sizes);
 	oracle_close(o);
 }
 
