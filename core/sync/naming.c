@@ -130,6 +130,10 @@ static void match_uses(struct claim *claims, const struct mailbox_list *from, co
 		const struct mailbox_info *source = only_of_use(from, selected, uses[i]);
 		const struct mailbox_info *target = only_of_use(to, NULL, uses[i]);
 
+		/* It may hold the mail of another, which is not there any more or is called otherwise now. */
+		if (target && holds_anything(target) &&
+		    (!source || !mailbox_name_same_source(&target->name, &source->name)))
+			continue;
 		if (source && target && !claims[source - from->v].use)
 			claims[source - from->v].use = &target->name;
 	}

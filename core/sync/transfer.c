@@ -285,13 +285,33 @@ static unsigned attributes_at_target(const struct job *job, const struct mailbox
 	return out;
 }
 
+/*
+ * What it holds was not compared, as it is not in the account's list: left out, or spelled otherwise by a server
+ * to which both are one.
+ */
+static int refuse_unlisted(struct job *job, const struct mailbox_name *name, struct err *err)
+{
+	bool exists;
+
+	if (store_exists(job->target, name, &exists, err) < 0)
+		return -1;
+	if (!exists)
+		return 0;
+	return err_set(err, ERR_MAILBOX,
+		       "the target has such a mailbox, but its list leaves it out or spells it otherwise; nothing "
+		       "was copied to it. Give this one another name under 'map'");
+}
+
 static int create_target(struct job *job, struct lane *lane, struct err *err)
 {
 	struct mailbox_info info = { .attributes = attributes_at_target(job, lane->from) };
-	int ret;
+	int ret = 0;
 
 	mailbox_name_copy(&info.name, &lane->from->name);
-	ret = store_create(job->target, &info.name, info.attributes, err);
+	if (job_writes_account(job))
+		ret = refuse_unlisted(job, &info.name, err);
+	if (ret == 0)
+		ret = store_create(job->target, &info.name, info.attributes, err);
 	if (ret == 0)
 		ret = mailbox_open(job->target, &info, STORE_WRITE, &lane->target, err);
 	mailbox_name_release(&info.name);

@@ -320,6 +320,25 @@ static void test_a_mailbox_that_was_made_anew_at_the_target_is_not_doubled(void 
 	assert_int_equal(memory_strangers(&rig->target, "Work"), 0);
 }
 
+static void test_a_mailbox_that_the_target_does_not_list_is_not_filled_twice(void **state)
+{
+	struct job_rig *rig = *state;
+
+	fill(rig, "INBOX", 1, 2);
+	fill(rig, "Work", 1, 3);
+	go(rig);
+	memory_mailbox_get(&rig->target, "Work")->gone_from_list = true;
+	fill(rig, "Work", 4, 4);
+	go(rig);
+	assert_int_equal(memory_live(&rig->target, "Work"), 3);
+	assert_true(rig->report.incomplete);
+	assert_int_equal(count_of(rig, "Work")->missing, 4);
+	memory_mailbox_get(&rig->target, "Work")->gone_from_list = false;
+	go(rig);
+	assert_int_equal(rig->source.fetched, 1);
+	assert_count(count_of(rig, "Work"), 4, 4, 0, 0, 0);
+}
+
 static void test_the_ledger_of_another_source_is_refused_before_anything_is_copied(void **state)
 {
 	struct job_rig *rig = *state;
@@ -585,6 +604,7 @@ int main(void)
 		WITH_MIGRATION(test_a_mailbox_that_is_gone_stays_when_it_holds_other_mail_or_the_server_needs_it),
 		WITH_MIGRATION(test_without_the_ledger_all_is_found_again_and_nothing_is_removed),
 		WITH_MIGRATION(test_a_mailbox_that_was_made_anew_at_the_target_is_not_doubled),
+		WITH_MIGRATION(test_a_mailbox_that_the_target_does_not_list_is_not_filled_twice),
 		WITH_MIGRATION(test_the_ledger_of_another_source_is_refused_before_anything_is_copied),
 		WITH_MIGRATION(test_another_ledger_than_that_of_the_last_run_is_refused),
 		WITH_MIGRATION(test_what_cannot_be_copied_is_accounted_for_accepted_or_not),

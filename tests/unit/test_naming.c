@@ -174,6 +174,8 @@ static void test_what_was_copied_under_a_name_stays_under_it(void **state)
 		{ "INBOX,INBOX/Old", "INBOX", "Old:k=INBOX/Old,Alt:k=INBOX/Old", NULL, "INBOX/Old>Alt" },
 		{ "Sent,Sent Items:S", NULL, "Sent:kS=Sent Items", NULL, "Sent Items>Sent" },
 		{ "Sent Items", NULL, "Sent:k=Sent Items", "Sent Items -> Other", "" },
+		/* Nothing else goes into it by itself. */
+		{ "Sent2:S", NULL, "Sent:kS=Sent Items", NULL, "Sent Items>Sent" },
 	};
 
 	(void)state;
