@@ -325,7 +325,7 @@ static void complain(const struct app *app, const struct job_settings *job,
 		complain_mailbox(app, job, &r->v[i], err);
 		quarantined |= r->v[i].quarantine && r->v[i].quarantined;
 	}
-	report_uncounted(app, job, r);
+	report_uncounted(app, job, r, err->kind != ERR_NONE);
 	if (quarantined)
 		report_line(app, job->name,
 			    "such messages are tried again later, at growing intervals. If you can do "

@@ -60,18 +60,27 @@ void report_counts(const struct app *app, const struct job_settings *job, const 
 	}
 }
 
-void report_uncounted(const struct app *app, const struct job_settings *job, const struct job_report *r)
+static void complain(const struct app *app, const struct job_settings *job, const char *name,
+		     const struct job_count *c)
 {
-	for (size_t i = 0; i < r->n_counts; i++) {
-		const struct job_count *c = &r->counts[i];
-		struct buf line = BUF_INIT(4096);
-		char *name = counted_name(c);
+	struct buf line = BUF_INIT(4096);
 
-		add_equation(&line, c);
-		if (c->missing)
-			report_line(app, job->name, "%s: %s", name, buf_str(&line));
+	add_equation(&line, c);
+	report_line(app, job->name, "%s%s%s", name, *name ? ": " : "", buf_str(&line));
+	buf_release(&line);
+}
+
+void report_uncounted(const struct app *app, const struct job_settings *job, const struct job_report *r,
+		      bool cut_short)
+{
+	if (cut_short && r->total.missing)
+		complain(app, job, "", &r->total);
+	for (size_t i = 0; i < r->n_counts && !cut_short; i++) {
+		char *name = counted_name(&r->counts[i]);
+
+		if (r->counts[i].missing)
+			complain(app, job, name, &r->counts[i]);
 		free(name);
-		buf_release(&line);
 	}
 }
 

@@ -1,6 +1,8 @@
 #ifndef CMD_REPORT_COUNTS_H
 #define CMD_REPORT_COUNTS_H
 
+#include <stdbool.h>
+
 struct app;
 struct job_count;
 struct job_report;
@@ -11,8 +13,9 @@ struct json_t;
 
 /* On standard output: the sum, and with -v every mailbox. */
 void report_counts(const struct app *app, const struct job_settings *job, const struct job_report *r);
-/* On standard error: by how many it does not add up, and where. */
-void report_uncounted(const struct app *app, const struct job_settings *job, const struct job_report *r);
+/* On standard error: by how many it does not add up, and where; of a run that was cut short only in sum. */
+void report_uncounted(const struct app *app, const struct job_settings *job, const struct job_report *r,
+		      bool cut_short);
 /* One event "account" for every mailbox. */
 void report_count_events(const struct job_settings *job, const struct job_report *r);
 /* The numbers alone; owned by the caller. */

@@ -219,8 +219,8 @@ static int check_identity(struct job *job, struct err *err)
 		break;
 	case IDENTITY_FORGOTTEN:
 		job->target_config.create = job->no_deletions = true;
-		job_note(job, "%s is not there any more, which says what was copied before: it is found out "
-			      "anew by what the target account holds, and nothing is removed in this run",
+		job_note(job, "%s is not there any more: what was copied before is found out anew, by what the "
+			      "target account holds, and nothing is removed in this run",
 			 job_target_path(job));
 		break;
 	case IDENTITY_GO_ON:

@@ -234,6 +234,28 @@ static void test_deletions_are_followed_when_asked_for_and_behind_the_guard(void
 	assert_int_equal(mailbox_count(m->to, "INBOX"), 41);
 }
 
+static void test_a_mailbox_with_other_mail_in_it_stays(void **state)
+{
+	struct move *m = *state;
+	struct backup_result res;
+
+	corpus_fill(m->from, "INBOX", 1, 30, 500, 800);
+	oracle_create(m->from, "Both");
+	append(m->from, "Both", "one", "");
+	ends_with(m, 0, "", 31, 31, 0, 0);
+	append(m->to, "Both", "mine", "\\Seen");
+	oracle_command(m->from, "SELECT INBOX");
+	oracle_command(m->from, "DELETE Both");
+	run(m, 0, "--delete", &res);
+	assert_int_equal(res.removed, 1);
+	assert_non_null(strstr(buf_str(&res.out), "Both: the account has other messages there, so the mailbox stays"));
+	backup_result_release(&res);
+	assert_int_equal(mailbox_count(m->to, "Both"), 1);
+	run(m, 0, "--delete", &res);
+	assert_null(strstr(buf_str(&res.out), "Both"));
+	backup_result_release(&res);
+}
+
 static void forget_ledger(const struct backup *b)
 {
 	static const char *const names[] = { "job.db", "job.db-wal", "job.db-shm", "job.db.lock" };
@@ -538,6 +560,7 @@ int main(void)
 		CASE(test_later_only_what_changed_moves),
 		CASE(test_what_is_changed_at_the_target_stays),
 		CASE(test_deletions_are_followed_when_asked_for_and_behind_the_guard),
+		CASE(test_a_mailbox_with_other_mail_in_it_stays),
 		CASE(test_what_the_target_holds_is_adopted_with_and_without_a_ledger),
 		CASE(test_a_mailbox_that_was_made_anew_at_the_target_is_filled_again),
 		cmocka_unit_test_setup_teardown(test_special_uses_lead_to_each_other_and_rules_come_first,

@@ -183,7 +183,7 @@ static void test_a_migration_accounts_for_every_message(void **state)
 				.total = { .messages = 18, .copied = 14, .adopted = 2, .quarantined = 1,
 					   .gone = 1, .missing = 2, .copied_now = 3 } };
 	struct app app = { 0 }, talkative = { .verbose = 1 };
-	struct err none = { 0 };
+	struct err none = { 0 }, lost = { .kind = ERR_RETRY, .text = "line lost." };
 	static const char wrong[] = "mailcask: nightly: a\\x1Bb (from INBOX): 5 messages = 4 copied + 0 adopted + 0 in "
 				    "quarantine - 1 gone at the source + 2 not accounted for\n";
 
@@ -198,6 +198,11 @@ static void test_a_migration_accounts_for_every_message(void **state)
 		      "nightly: 18 messages = 14 copied + 2 adopted + 1 in quarantine - 1 gone at the source + 2 not "
 		      "accounted for (in this run 3 copied, 0 adopted)\n",
 		      wrong);
+	assert_report(&app, &r, &lost, EXIT_TEMPORARY, false, "",
+		      "mailcask: nightly: 18 messages = 14 copied + 2 adopted + 1 in quarantine - 1 gone at the source + "
+		      "2 not accounted for (in this run 3 copied, 0 adopted)\n"
+		      "mailcask: nightly: line lost. This often passes: run it again later. What was stored is "
+		      "kept.\n");
 }
 
 static void test_what_was_accepted_is_told_to_who_asks_for_more(void **state)
