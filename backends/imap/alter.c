@@ -138,6 +138,7 @@ int imap_store_change_flags(struct mailbox *base, const struct uidset *set,
 struct removing {
 	struct imap_store *st;
 	struct imap_mailbox_handle *mb;
+	const struct uidset *set;
 	bool left; /* out: only marked \Deleted */
 };
 
@@ -198,7 +199,7 @@ static int mark_deleted(struct connection *c, const struct uidset *set, struct s
 static int do_remove(void *ctx, struct connection *c, struct err *err)
 {
 	struct removing *r = ctx;
-	const struct uidset *set = &r->mb->writing->remove;
+	const struct uidset *set = r->set;
 	const struct bytes here = buf_bytes(&r->mb->wire);
 	struct stored marked, gone = { .outcome = IMAP_DONE_OK };
 
@@ -223,6 +224,21 @@ static int do_remove(void *ctx, struct connection *c, struct err *err)
 	return mark_deleted(c, set, &marked, err) < 0 ? -1 : answered(c, &marked, err);
 }
 
+int alter_remove(struct imap_mailbox_handle *mb, const struct uidset *set, struct err *err)
+{
+	struct imap_store *st = imap_of(mb->mailbox.store);
+	struct removing r = { .st = st, .mb = mb, .set = set };
+
+	if (uidset_is_empty(set))
+		return 0;
+	if (writer_do(st, mb, do_remove, &r, err) < 0)
+		return -1;
+	if (r.left)
+		imap_note(st, &mb->mailbox.name, "the server cannot remove single messages: %llu of them "
+			  "are only marked \\Deleted", (unsigned long long)uidset_count(set));
+	return 0;
+}
+
 int imap_store_expunge(struct mailbox *base, const struct uidset *set, struct err *err)
 {
 	struct writing *w = writing_of((struct imap_mailbox_handle *)base);
@@ -234,25 +250,19 @@ int imap_store_expunge(struct mailbox *base, const struct uidset *set, struct er
 
 static int remove_of(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err)
 {
-	struct removing r = { .st = st, .mb = mb };
 	struct uidset *set = &mb->writing->remove;
+	int ret = alter_remove(mb, set, err);
 
-	if (writer_do(st, mb, do_remove, &r, err) < 0) {
-		if (err->kind != ERR_MAILBOX && err->kind != ERR_MISSING)
-			return -1;
+	if (ret == 0)
+		ret = ledger_delete(st->ledger, mb->box, set, err);
+	else if (err->kind == ERR_MAILBOX || err->kind == ERR_MISSING) {
 		/* Their rows stay, so a later run finds them gone at the source once more. */
 		imap_note(st, &mb->mailbox.name, "%llu messages could not be removed: %s",
 			  (unsigned long long)uidset_count(set), err->text);
-		uidset_clear(set);
-		return 0;
+		ret = 0;
 	}
-	if (r.left)
-		imap_note(st, &mb->mailbox.name, "the server cannot remove single messages: %llu of them "
-			  "are only marked \\Deleted", (unsigned long long)uidset_count(set));
-	if (ledger_delete(st->ledger, mb->box, set, err) < 0)
-		return -1;
 	uidset_clear(set);
-	return 0;
+	return ret;
 }
 
 int alter_remove_all(struct imap_store *st, struct err *err)

@@ -25,4 +25,10 @@ extern const struct store_ops imap_ledger_store;
  */
 char *imap_fingerprint(const struct imap_account *account);
 
+/*
+ * For tests: the waits before a lost line is made anew, and before a message of which no answer came counts as not
+ * stored, are `percent` of what they are otherwise.
+ */
+void imap_store_set_patience(struct store *st, unsigned percent);
+
 #endif

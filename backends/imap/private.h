@@ -88,6 +88,7 @@ struct imap_store {
 	 */
 	bool is_target;
 	enum store_mode mode;
+	unsigned patience; /* in percent: of the waits of what writes */
 	struct writer *writer; /* NULL: nothing was changed in this run */
 	struct ledger *ledger; /* NULL: no target, or (STORE_READ) none there yet */
 	struct mailbox_name prefix; /* as in struct mailbox_list */

@@ -10,6 +10,7 @@
 #include "core/imap/loop.h"
 #include "core/imap/quirks.h"
 
+#include "backends/imap/copy.h"
 #include "backends/imap/private.h"
 #include "backends/imap/write_private.h"
 
@@ -22,6 +23,11 @@ char *imap_fingerprint(const struct imap_account *account)
 	text = xasprintf("%s@%s", account->authzid ? account->authzid : account->user, host);
 	free(host);
 	return text;
+}
+
+void imap_store_set_patience(struct store *st, unsigned percent)
+{
+	imap_of(st)->patience = percent;
 }
 
 static bool is_stopped(void *ctx)
@@ -67,6 +73,7 @@ static int imap_store_open(struct store **out, const struct store_config *cfg,
 	st = xcalloc(1, sizeof(*st));
 	st->store = (struct store){ .ops = &imap_store, .cfg = cfg };
 	st->mode = mode;
+	st->patience = 100;
 	st->is_target = cfg->index != NULL;
 	st->account = cfg->settings;
 	st->loop = loop_new(is_stopped, st);
@@ -168,6 +175,8 @@ const struct store_ops imap_store = {
 	.contents = target_contents,
 	.room = imap_store_room,
 	.append = imap_store_append,
+	.copy_as = imap_store_copy_as,
+	.copy = imap_store_copy,
 	.change_flags = imap_store_change_flags,
 	.expunge = imap_store_expunge,
 	.create = imap_store_create,

@@ -11,8 +11,6 @@
 #define OUTSTANDING_MAX ((uint64_t)16 << 20)
 #define BATCH_BYTES ((uint64_t)4 << 20)
 #define TEXT_MAX ((size_t)1 << 20)
-/* How long the session of a line that was lost may still be storing what it had got. */
-#define SETTLE_MS 1000
 
 static struct uploads *uploads_of(struct imap_store *st)
 {
@@ -22,7 +20,6 @@ static struct uploads *uploads_of(struct imap_store *st)
 		w->uploads = xcalloc(1, sizeof(*w->uploads));
 		w->uploads->queued.last = &w->uploads->queued.first;
 		w->uploads->sent.last = &w->uploads->sent.first;
-		w->uploads->settle_ms = SETTLE_MS;
 	}
 	return w->uploads;
 }
@@ -92,8 +89,8 @@ void writing_free(struct writing *w)
 	flags_release(&w->permanent);
 	flags_release(&w->noted);
 	uidset_release(&w->remove);
-	if (w->gathered)
-		batch_free(w->gathered);
+	batch_free(w->gathered.batch);
+	batch_free(w->copies.batch);
 	free(w);
 }
 
@@ -175,13 +172,17 @@ static int tell_queued(struct imap_store *st, const struct imap_mailbox_handle *
 static int tell_gathered(struct imap_store *st, struct imap_mailbox_handle *mb, const struct err *why,
 			 struct err *err)
 {
-	struct upload_batch *b = mb->writing ? mb->writing->gathered : NULL;
+	struct writing *w = mb->writing;
 
-	if (!b)
-		return 0;
-	mb->writing->gathered = NULL;
-	mb->writing->gathered_bytes = 0;
-	return tell_all(st, b, why, err);
+	for (int i = 0; w && i < 2; i++) {
+		struct gathering *g = i ? &w->copies : &w->gathered;
+		struct upload_batch *b = g->batch;
+
+		*g = (struct gathering){ .batch = NULL };
+		if (b && tell_all(st, b, why, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int uploads_fail_mailbox(struct imap_store *st, struct imap_mailbox_handle *mb, const struct err *why,
@@ -270,28 +271,27 @@ static bool is_refused_here(const struct imap_store *st, const struct upload *u,
 
 /* --- what is there already --- */
 
-/* Its flags become those that came; its date cannot. */
-static int take_over_row(struct imap_store *st, struct upload *u, const struct ledger_copy *found,
-			 struct err *err)
+int upload_take_over(struct imap_mailbox_handle *mb, const struct ledger_row *found, uint32_t source_uid,
+		     struct bytes flags, struct bytes date, struct bytes identity, struct err *err)
 {
 	struct flags was = FLAGS_INIT, now = FLAGS_INIT;
 	struct flag_delta delta = { { 0 }, { 0 } };
-	struct ledger_row row = found->row;
+	struct ledger_row row = *found;
 	struct uidset set = UIDSET_INIT;
 	int ret;
 
-	flags_add_list(&was, found->row.flags);
-	flags_add_list(&now, u->flags_text);
+	flags_add_list(&was, found->flags);
+	flags_add_list(&now, flags);
 	flags_diff(&was, &now, &delta.add, &delta.remove);
 	uidset_add(&set, row.uid);
-	ret = alter_flags(u->mb, &set, &delta.add, &delta.remove, err);
-	row.source_uid = u->source_uid;
+	ret = alter_flags(mb, &set, &delta.add, &delta.remove, err);
+	row.source_uid = source_uid;
 	row.state = LEDGER_LIVE;
-	row.flags = u->flags_text;
-	row.date = u->date_text;
-	row.identity = u->identity;
+	row.flags = flags;
+	row.date = date;
+	row.identity = identity;
 	if (ret == 0)
-		ret = ledger_replace(st->ledger, u->mb->box, &row, err);
+		ret = ledger_replace(store_of(mb)->ledger, mb->box, &row, err);
 	flags_release(&was);
 	flags_release(&now);
 	flags_release(&delta.add);
@@ -318,7 +318,8 @@ static int take_over(struct imap_store *st, struct upload *u, struct err *err)
 		what = OUTCOME_DONE;
 	if (got == 0) {
 		got = ledger_find_free(st->ledger, u->mb->box, u->body.sha256, u->body.size, &found, err);
-		if (got > 0 && take_over_row(st, u, &found, err) < 0)
+		if (got > 0 && upload_take_over(u->mb, &found.row, u->source_uid, u->flags_text,
+						u->date_text, u->identity, err) < 0)
 			got = -1;
 	}
 	uid = found.row.uid;
@@ -383,25 +384,71 @@ static void take_attributes(struct upload *u, const struct message *msg)
 		writing_filter(u->mb, msg->flags, &u->flags);
 }
 
-static void gather(struct upload *u)
-{
-	struct writing *w = u->mb->writing;
-
-	if (!w->gathered)
-		w->gathered = batch_new(u->mb);
-	w->gathered->v[w->gathered->n++] = u;
-	w->gathered_bytes += u->body.size;
-}
-
 static void seal(struct imap_store *st, struct imap_mailbox_handle *mb)
 {
 	struct writing *w = mb->writing;
 
-	if (!w || !w->gathered)
-		return;
-	batches_append(&st->writer->uploads->queued, w->gathered);
-	w->gathered = NULL;
-	w->gathered_bytes = 0;
+	for (int i = 0; w && i < 2; i++) {
+		struct gathering *g = i ? &w->copies : &w->gathered;
+
+		if (g->batch)
+			batches_append(&st->writer->uploads->queued, g->batch);
+		*g = (struct gathering){ .batch = NULL };
+	}
+}
+
+/* `from`: the batch is of copies of what that mailbox holds; NULL: it is sent. */
+static void gather(struct imap_store *st, struct upload *u, struct imap_mailbox_handle *from)
+{
+	struct gathering *g = from ? &u->mb->writing->copies : &u->mb->writing->gathered;
+
+	if (g->batch && g->batch->from != from)
+		seal(st, u->mb);
+	if (!g->batch) {
+		g->batch = batch_new(u->mb);
+		g->batch->from = from;
+	}
+	g->batch->v[g->batch->n++] = u;
+	g->bytes += u->body.size;
+	if (g->batch->n == UPLOAD_BATCH_MESSAGES || g->bytes >= BATCH_BYTES)
+		seal(st, u->mb);
+}
+
+static bool has_copy_of(const struct upload_batch *b, const struct imap_mailbox_handle *from, uint32_t uid)
+{
+	for (size_t i = 0; b && b->from == from && i < b->n; i++)
+		if (b->v[i]->from_uid == uid)
+			return true;
+	return false;
+}
+
+/*
+ * Another mailbox that holds the same bytes with the same date, as far as we know: the server can copy them. NULL:
+ * there is none, or it would not say under which UID.
+ */
+static int find_elsewhere(struct imap_store *st, struct upload *u, struct imap_mailbox_handle **out,
+			  struct err *err)
+{
+	struct ledger_copy found = { 0 };
+	struct ledger_box *box;
+	struct mailbox *mb;
+	int got = 0;
+
+	*out = NULL;
+	if (st->writer->uploads->no_copies || !st->writer->conn ||
+	    !imap_session_has(st->writer->conn->session, IMAP_CAP_UIDPLUS))
+		return 0;
+	got = ledger_find_elsewhere(st->ledger, u->mb->box, u->body.sha256, u->body.size, u->date_text, &found,
+				    err);
+	box = got > 0 ? ledger_box_by_id(st->ledger, found.box) : NULL;
+	if (box && bytes_equal(found.row.date, u->date_text) &&
+	    (got = imap_handle_of_box(st, box, &mb, err)) == 0 &&
+	    !has_copy_of(u->mb->writing->copies.batch, (struct imap_mailbox_handle *)mb, found.row.uid)) {
+		*out = (struct imap_mailbox_handle *)mb;
+		u->from_uid = found.row.uid;
+	}
+	ledger_copy_release(&found);
+	return got < 0 ? -1 : 0;
 }
 
 static void seal_all(struct imap_store *st)
@@ -414,7 +461,7 @@ static void seal_all(struct imap_store *st)
 static int take_message(struct imap_store *st, struct upload *u, const struct message *msg,
 			struct err *err)
 {
-	struct writing *w = u->mb->writing;
+	struct imap_mailbox_handle *from = NULL;
 	struct err why;
 	int got;
 
@@ -428,14 +475,15 @@ static int take_message(struct imap_store *st, struct upload *u, const struct me
 		return 0;
 	}
 	got = take_over(st, u, err);
+	if (got > 0)
+		return 0;
+	if (got == 0)
+		got = find_elsewhere(st, u, &from, err);
 	if (got < 0) {
 		st->writer->uploads->bytes -= u->body.size;
 		return -1;
 	}
-	if (got == 0)
-		gather(u);
-	if (w->gathered && (w->gathered->n == UPLOAD_BATCH_MESSAGES || w->gathered_bytes >= BATCH_BYTES))
-		seal(st, u->mb);
+	gather(st, u, from);
 	return 0;
 }
 

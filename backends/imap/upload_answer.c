@@ -22,6 +22,7 @@ struct again {
 	struct upload_batch *open; /* takes the next one, if it is sent in the same way */
 	bool pause;                /* not at once, for this: */
 	struct err why;
+	bool reselect;             /* whether the mailbox is there is asked anew */
 };
 
 static void again_init(struct again *again)
@@ -44,11 +45,6 @@ static void again_add(struct again *again, struct upload *u, bool wait, bool alo
 	b->v[b->n++] = u;
 }
 
-static void again_pause(struct again *again, const struct err *why)
-{
-	again->pause = true;
-	again->why = *why;
-}
 
 static void again_queue(struct imap_store *st, struct again *again)
 {
@@ -60,6 +56,16 @@ static void again_queue(struct imap_store *st, struct again *again)
 	if (!queued->first)
 		queued->last = again->list.last;
 	queued->first = again->list.first;
+}
+
+void batch_requeue(struct imap_store *st, struct upload **v, size_t n)
+{
+	struct again again;
+
+	again_init(&again);
+	for (size_t i = 0; i < n; i++)
+		again_add(&again, v[i], false, false);
+	again_queue(st, &again);
 }
 
 /* --- what may be there --- */
@@ -94,6 +100,14 @@ static void take_claim(struct upload *u, const struct claim *c)
 	}
 }
 
+/* Whether the server may have got all of it, and be about to store it: of a MULTIAPPEND, all messages. */
+static bool is_all_sent(const struct upload_batch *b, const struct upload *u)
+{
+	const struct upload *last = b->multi ? b->v[b->n - 1] : u;
+
+	return last->read_at == last->body.size;
+}
+
 /* Of those without a UID: are they there? */
 static int look_for(struct imap_store *st, struct upload_batch *b, struct err *err)
 {
@@ -109,8 +123,8 @@ static int look_for(struct imap_store *st, struct upload_batch *b, struct err *e
 		if (!is_doubtful(u))
 			continue;
 		certain &= u->state == UPLOAD_TAKEN;
-		if (u->read_at == u->body.size) /* the server may have got all of it, and be about to store it */
-			wait_ms = st->writer->uploads->settle_ms;
+		if (is_all_sent(b, u))
+			wait_ms = SETTLE_MS * st->patience / 100;
 		claims[n] = claim_of(u);
 		of[n++] = u;
 	}
@@ -194,9 +208,20 @@ static int no_room_for(struct imap_store *st, struct upload *u, struct err *err)
 	return upload_not_done(st, u, OUTCOME_NO_ANSWER, &up->words, err);
 }
 
+static void again_hold(struct again *again, const struct upload_batch *b, enum verdict verdict,
+		       const struct err *why)
+{
+	b->mb->writing->gone_once |= verdict == VERDICT_GONE;
+	again->reselect |= verdict == VERDICT_GONE;
+	again->pause |= verdict == VERDICT_LATER;
+	again->why = *why;
+	if (again->why.kind != ERR_NONE && verdict == VERDICT_LATER)
+		again->why.kind = ERR_RETRY; /* also what was throttled in other words */
+}
+
 static bool is_over(const struct upload_batch *b, enum verdict verdict)
 {
-	return verdict == VERDICT_MAILBOX || (verdict == VERDICT_GONE && b->mb->writing->recreated);
+	return verdict == VERDICT_MAILBOX || (verdict == VERDICT_GONE && b->mb->writing->gone_once);
 }
 
 /* Nothing more goes into this mailbox. */
@@ -222,7 +247,7 @@ static int refuse_one(struct imap_store *st, struct upload_batch *b, struct uplo
 	if (verdict == VERDICT_ROOM)
 		return no_room_for(st, u, err);
 	if (verdict == VERDICT_LATER || verdict == VERDICT_GONE) {
-		again_pause(again, &why);
+		again_hold(again, b, verdict, &why);
 		again_add(again, u, b->wait, b->alone);
 		return 0;
 	}
@@ -249,7 +274,7 @@ static int refuse_together(struct imap_store *st, struct upload_batch *b, struct
 		return 0;
 	}
 	if (same)
-		again_pause(again, &first->why);
+		again_hold(again, b, verdict, &first->why);
 	else if (bad)
 		st->writer->uploads->bad_multis++;
 	/* Halved, the server is asked for every message, so that what it refuses costs little. */
@@ -369,10 +394,7 @@ int batch_settle(struct imap_store *st, struct upload_batch *b, struct err *err)
 	ret = settle(st, b, &again, err);
 	again_queue(st, &again);
 	batch_free(b); /* what failed ends the run: its messages have their intents, and are not told */
-	if (ret == 0 && again.pause) {
-		if (st->writer->conn)
-			st->writer->conn->opened = NULL; /* whether it is there is asked anew */
-		ret = writer_retry(st, &again.why, err);
-	}
-	return ret;
+	if (again.reselect && st->writer->conn)
+		st->writer->conn->opened = NULL;
+	return ret == 0 && again.pause ? writer_retry(st, &again.why, err) : ret;
 }

@@ -15,7 +15,7 @@
  * Which messages of which the answer is missing are there: among those that have no row and a UID that did not
  * exist before. The bytes decide; their hash is asked for where size and Message-ID are not enough.
  */
-#define LOOK_AGAIN_MS 100
+#define LOOKS 10 /* in the time that is waited */
 #define HEADER_FIELDS_MAX 65536
 
 struct candidate {
@@ -299,9 +299,9 @@ static bool all_found(const struct claim *v, size_t n)
 }
 
 /* Nothing is written while another session may still be storing what it had got. */
-static int pause_a_little(struct imap_store *st, struct err *err)
+static int pause_a_little(struct imap_store *st, int64_t ms, struct err *err)
 {
-	int64_t until = clock_ms() + LOOK_AGAIN_MS;
+	int64_t until = clock_ms() + ms;
 
 	while (clock_ms() < until)
 		if (loop_step(st->loop, until, err) < 0)
@@ -334,7 +334,7 @@ int claims_find(struct imap_store *st, struct imap_mailbox_handle *mb, uint32_t 
 	int ret = look(&f, v, n, certain, err);
 
 	while (ret == 0 && !all_found(v, n) && clock_ms() < until) {
-		ret = pause_a_little(st, err);
+		ret = pause_a_little(st, wait_ms / LOOKS + 1, err);
 		if (ret == 0)
 			ret = look(&f, v, n, certain, err);
 	}

@@ -9,7 +9,6 @@
 
 /* A server may still be storing what was sent so many seconds ago. */
 #define YOUNG_S 10
-#define SETTLE_MS 1000
 
 static const char unclear_reason[] =
 	"an earlier run sent it and was cut off, and the account has several messages any of which may be it; it "
@@ -74,7 +73,7 @@ static int settle_all(struct imap_store *st, struct imap_mailbox_handle *mb,
 		if (it->uidnext < least)
 			least = it->uidnext;
 		if (it->created <= now && it->created + YOUNG_S > now)
-			wait_ms = SETTLE_MS;
+			wait_ms = SETTLE_MS * st->patience / 100;
 	}
 	ret = claims_find(st, mb, least, claims, in->n, false, wait_ms, err);
 	for (size_t i = 0; ret == 0 && i < in->n; i++) {

@@ -7,6 +7,9 @@
 #include "backends/imap/spool.h"
 #include "backends/imap/write_private.h"
 
+/* How long the session of a line that was lost may still be storing what it had got. */
+#define SETTLE_MS ((int64_t)1000)
+
 /*
  * Messages into an account. The way of one:
  *
@@ -20,6 +23,7 @@
  *     \-- told                                          \-- nobody can say which --> told, never sent again
  *
  *   upload.c         the sink, what is refused here, batches as they fill
+ *   upload_copy.c    batches of what another mailbox has: copied at the server
  *   upload_send.c    batches out, one after the other; the pump
  *   upload_answer.c  what became of a batch
  *   upload_find.c    which of several messages are there
@@ -62,6 +66,7 @@ struct upload {
 	struct maildate date;
 	struct buf text;       /* what the next three point into */
 	struct bytes flags_text, date_text, identity; /* as the ledger has them */
+	uint32_t from_uid;     /* in a batch of copies: of which message */
 	int64_t intent;        /* 0: none is written down */
 	enum upload_state state;
 	uint32_t uid;
@@ -78,6 +83,7 @@ struct upload_batch {
 	struct imap_mailbox_handle *mb;
 	struct upload *v[UPLOAD_BATCH_MESSAGES];
 	size_t n;
+	struct imap_mailbox_handle *from; /* copied from there at the server; NULL: they are sent */
 	size_t unanswered;     /* commands under way */
 	bool intended;         /* its intents are durable */
 	bool multi;            /* it went out as one command */
@@ -101,7 +107,7 @@ struct uploads {
 	struct err words;
 	unsigned bad_multis;   /* MULTIAPPENDs that were answered by BAD */
 	char *dir;             /* for large messages */
-	int64_t settle_ms;
+	bool no_copies;        /* the server does not keep dates when it copies */
 	struct err failed;     /* nothing goes any more; kind ERR_NONE: it does */
 };
 
@@ -118,10 +124,17 @@ int uploads_fail_mailbox(struct imap_store *st, struct imap_mailbox_handle *mb, 
 /* The same for all of the account. */
 int uploads_set_full(struct imap_store *st, const struct err *words, struct err *err);
 
+/*
+ * A message that the mailbox has becomes the one that the rest is of: its flags do, at the server too; its date
+ * cannot.
+ */
+int upload_take_over(struct imap_mailbox_handle *mb, const struct ledger_row *found, uint32_t source_uid,
+		     struct bytes flags, struct bytes date, struct bytes identity, struct err *err);
+
 /* --- upload_send.c --- */
 
 struct upload_batch *batch_new(struct imap_mailbox_handle *mb);
-void batch_free(struct upload_batch *b); /* not the messages */
+void batch_free(struct upload_batch *b); /* not the messages; NULL is allowed */
 void batches_append(struct upload_batches *list, struct upload_batch *b);
 /*
  * Serve the connection, without waiting for it; then wait until at most `most` bytes are not answered.
@@ -129,7 +142,15 @@ void batches_append(struct upload_batches *list, struct upload_batch *b);
  */
 int uploads_pump(struct imap_store *st, uint64_t most, struct err *err);
 
+/* --- upload_copy.c --- */
+
+/* A batch of copies, waited for. Frees it; what could not be copied is queued to be sent. */
+int batch_copy(struct imap_store *st, struct upload_batch *b, struct err *err);
+
 /* --- upload_answer.c --- */
+
+/* Messages that are sent (again) before all others, in their order. */
+void batch_requeue(struct imap_store *st, struct upload **v, size_t n);
 
 /* All commands of `b` were answered, or the line was lost. Frees it. */
 int batch_settle(struct imap_store *st, struct upload_batch *b, struct err *err);

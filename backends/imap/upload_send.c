@@ -222,7 +222,7 @@ static bool may_start(const struct uploads *up)
 
 	if (!next || count(&up->sent) >= BATCHES_SENT)
 		return false;
-	return !last || (!next->alone && !last->alone);
+	return !last || (!next->alone && !last->alone && !next->from);
 }
 
 /* Select may take several tries; what came to nothing is told. */
@@ -245,6 +245,9 @@ static int start_next(struct imap_store *st, struct err *err)
 
 	if (!up->queued.first->intended && intend_all(st, err) < 0)
 		return -1;
+	if (up->queued.first->from)
+		/* It selects other mailboxes, and so comes when nothing is under way. */
+		return up->sent.first ? 0 : batch_copy(st, take_first(&up->queued), err);
 	if (select_for(st, mb, &c, &why) < 0) {
 		if (why.kind == ERR_MAILBOX)
 			return uploads_fail_mailbox(st, mb, &why, err);

@@ -95,6 +95,7 @@ int writer_retry(struct imap_store *st, const struct err *why, struct err *err)
 		return -1;
 	log_info("%s: trying again: %s", st->account->name, cause.text);
 	w->losses++;
+	ms = ms * st->patience / 100;
 	if (ms < cause.retry_after_ms)
 		ms = cause.retry_after_ms;
 	until = clock_ms() + ms;

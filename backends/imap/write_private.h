@@ -11,6 +11,7 @@
  *   write.c          the connection that changes things, what it has selected, what the mailbox keeps
  *   manage.c         mailboxes: made, renamed, removed, subscribed to; quota
  *   alter.c          flags changed, messages removed
+ *   copy.c           copies that the server makes
  *   upload*.c        messages added: upload_private.h
  *
  * All of it goes over one connection, so the server sees it in the order in which it was asked for. Commands of
@@ -27,6 +28,12 @@ struct writer {
 	struct buf trash;        /* wire name of the mailbox for \Trash; empty: there is none */
 };
 
+/* Messages for a mailbox that are no full batch yet. */
+struct gathering {
+	struct upload_batch *batch; /* NULL: none */
+	uint64_t bytes;
+};
+
 /* What a mailbox that was selected said of itself. */
 struct writing {
 	bool known;
@@ -37,10 +44,10 @@ struct writing {
 	uint64_t append_limit;   /* 0: none is known */
 	bool no_insert;          /* our rights there do not allow to add messages */
 	bool recreated;          /* made anew in this run since it was gone; once is enough */
+	bool gone_once;          /* an APPEND said that it is not there; a second time is the end */
 	struct flags noted;      /* flags that the user was told are not kept here */
 	struct uidset remove;    /* at the next commit */
-	struct upload_batch *gathered; /* not full yet; NULL: none */
-	uint64_t gathered_bytes;
+	struct gathering gathered, copies;
 	struct err failed;       /* nothing is added in this run any more, and why; kind ERR_NONE: it is */
 };
 
@@ -112,6 +119,8 @@ int imap_store_change_flags(struct mailbox *base, const struct uidset *set,
 /* At the server only: what the mailbox does not keep is left out. */
 int alter_flags(struct imap_mailbox_handle *mb, const struct uidset *set, const struct flags *add,
 		const struct flags *remove, struct err *err);
+/* At the server only: these and no others, as far as it can. */
+int alter_remove(struct imap_mailbox_handle *mb, const struct uidset *set, struct err *err);
 int imap_store_expunge(struct mailbox *base, const struct uidset *set, struct err *err);
 /* Carry out what imap_store_expunge() was told: at the server, then in the ledger. */
 int alter_remove_all(struct imap_store *st, struct err *err);

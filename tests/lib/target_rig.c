@@ -19,7 +19,7 @@ void target_rig_init(struct target_rig *rig, int port, const char *user)
 {
 	*rig = (struct target_rig){ .notes = BUF_INIT(1 << 20) };
 	probe_init(&rig->probe, port, user);
-	rig->index = path_join(tmp_dir(), "ledger/job.db");
+	rig->index = path_join(tmp_dir_in_memory(), "ledger/job.db"); /* many syncs */
 	rig->probe.run.note = note;
 	rig->probe.run.note_ctx = rig;
 	rig->probe.cfg.index = rig->index;
@@ -140,16 +140,33 @@ const struct target_outcome *target_rig_outcome(const struct target_rig *rig, ui
 	return found;
 }
 
+static void changes_of(struct target_rig *rig, struct mailbox *mb, struct changes *out)
+{
+	struct changes_request req = { .mailbox = mb, .out = out };
+
+	changes_init(out);
+	if (store_changes(rig->probe.store, &req, 1, &rig->err) < 0)
+		test_die("changes: %s", rig->err.text);
+}
+
 size_t target_rig_count(struct target_rig *rig, struct mailbox *mb)
 {
 	struct changes changes;
-	struct changes_request req = { .mailbox = mb, .out = &changes };
 	size_t n;
 
-	changes_init(&changes);
-	if (store_changes(rig->probe.store, &req, 1, &rig->err) < 0)
-		test_die("changes: %s", rig->err.text);
+	changes_of(rig, mb, &changes);
 	n = changes.n;
 	changes_release(&changes);
 	return n;
+}
+
+void target_rig_bound(struct target_rig *rig, struct mailbox *mb, struct uidset *out)
+{
+	struct changes changes;
+
+	changes_of(rig, mb, &changes);
+	uidset_clear(out);
+	for (size_t i = 0; i < changes.n; i++)
+		uidset_add(out, changes.v[i].source_uid);
+	changes_release(&changes);
 }

@@ -47,4 +47,7 @@ const struct target_outcome *target_rig_outcome(const struct target_rig *rig, ui
 /* How many live messages the store says that it has there. */
 size_t target_rig_count(struct target_rig *rig, struct mailbox *mb);
 
+/* Which source UIDs it has there. *out is replaced. */
+void target_rig_bound(struct target_rig *rig, struct mailbox *mb, struct uidset *out);
+
 #endif
