@@ -56,6 +56,7 @@ struct ledger_box {
 	/* Not written down; for who asks the account. */
 	bool gone;          /* the account had no such mailbox in the last list() */
 	struct token there; /* what the account said of it in the last list(), if token.known */
+	struct imap_mailbox_handle *handle; /* that is open on it; NULL: none */
 };
 
 /* A message. Bytes are borrowed; see where one is given out for how long. */

@@ -174,6 +174,8 @@ bool target_name(const struct imap_store *st, const struct mailbox_name *wire,
 		 struct mailbox_name *out);
 /* st->there is what the account has: tell it together with the ledger. */
 int target_list(struct imap_store *st, struct mailbox_list *out, struct err *err);
+/* The handle that is open on a mailbox of a target; NULL: none, and of any other store. */
+struct imap_mailbox_handle *target_handle(const struct imap_store *st, const struct mailbox_name *name);
 /* The box of a mailbox that is opened. */
 int target_open_box(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err);
 /*

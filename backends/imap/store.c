@@ -108,6 +108,22 @@ static int settle_earlier_run(struct imap_store *st, struct imap_mailbox_handle 
 	return -1;
 }
 
+/* Takes `wire` over. */
+static struct imap_mailbox_handle *new_handle(struct imap_store *st, const struct mailbox_info *info,
+					      struct buf wire)
+{
+	struct imap_mailbox_handle *mb = xcalloc(1, sizeof(*mb));
+
+	mb->mailbox.store = &st->store;
+	mailbox_name_init(&mb->mailbox.name);
+	mailbox_name_copy(&mb->mailbox.name, &info->name);
+	mb->token = info->token;
+	mb->wire = wire;
+	mb->next = st->mailboxes;
+	st->mailboxes = mb;
+	return mb;
+}
+
 static int imap_store_open_mailbox(struct store *base, const struct mailbox_info *info,
 				   enum store_mode mode, struct mailbox **out, struct err *err)
 {
@@ -120,15 +136,14 @@ static int imap_store_open_mailbox(struct store *base, const struct mailbox_info
 		buf_release(&wire);
 		return -1;
 	}
-	mb = xcalloc(1, sizeof(*mb));
-	mb->mailbox.store = base;
-	mailbox_name_init(&mb->mailbox.name);
-	mailbox_name_copy(&mb->mailbox.name, &info->name);
-	mb->mode = mode;
-	mb->token = info->token;
-	mb->wire = wire;
-	mb->next = st->mailboxes;
-	st->mailboxes = mb;
+	/* What is under way in a mailbox is written down in one place. */
+	mb = target_handle(st, &info->name);
+	if (mb)
+		buf_release(&wire);
+	else
+		mb = new_handle(st, info, wire);
+	if (mode == STORE_WRITE)
+		mb->mode = mode;
 	if (st->is_target && target_open_box(st, mb, err) < 0)
 		return -1;
 	if (mode == STORE_WRITE && settle_earlier_run(st, mb, err) < 0)
@@ -142,11 +157,10 @@ int imap_handle_of_box(struct imap_store *st, struct ledger_box *box, struct mai
 {
 	struct mailbox_info info = { .name = box->name };
 
-	for (struct imap_mailbox_handle *mb = st->mailboxes; mb; mb = mb->next)
-		if (mb->box == box) {
-			*out = &mb->mailbox;
-			return 0;
-		}
+	if (box->handle) {
+		*out = &box->handle->mailbox;
+		return 0;
+	}
 	return imap_store_open_mailbox(&st->store, &info, st->mode, out, err);
 }
 

@@ -235,6 +235,13 @@ static int settle_box(struct imap_store *st, struct ledger_box *box, const struc
 	return ledger_box_touch(st->ledger, box, err);
 }
 
+struct imap_mailbox_handle *target_handle(const struct imap_store *st, const struct mailbox_name *name)
+{
+	const struct ledger_box *box = st->ledger ? ledger_box_find(st->ledger, name) : NULL;
+
+	return box ? box->handle : NULL;
+}
+
 int target_open_box(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err)
 {
 	const struct mailbox_name *name = &mb->mailbox.name;
@@ -244,15 +251,30 @@ int target_open_box(struct imap_store *st, struct imap_mailbox_handle *mb, struc
 	mb->token = there ? there->token : (struct token){ 0 };
 	if (mb->mode == STORE_READ) {
 		mb->box = box && !is_void(box) ? box : NULL;
+		if (mb->box)
+			box->handle = mb;
 		return 0;
 	}
 	if (!box && ledger_box_add(st->ledger, name, &box, err) < 0)
 		return -1;
 	mb->box = box;
+	box->handle = mb;
 	return settle_box(st, box, &mb->token, err);
 }
 
 /* --- what we did to the account --- */
+
+/* One that is open goes on under the name that its box has now. */
+static int rename_handle(struct imap_store *st, struct ledger_box *box, struct err *err)
+{
+	struct imap_mailbox_handle *mb = box->handle;
+
+	if (!mb)
+		return 0;
+	mailbox_name_copy(&mb->mailbox.name, &box->name);
+	buf_clear(&mb->wire);
+	return imap_wire_of(st, &box->name, &mb->wire, err);
+}
 
 /* Those of st->there change rarely, and are few. */
 static void there_remove(struct imap_store *st, const struct mailbox_name *name)
@@ -335,6 +357,8 @@ int target_renamed(struct imap_store *st, const struct mailbox_name *from,
 		mailbox_name_release(&source);
 	}
 	mailbox_list_sort(&st->there);
+	for (size_t i = 0; i < found && ret == 0; i++)
+		ret = rename_handle(st, below[i], err);
 	mailbox_name_release(&name);
 	free(below);
 	return ret;
@@ -347,8 +371,7 @@ int target_removed(struct imap_store *st, const struct mailbox_name *name, struc
 	there_remove(st, name);
 	if (!box)
 		return 0;
-	for (struct imap_mailbox_handle *mb = st->mailboxes; mb; mb = mb->next)
-		if (mb->box == box)
-			mb->box = NULL;
+	if (box->handle)
+		box->handle->box = NULL;
 	return ledger_box_remove(st->ledger, box, err);
 }

@@ -15,6 +15,7 @@
 #include "core/base/mem.h"
 #include "core/mail/flags.h"
 #include "tests/lib/account_rig.h"
+#include "tests/lib/accounts.h"
 #include "tests/lib/conformance.h"
 #include "tests/lib/support.h"
 
@@ -149,6 +150,35 @@ static void test_a_mailbox_is_found_under_the_name_that_is_told(void **state)
 	must(store_exists(b->st, &name, &there, &err), &err);
 	assert_false(there);
 	mailbox_name_release(&name);
+	oracle_close(o);
+}
+
+static void test_a_mailbox_is_open_once_and_goes_on_under_another_name(void **state)
+{
+	struct bench *b = *state;
+	struct oracle *o = account_rig_oracle(b);
+	struct mailbox_name from = MAILBOX_NAME_INIT, to = MAILBOX_NAME_INIT;
+	struct mailbox *mb, *below;
+	struct err err = { 0 };
+
+	bench_open(b);
+	mb = bench_mailbox(b, "Work");
+	below = bench_mailbox(b, "Work/x");
+	bench_put_text(mb, 1, "x\r\n");
+	assert_ptr_equal(bench_find(b, "Work"), mb);
+	must(mailbox_name_from_display(&from, bytes_of("Work"), &err), &err);
+	must(mailbox_name_from_display(&to, bytes_of("Play"), &err), &err);
+	must(store_rename(b->st, &from, &to, &err), &err);
+	assert_ptr_equal(bench_find(b, "Play"), mb);
+	bench_put_text(mb, 2, "y\r\n");
+	bench_put_text(below, 1, "z\r\n");
+	bench_commit(b);
+	assert_int_equal(mailbox_count(o, "INBOX/Play"), 2);
+	assert_int_equal(mailbox_count(o, "INBOX/Play/x"), 1);
+	bench_reopen(b);
+	assert_int_equal(bench_live(b), 3);
+	mailbox_name_release(&from);
+	mailbox_name_release(&to);
 	oracle_close(o);
 }
 
@@ -560,6 +590,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_are_told_without_the_prefix_and_the_prefix_is_told),
 		TEST(test_a_mailbox_is_found_under_the_name_that_is_told),
+		TEST(test_a_mailbox_is_open_once_and_goes_on_under_another_name),
 		TEST(test_what_was_agreed_is_told_with_the_list),
 		TEST(test_that_some_were_removed_at_the_target_is_said_once),
 		TEST(test_another_uidvalidity_begins_anew_and_what_is_there_can_be_taken),
