@@ -1,9 +1,11 @@
 /*
  * The least that a client can do: log in over TLS, send all commands at once, read the answers and throw
  * them away, log out. What a program that does more is measured against. -v prints the answers, without
- * literals.
+ * literals. With -a it adds the files of a directory to a mailbox, in APPENDs of many messages each (MULTIAPPEND,
+ * LITERAL+), one after the other.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -118,8 +120,100 @@ static void connect_to(struct line *l, int port, const char *ca)
 		die("no TLS", "");
 }
 
+/* --- adding files --- */
+
+#define BATCH 128
+
+struct batch {
+	char *p;
+	size_t n, cap;
+	unsigned messages, number;
+};
+
+static char *make_room(struct batch *b, size_t n)
+{
+	if (b->cap - b->n < n) {
+		b->cap = (b->n + n) * 2;
+		b->p = realloc(b->p, b->cap);
+		if (!b->p)
+			die("out of memory", "");
+	}
+	return b->p + b->n;
+}
+
+/* A file whose lines end with LF goes with CRLF. */
+static void add_file(struct batch *b, const char *path, const char *mailbox)
+{
+	static char text[1 << 20], wire[2 << 20];
+	FILE *f = fopen(path, "r");
+	size_t n, out = 0;
+
+	if (!f)
+		die("cannot read ", path);
+	n = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r'))
+			wire[out++] = '\r';
+		wire[out++] = text[i];
+	}
+	if (b->messages++ == 0)
+		b->n += (size_t)sprintf(make_room(b, 1000), "a%u APPEND %s", b->number, mailbox);
+	b->n += (size_t)sprintf(make_room(b, out + 100), " (\\Seen) {%zu+}\r\n", out);
+	memcpy(b->p + b->n, wire, out);
+	b->n += out;
+}
+
+static void flush(struct line *l, struct batch *b)
+{
+	char tag[32];
+
+	if (b->messages == 0)
+		return;
+	memcpy(make_room(b, 2), "\r\n", 2);
+	b->n += 2;
+	for (size_t at = 0; at < b->n;) {
+		int n = SSL_write(l->ssl, b->p + at, b->n - at > 1 << 20 ? 1 << 20 : (int)(b->n - at));
+
+		if (n <= 0)
+			die("cannot send", "");
+		at += (size_t)n;
+	}
+	snprintf(tag, sizeof(tag), "a%u", b->number);
+	await(l, tag);
+	b->n = b->messages = 0;
+	b->number++;
+}
+
+static void add_files(struct line *l, const char *mailbox, const char *dir)
+{
+	struct batch b = { 0 };
+	DIR *d = opendir(dir);
+
+	if (!d)
+		die("cannot read ", dir);
+	snprintf(l->text, sizeof(l->text), "s SELECT %s\r\n", mailbox);
+	send_text(l, l->text);
+	await(l, "s");
+	for (struct dirent *e; (e = readdir(d));) {
+		char path[4096];
+
+		if (*e->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		add_file(&b, path, mailbox);
+		if (b.messages == BATCH)
+			flush(l, &b);
+	}
+	flush(l, &b);
+	closedir(d);
+	free(b.p);
+}
+
 int main(int argc, char **argv)
 {
+	const char *usage = "usage: least [-v] TLS_PORT CA_FILE USER PASSWORD [COMMAND]...\n"
+			    "       least [-v] TLS_PORT CA_FILE USER PASSWORD -a MAILBOX DIRECTORY\n";
 	static struct line l;
 	static char text[1 << 20];
 	char last[32] = "";
@@ -129,8 +223,8 @@ int main(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	if (argc < 5) {
-		fputs("usage: least [-v] TLS_PORT CA_FILE USER PASSWORD [COMMAND]...\n", stderr);
+	if (argc < 5 || (argc > 5 && strcmp(argv[5], "-a") == 0 && argc != 8)) {
+		fputs(usage, stderr);
 		return 2;
 	}
 	connect_to(&l, atoi(argv[1]), argv[2]);
@@ -139,6 +233,10 @@ int main(int argc, char **argv)
 	send_text(&l, text);
 	await(&l, "in");
 	text[0] = '\0';
+	if (argc == 8 && strcmp(argv[5], "-a") == 0) {
+		add_files(&l, argv[6], argv[7]);
+		argc = 5;
+	}
 	for (int i = 5; i < argc; i++) {
 		size_t n = strlen(text);
 
