@@ -100,6 +100,19 @@ int restore_source_find(struct store_arg *out, struct app *app, const char *text
 
 /* --- the target --- */
 
+/* A slip in an account's name must not fill a new directory with mail, and the account with none. */
+static int check_slip(const struct config *cfg, const char *text, struct err *err)
+{
+	const char *meant = config_nearest(cfg, CONFIG_ACCOUNT, text);
+	struct stat sb;
+
+	if (!meant || lstat(text, &sb) == 0)
+		return 0;
+	return err_set(err, ERR_CONFIG, "there is no [account %s] and no such directory; did you mean '%s'? A new "
+		       "directory of that name is ./%s",
+		       text, meant, text);
+}
+
 int restore_target_find(struct restore_target *out, struct app *app, const char *text, bool dry_run,
 			struct err *err)
 {
@@ -118,7 +131,7 @@ int restore_target_find(struct restore_target *out, struct app *app, const char 
 			       text, text);
 	account = config_section(cfg, CONFIG_ACCOUNT, text);
 	if (!account)
-		return 0;
+		return check_slip(cfg, text, err);
 	if (!sound) {
 		app_config(app); /* which says what is wrong */
 		return err_set(err, ERR_CONFIG, "the account %s is in a configuration that cannot be used",

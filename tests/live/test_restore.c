@@ -534,6 +534,7 @@ static void test_what_cannot_be_meant_is_refused_and_nothing_is_made(void **stat
 	refused(2, "far is an account; --layout is for directories", "--layout=fs near far");
 	refused(2, "far is an account; --adopt is for directories", "--adopt near far");
 	refused(2, "near is a store of the configuration", "near near");
+	refused(2, "there is no [account fra] and no such directory; did you mean 'far'?", "near fra");
 	refused(2, "is the store itself", "near %s/", job.root);
 	refused(2, "lie one within the other", "near %s/new/place", job.root);
 	refused(2, "lie one within the other", "--adopt near %s", job.parent);
