@@ -54,48 +54,47 @@ bool restore_source_is_files(const struct store_arg *source)
 	return source->ops == &mbox_store || source->ops == &eml_store;
 }
 
-/* No store of ours: what else may it be? */
-static const struct store_ops *foreign_type(const char *text)
+static bool is_file(const char *text)
 {
 	struct stat sb;
 
-	if (stat(text, &sb) < 0)
-		return NULL;
-	if (S_ISREG(sb.st_mode))
-		return &mbox_store;
-	if (!S_ISDIR(sb.st_mode))
-		return NULL;
-	return looks_like_maildir(text) ? &maildir_store : &eml_store;
+	return stat(text, &sb) == 0 && S_ISREG(sb.st_mode);
 }
 
-/* A store of the configuration that is not there, a damaged archive or an empty directory is nothing else. */
+/* A store of the configuration that is not there, or an empty directory, is nothing else. */
 static bool may_be_foreign(const struct store_arg *arg, const char *text, const struct err *err)
 {
-	struct stat sb;
-
-	if (arg->snapshot || (arg->path && strcmp(arg->path, text) != 0))
-		return false;
-	if (stat(text, &sb) == 0 && S_ISREG(sb.st_mode))
-		return true;
-	return err->kind == ERR_MISSING && arg->identity.presence != STORE_EMPTY;
+	return err->kind == ERR_MISSING && !arg->snapshot && arg->path &&
+	       strcmp(arg->path, text) == 0 && arg->identity.presence != STORE_EMPTY;
 }
 
-int restore_source_find(struct store_arg *out, struct app *app, const char *text, struct err *err)
+static int take_foreign(struct store_arg *out, const char *text)
 {
-	const struct store_ops *ops;
+	const struct store_ops *ops = is_file(text)	      ? &mbox_store :
+				      looks_like_maildir(text) ? &maildir_store :
+								 &eml_store;
 
-	if (store_arg_find(out, app, text, err) == 0)
-		return 0;
-	ops = may_be_foreign(out, text, err) ? foreign_type(text) : NULL;
-	if (!ops)
-		return -1;
 	store_arg_release(out);
 	*out = (struct store_arg){ .ops = ops, .name = xstrdup(text), .path = xstrdup(text),
 				   .identity.presence = STORE_FOREIGN };
 	out->config = (struct store_config){ .name = out->name, .path = out->path,
 					     .claim_foreign = ops == &maildir_store };
-	*err = (struct err){ 0 };
 	return 0;
+}
+
+int restore_source_find(struct store_arg *out, struct app *app, const char *text, struct err *err)
+{
+	bool sound = app_config_if_sound(app) != NULL;
+
+	*out = (struct store_arg){ 0 };
+	if (is_file(text) && !(sound && config_section(app->config, CONFIG_STORE, text)))
+		return take_foreign(out, text);
+	if (store_arg_find(out, app, text, err) == 0)
+		return 0;
+	if (!may_be_foreign(out, text, err))
+		return -1;
+	*err = (struct err){ 0 };
+	return take_foreign(out, text);
 }
 
 /* --- the target --- */

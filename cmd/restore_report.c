@@ -85,15 +85,40 @@ static void print_summary(const struct app *app, const struct restore_told *told
 	buf_release(&line);
 }
 
+/* How many mailboxes before this one, and after it, have the same problem. */
+static size_t count_same(const struct restore_report *r, const struct restore_mailbox *m, bool before)
+{
+	const struct restore_mailbox *from = before ? r->v : m + 1, *to = before ? m : r->v + r->n;
+	size_t n = 0;
+
+	for (; from < to; from++)
+		n += from->problem && strcmp(from->problem, m->problem) == 0;
+	return n;
+}
+
+/* What ended the run, or holds for many mailboxes, is told once. */
+static void complain_problem(const struct app *app, const struct restore_told *told,
+			     const struct restore_report *r, const struct restore_mailbox *m,
+			     const char *name, const struct err *err)
+{
+	char more[64] = "";
+	size_t n;
+
+	if (!m->problem || strcmp(m->problem, err->text) == 0 || count_same(r, m, true) > 0)
+		return;
+	n = count_same(r, m, false);
+	if (n > 0)
+		snprintf(more, sizeof(more), " (and %zu more mailbox%s)", n, n == 1 ? "" : "es");
+	report_line(app, told->store, "%s%s: %s%s", name, more, m->skipped ? "skipped: " : "", m->problem);
+}
+
 static void complain_mailbox(const struct app *app, const struct restore_told *told,
-			     const struct restore_mailbox *m, const struct err *err)
+			     const struct restore_report *r, const struct restore_mailbox *m,
+			     const struct err *err)
 {
 	char *name = escape_text(bytes_of(m->name), 400);
 
-	/* What ended the run is told once, not again for every mailbox it cut short. */
-	if (m->problem && strcmp(m->problem, err->text) != 0)
-		report_line(app, told->store, "%s: %s%s", name, m->skipped ? "skipped: " : "",
-			    m->problem);
+	complain_problem(app, told, r, m, name, err);
 	for (size_t i = 0; i < m->n_failed; i++)
 		report_line(app, told->store, "%s: message with UID %u could not be restored: %s",
 			    name, m->failed[i].uid, m->failed[i].reason);
@@ -148,7 +173,7 @@ void restore_report(const struct app *app, const struct restore_told *told,
 {
 	progress_clear();
 	for (size_t i = 0; i < report->n; i++)
-		complain_mailbox(app, told, &report->v[i], err);
+		complain_mailbox(app, told, report, &report->v[i], err);
 	for (size_t i = 0; i < report->n_notes && !app->quiet; i++)
 		report_line(app, told->store, "%s", report->notes[i]);
 	if (err->kind != ERR_NONE)

@@ -263,8 +263,8 @@ static int check_room(struct restore *r, struct err *err)
 		return -1;
 	if (room < wanted) {
 		snprintf(text, sizeof(text),
-			 "%llu bytes are missing, and there is room for %llu: not all of it will be taken",
-			 (unsigned long long)wanted, (unsigned long long)room);
+			 "%llu kB are missing, and there is room for %llu kB: not all of it will be taken",
+			 (unsigned long long)wanted / 1000, (unsigned long long)room / 1000);
 		restore_note(r, text);
 	}
 	return 0;

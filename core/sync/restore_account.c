@@ -138,18 +138,6 @@ static const struct mailbox_info *at_server(const struct restore *r, const struc
 	return found ? found : mailbox_list_find(list, as);
 }
 
-/*
- * The archive is of this account, the mailbox is the same one, and its UIDs are those of then. See
- * identity_same_account() for what makes it the same account.
- */
-static bool has_same_uids(const struct restore_lane *lane, const struct mailbox_info *now, bool same)
-{
-	const struct token *then = &lane->from->token;
-
-	return same && mailbox_name_equal(&lane->from->name, &now->name) && then->known &&
-	       then->uidvalidity != 0 && then->uidvalidity == now->token.uidvalidity;
-}
-
 static bool is_archive_of_it(const struct restore *r)
 {
 	struct store_identity id = { 0 };
@@ -163,17 +151,22 @@ static bool is_archive_of_it(const struct restore *r)
 	return same;
 }
 
+/*
+ * UIDs are those of then if the archive is of this account (see identity_same_account()), the mailbox has its name
+ * and its UIDVALIDITY.
+ */
 static void take_answer(struct restore_lane *lane)
 {
-	struct changes *there = &lane->there;
+	const struct token *then = &lane->from->token;
+	const struct changes *there = &lane->there;
 
 	/* One that is gone since it was listed is made again. */
 	if (there->err.kind != ERR_NONE && !there->absent)
 		restore_skip(lane, there->err.text);
 	else if (!there->complete && !there->absent)
 		restore_skip(lane, "the server did not tell all that it holds");
-	if (lane->same_uids && there->token.uidvalidity != lane->from->token.uidvalidity)
-		lane->same_uids = false;
+	lane->same_uids &= then->known && then->uidvalidity != 0 &&
+			   then->uidvalidity == there->token.uidvalidity;
 }
 
 /* Ask for all lanes in one call, so that the store can overlap round trips. */
@@ -198,7 +191,7 @@ static int ask(struct restore *r, struct err *err)
 			ret = 0;
 			continue;
 		}
-		one->same_uids = has_same_uids(one, info, same);
+		one->same_uids = same && mailbox_name_equal(&one->from->name, &info->name);
 		lane[n] = one;
 		req[n++] = (struct changes_request){ .mailbox = mb, .sizes = true, .out = &one->there };
 	}

@@ -407,7 +407,8 @@ static int memory_list(struct store *st, const char *hint, struct mailbox_list *
 		}
 		info->token = m->base.token;
 		memcpy(info->mailboxid, m->base.mailboxid, sizeof(info->mailboxid));
-		if (st->cfg->name[0] == 's') { /* a source tells its own state */
+		/* A source tells its own state; what remembers in a file what it put into an account, does not. */
+		if (st->cfg->name[0] == 's' && (st->cfg->path || !st->cfg->index)) {
 			info->token = token_of(m);
 			mailboxid_take(info->mailboxid, bytes_of(m->mailboxid));
 		}

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "core/base/crash.h"
 #include "core/base/mem.h"
 #include "tests/lib/archive.h"
 #include "tests/lib/backup.h"
@@ -33,13 +34,14 @@ struct rig {
 	struct oracle *far, *other;
 	struct backup job; /* its store is "near": job.root */
 	char *files;       /* a directory for what a test makes */
+	const char *user;  /* of `other`; NULL: bob */
 };
 
 static void configure(struct rig *rig, int port)
 {
-	char *more = xasprintf("[account other]\nhost = 127.0.0.1\nport = %d\ntls = none\nuser = bob\n"
+	char *more = xasprintf("[account other]\nhost = 127.0.0.1\nport = %d\ntls = none\nuser = %s\n"
 			       "password = pw\n",
-			       port);
+			       port, rig->user ? rig->user : "bob");
 	const struct backup_config config = { .port = port, .type = "git", .account = more };
 
 	if (rig->job.dir)
@@ -86,6 +88,15 @@ static int set_up_without_uidplus(void **state)
 {
 	*state = start(&(struct dovecot_opts){
 		.imap_capability = "IMAP4rev1 LITERAL+ SPECIAL-USE CREATE-SPECIAL-USE NAMESPACE" });
+	return 0;
+}
+
+static int set_up_with_quota(void **state)
+{
+	*state = start(&(struct dovecot_opts){
+		.extra = "plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n"
+			 "  quota_rule = *:storage=100k\n}\n",
+		.extra_imap = "  mail_plugins = quota imap_quota\n" });
 	return 0;
 }
 
@@ -327,6 +338,42 @@ static void test_without_uidplus_either(void **state)
 	break_off_and_go_on(*state);
 }
 
+/* Stopped before every durable step, one after the other. */
+static void test_a_crash_at_any_step_loses_nothing_and_doubles_nothing(void **state)
+{
+	struct rig *rig = *state;
+	int status = CRASH_STATUS, steps;
+
+	oracle_create(rig->far, "Work");
+	corpus_fill(rig->far, "INBOX", 0, 6, 100, 3000);
+	corpus_fill(rig->far, "Work", 2, 3, 100, 3000);
+	corpus_fill(rig->far, "Work", 2, 1, 100, 3000); /* once more */
+	backup_ends_with(&rig->job, 0, "");
+	for (steps = 0; status == CRASH_STATUS; steps++) {
+		char *user = xasprintf("crash%d", steps), *env = xasprintf("CRASH_AT=%d", steps + 1);
+		struct backup_result run;
+		struct restored res;
+		struct oracle *o;
+
+		rig->user = user;
+		configure(rig, rig->server->port);
+		program_run(&rig->job, &run, env, "restore", "near other");
+		status = run.status;
+		backup_result_release(&run);
+		restore(rig, &res, 0, "near other");
+		assert_int_equal(res.added + res.present, 10);
+		restored_release(&res);
+		o = oracle_open(rig->server->port, user);
+		accounts_equal(rig->far, o);
+		oracle_close(o);
+		rig->user = NULL;
+		free(user);
+		free(env);
+	}
+	assert_int_equal(status, 0);
+	assert_in_range(steps, 4, 50);
+}
+
 static void test_two_at_once_do_not_meet(void **state)
 {
 	struct rig *rig = *state;
@@ -352,6 +399,8 @@ static void test_two_at_once_do_not_meet(void **state)
 static void test_what_was_deleted_from_an_archive_comes_back(void **state)
 {
 	struct rig *rig = *state;
+	struct buf commands = BUF_INIT(1 << 20);
+	struct relay *relay;
 	struct name_list before = { 0 }, after = { 0 };
 
 	oracle_create(rig->far, "Work");
@@ -365,12 +414,20 @@ static void test_what_was_deleted_from_an_archive_comes_back(void **state)
 	oracle_expunge(rig->far, "Work", "3,5");
 	backup_ends_with(&rig->job, 0, "");
 	restore_adds(rig, 4, 0, "-n --deleted-since today near far");
+	relay = relay_start(&(struct relay_opts){ .port = rig->server->port });
+	configure(rig, relay_port(relay));
 	restore_adds(rig, 4, 0, "--deleted-since today near far");
+	relay_commands(relay, &commands);
+	assert_non_null(strstr(buf_str(&commands), "RFC822.SIZE"));
+	assert_null(strstr(buf_str(&commands), "BODY")); /* no size of these is there */
+	relay_stop(relay);
+	configure(rig, rig->server->port);
 	account_text(rig->far, &after);
 	lists_equal(&before, &after);
 	restore_adds(rig, 0, 4, "--deleted-since today near far");
 	restore_adds(rig, 4, 0, "--deleted-since today near other");
 	restore_adds(rig, 0, 4, "--deleted-since today near other");
+	buf_release(&commands);
 	name_list_release(&before);
 	name_list_release(&after);
 }
@@ -416,6 +473,39 @@ static void test_files_of_other_programs_come_into_an_account(void **state)
 	free(mbox);
 	free(eml);
 	free(into);
+}
+
+static void test_a_maildir_of_another_program_comes_into_an_account_and_stays_as_it_is(void **state)
+{
+	static const char *const dirs[] = { "", "/cur", "/new", "/tmp", "/.Sub", "/.Sub/cur", "/.Sub/new",
+					    "/.Sub/tmp" };
+	struct rig *rig = *state;
+	char *args = xasprintf("%s other", rig->files);
+	struct name_list before = { 0 }, after = { 0 };
+	struct oracle_dump d;
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		char *path = xasprintf("%s%s", rig->files, dirs[i]);
+
+		mkdir(path, 0755);
+		free(path);
+	}
+	PUT(rig, "cur/1.x:2,RS", "Subject: one\n\none\n");
+	PUT(rig, "new/2.x", "Subject: two\n\ntwo\n");
+	PUT(rig, ".Sub/cur/3.x:2,F", "Subject: three\n\nthree\n");
+	tree_files(rig->files, &before);
+	restore_adds(rig, 3, 0, args);
+	restore_adds(rig, 0, 3, args);
+	tree_files(rig->files, &after);
+	lists_equal(&before, &after);
+	oracle_dump(rig->other, "INBOX", &d);
+	assert_int_equal(d.n, 2);
+	assert_string_equal(d.msg[0].flags, "\\Answered \\Seen");
+	oracle_dump_release(&d);
+	assert_int_equal(count(rig->other, "Sub"), 1);
+	name_list_release(&before);
+	name_list_release(&after);
+	free(args);
 }
 
 static void test_a_message_is_no_command_and_a_keyword_no_syntax(void **state)
@@ -522,6 +612,41 @@ static void test_messages_are_found_by_what_they_are(void **state)
 	name_list_release(&names);
 }
 
+static void test_a_full_account_is_said_and_what_fits_is_there(void **state)
+{
+	struct rig *rig = *state;
+	char *args = xasprintf("%s other", rig->files);
+	struct restored res;
+	size_t there;
+
+	for (int i = 0; i < 30; i++) {
+		struct buf text = BUF_INIT(1 << 20);
+		char *name = xasprintf("%02d.eml", i), *dir = path_join(rig->files, "more");
+
+		mkdir(dir, 0755);
+		buf_addf(&text, "Subject: %d\r\n\r\n%9000s\r\n", i, "x");
+		put_file(rig, name, buf_str(&text), text.n);
+		free(name);
+		name = xasprintf("more/%02d.eml", i);
+		put_file(rig, name, buf_str(&text), text.n);
+		free(name);
+		free(dir);
+		buf_release(&text);
+	}
+	restore(rig, &res, 3, args);
+	there = count(rig->other, "files") + count(rig->other, "more");
+	assert_in_range(there, 5, 11);
+	assert_int_equal(res.added, there);
+	assert_non_null(strstr(buf_str(&res.err), "the account is full: make room there"));
+	assert_non_null(strstr(buf_str(&res.err), "541 kB are missing, and there is room for 102 kB"));
+	restored_release(&res);
+	oracle_expunge(rig->other, count(rig->other, "more") ? "more" : "files", "1:3");
+	restore(rig, &res, 3, args);
+	assert_in_range(res.added, 1, 4);
+	restored_release(&res);
+	free(args);
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -533,11 +658,15 @@ int main(void)
 		RIGGED(test_a_line_that_breaks_loses_nothing_and_doubles_nothing),
 		cmocka_unit_test_setup_teardown(test_without_uidplus_either, set_up_without_uidplus,
 						tear_down),
+		RIGGED(test_a_crash_at_any_step_loses_nothing_and_doubles_nothing),
 		RIGGED(test_two_at_once_do_not_meet),
 		RIGGED(test_what_was_deleted_from_an_archive_comes_back),
 		RIGGED(test_files_of_other_programs_come_into_an_account),
+		RIGGED(test_a_maildir_of_another_program_comes_into_an_account_and_stays_as_it_is),
 		RIGGED(test_a_message_is_no_command_and_a_keyword_no_syntax),
 		RIGGED(test_what_the_server_does_not_take_is_named_and_the_rest_goes_on),
+		cmocka_unit_test_setup_teardown(test_a_full_account_is_said_and_what_fits_is_there,
+						set_up_with_quota, tear_down),
 		RIGGED(test_flags_of_then_are_put_back),
 		RIGGED(test_messages_are_found_by_what_they_are),
 	};

@@ -184,6 +184,32 @@ static void test_uids_mean_nothing_in_another_account(void **state)
 	assert_int_equal(rig->report.present, 3);
 }
 
+/* Servers that count UIDVALIDITY from 1 give it to many mailboxes. */
+static void test_uids_mean_nothing_in_another_mailbox(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(&rig->target, "Sent Messages", 1, 2);
+	memory_mailbox_get(&rig->target, "Sent Messages")->uidvalidity = 7;
+	back_up(rig, "Sent Messages");
+	memory_remove_mailbox(&rig->target, "Sent Messages");
+	fill(&rig->target, "Sent", 1, 2);
+	memory_mailbox_get(&rig->target, "Sent")->uidvalidity = 7;
+	memory_mailbox_get(&rig->target, "Sent")->attributes = MAILBOX_SENT;
+	memory_mailbox_get(&rig->source, "Sent Messages")->attributes = MAILBOX_SENT;
+	/* Of the same sizes as those of the archive. */
+	for (int i = 0; i < 2; i++) {
+		struct memory_message *m = &memory_mailbox_get(&rig->target, "Sent")->v[i];
+
+		free(m->body);
+		m->body = strdup(memory_mailbox_get(&rig->source, "Sent Messages")->v[i].body);
+		m->body[0] = '!';
+	}
+	succeed(rig);
+	assert_int_equal(rig->report.added, 2);
+	assert_int_equal(memory_live(&rig->target, "Sent"), 4);
+}
+
 static void test_a_uid_of_another_size_is_another_message(void **state)
 {
 	struct rig *rig = *state;
@@ -322,14 +348,18 @@ static void test_what_a_job_put_there_is_remembered_elsewhere(void **state)
 static void test_little_room_is_said_before(void **state)
 {
 	struct rig *rig = *state;
+	char body[5001];
 
-	fill(&rig->source, "INBOX", 1, 3);
-	rig->target.room = 50;
+	memset(body, 'x', 5000);
+	body[5000] = '\0';
+	memory_deliver(&rig->source, "INBOX", body, "");
+	rig->target.room = 4000;
 	succeed(rig);
 	assert_int_equal(rig->report.n_notes, 1);
 	assert_string_equal(rig->report.notes[0],
-			    "54 bytes are missing, and there is room for 50: not all of it will be taken");
-	rig->target.room = 54;
+			    "5 kB are missing, and there is room for 4 kB: not all of it will be taken");
+	memory_delete(&rig->target, "INBOX", 1);
+	rig->target.room = 5000;
 	succeed(rig);
 	assert_int_equal(rig->report.n_notes, 0);
 }
@@ -408,6 +438,7 @@ int main(void)
 		RIGGED(test_in_the_account_it_is_of_messages_are_known_by_their_uids),
 		RIGGED(test_uids_mean_nothing_after_another_uidvalidity),
 		RIGGED(test_uids_mean_nothing_in_another_account),
+		RIGGED(test_uids_mean_nothing_in_another_mailbox),
 		RIGGED(test_a_uid_of_another_size_is_another_message),
 		RIGGED(test_flags_are_reset_when_it_is_said_and_only_then),
 		RIGGED(test_mailboxes_have_the_names_that_the_account_has_for_them),
