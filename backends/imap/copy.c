@@ -368,8 +368,17 @@ static int make(struct making *m, enum outcome *what, uint32_t *new_uid, struct 
 {
 	struct ledger_copy found = { 0 };
 	struct ledger_intent in;
-	int ret, got = ledger_find_free(m->st->ledger, m->to->box, m->row->sha256.p, m->row->size, &found, err);
+	int ret, got = ledger_find_source(m->st->ledger, m->to->box, m->as->uid, &found, err);
 
+	if (got > 0) { /* it was made before */
+		*what = OUTCOME_DONE;
+		*new_uid = found.row.uid;
+		ledger_copy_release(&found);
+		return 0;
+	}
+	if (got == 0)
+		got = ledger_find_free(m->st->ledger, m->to->box, m->row->sha256.p, m->row->size, &found,
+				       err);
 	if (got > 0) {
 		*what = OUTCOME_ADOPTED;
 		*new_uid = found.row.uid;
@@ -404,7 +413,8 @@ int imap_store_copy_as(const struct held *held, struct mailbox *base, const stru
 	maildate_format(as->date, &m.date);
 	if (ret > 0 && as->size && as->size != other.row.size) {
 		*what = OUTCOME_REFUSED;
-		err_set(why, ERR_MESSAGE, "it has %llu bytes, not %llu", (unsigned long long)other.row.size,
+		err_set(why, ERR_MESSAGE, "it has %llu bytes here, and is said to have %llu",
+			(unsigned long long)other.row.size,
 			(unsigned long long)as->size);
 		ret = 0;
 	}

@@ -999,6 +999,7 @@ static int teardown(void **state)
 	FOR(sut, test_renumbering_unbinds_the_others),                                  \
 	FOR(sut, test_unbound_messages_are_taken_over_by_equal_ones),                   \
 	FOR(sut, test_described_messages_have_date_and_size),                           \
+	FOR(sut, test_copies_carry_content_flags_and_date),                             \
 	FOR(sut, test_fetching_exact_sets_reports_what_is_not_there),                   \
 	FOR(sut, test_a_mapped_mailbox_knows_what_it_is_elsewhere),                     \
 	FOR(sut, test_renaming_takes_what_is_below_along),                              \
@@ -1008,12 +1009,10 @@ static int teardown(void **state)
 	FOR(sut, test_another_account_starts_from_the_content)
 /*
  * What an account cannot promise: a server has its own line ends and names, says what it wants of special uses and
- * does at once what it is told; an account is always there, so that its ledger is made where it is missing; and it has
- * no copy(), as nothing asks for that of a target.
+ * does at once what it is told; and an account is always there, so that its ledger is made where it is missing.
  */
 #define LOCAL_TESTS(sut)                                                         \
 	FOR(sut, test_line_ends_at_the_edge_of_a_piece_stay),                           \
-	FOR(sut, test_copies_carry_content_flags_and_date),                             \
 	FOR(sut, test_hostile_names_stay_inside_and_come_back),                         \
 	FOR(sut, test_wire_names_come_back_exactly),                                    \
 	FOR(sut, test_what_was_not_committed_is_gone),                                  \
