@@ -551,6 +551,35 @@ static void test_what_the_target_refuses_is_in_quarantine_and_accounted_for(void
 	dovecot_stop(small);
 }
 
+static void test_a_target_without_room_is_told_before_and_accounted_for_after(void **state)
+{
+	struct move *m = *state;
+	struct dovecot *small = dovecot_start(&(struct dovecot_opts){
+		.extra_imap = "  mail_plugins = quota imap_quota",
+		.extra = "mail_plugins = quota\nplugin {\n  quota = count:User quota\n  quota_vsizes = yes\n"
+			 "  quota_rule = *:storage=40K\n}\n" });
+	struct oracle *to = oracle_open(small->port, "bob");
+	struct backup_result res;
+	uint64_t there;
+
+	m->config.to_port = small->port;
+	backup_configure(&m->job, &m->config);
+	corpus_fill(m->from, "INBOX", 200, 60, 1000, 3000);
+	run(m, 0, "-n", &res);
+	assert_non_null(strstr(buf_str(&res.out), "the target account has room for 40960 more bytes"));
+	backup_result_release(&res);
+	migrate_expect(&m->job, &res, 3, NULL, "");
+	assert_non_null(strstr(buf_str(&res.out), "the target account has room for 40960 more bytes"));
+	there = mailbox_count(to, "INBOX");
+	assert_true(there > 5 && there < 60);
+	assert_int_equal(res.copied, there);
+	assert_int_equal(res.messages, 60);
+	assert_int_equal(res.missing, 60 - there - res.quarantined);
+	backup_result_release(&res);
+	oracle_close(to);
+	dovecot_stop(small);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -571,6 +600,7 @@ int main(void)
 		CASE(test_plan_and_apply_know_migrations_and_backup_does_not),
 		CASE(test_nothing_is_copied_again_under_new_uids_of_the_source),
 		CASE(test_what_the_target_refuses_is_in_quarantine_and_accounted_for),
+		CASE(test_a_target_without_room_is_told_before_and_accounted_for_after),
 		CASE(test_a_name_the_target_cannot_hold_is_told_with_how_much_is_missing),
 	};
 
