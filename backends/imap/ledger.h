@@ -156,7 +156,7 @@ int ledger_replace(struct ledger *l, struct ledger_box *box, const struct ledger
 		   struct err *err);
 /* Forget those of `set` that have a row. */
 int ledger_delete(struct ledger *l, struct ledger_box *box, const struct uidset *set, struct err *err);
-/* LEDGER_KEPT and LEDGER_HELD: live ones only, which are bound to nothing then. */
+/* LEDGER_KEPT: live ones only, which are bound to nothing then. LEDGER_HELD: kept ones, too. */
 int ledger_keep(struct ledger *l, struct ledger_box *box, const struct uidset *set, bool held,
 		struct err *err);
 /* As mailbox_renumber(). */

@@ -135,7 +135,7 @@ int ledger_keep(struct ledger *l, struct ledger_box *box, const struct uidset *s
 	static const char kept[] = "UPDATE messages SET state = 1, source_uid = NULL"
 				   " WHERE mailbox = ? AND uid BETWEEN ? AND ? AND state = 0";
 	static const char by_guard[] = "UPDATE messages SET state = 2, source_uid = NULL"
-				       " WHERE mailbox = ? AND uid BETWEEN ? AND ? AND state = 0";
+				       " WHERE mailbox = ? AND uid BETWEEN ? AND ? AND state < 2";
 
 	return run_over(l, box, set, held ? by_guard : kept, err);
 }

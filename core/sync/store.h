@@ -524,7 +524,8 @@ struct store_ops {
 	int (*expunge)(struct mailbox *mb, const struct uidset *set, struct err *err);
 	/*
 	 * Turn live messages into kept ones, at commit(): the content stays, without source UID,
-	 * not in known; a later append of equal content takes it over. `held`: by the guard.
+	 * not in known; a later append of equal content takes it over. `held`: by the guard; an account then holds
+	 * those back that are kept already, too.
 	 */
 	int (*keep)(struct mailbox *mb, const struct uidset *set, bool held, struct err *err);
 	/*

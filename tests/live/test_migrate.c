@@ -351,6 +351,19 @@ static void test_special_uses_lead_to_each_other_and_rules_come_first(void **sta
 	dovecot_stop(english);
 }
 
+static void test_a_name_with_mailboxes_below_it_becomes_a_mailbox(void **state)
+{
+	struct move *m = *state;
+
+	oracle_create(m->from, "Work/2023");
+	append(m->from, "Work/2023", "a", "");
+	ends_with(m, 0, "", 1, 1, 0, 0);
+	oracle_create(m->from, "Work");
+	append(m->from, "Work", "b", "");
+	ends_with(m, 0, "", 2, 2, 0, 0);
+	accounts_equal(m->from, m->to, "");
+}
+
 static void test_a_renamed_mailbox_is_renamed_and_not_copied_again(void **state)
 {
 	struct move *m = *state;
@@ -594,6 +607,7 @@ int main(void)
 		CASE(test_a_mailbox_that_was_made_anew_at_the_target_is_filled_again),
 		cmocka_unit_test_setup_teardown(test_special_uses_lead_to_each_other_and_rules_come_first,
 						start_german, stop),
+		CASE(test_a_name_with_mailboxes_below_it_becomes_a_mailbox),
 		CASE(test_a_renamed_mailbox_is_renamed_and_not_copied_again),
 		CASE(test_subscriptions_come_along),
 		CASE(test_status_and_quarantine_need_no_server),

@@ -271,15 +271,15 @@ static void test_every_change_is_counted(void **state)
 		insert(inbox, uid, uid == 9 ? 0 : uid + 10, 'a', "");
 	assert_counts(inbox, 9, 8, 0, 0, 945);
 	keep("2:3", false);
-	keep("3:4", true); /* 3 is kept already */
+	keep("3:4", true); /* 3 is kept already, and held from now on */
 	keep("4", false);
-	assert_counts(inbox, 6, 5, 3, 1, 945 - 102 - 103 - 104);
+	assert_counts(inbox, 6, 5, 3, 2, 945 - 102 - 103 - 104);
 	delete("1:2,4,20");
-	assert_counts(inbox, 5, 4, 1, 0, 105 + 106 + 107 + 108 + 109);
-	assert_rows(inbox, "3<0k() 5<15() 6<16() 7<17() 8<18() 9<0() ");
+	assert_counts(inbox, 5, 4, 1, 1, 105 + 106 + 107 + 108 + 109);
+	assert_rows(inbox, "3<0h() 5<15() 6<16() 7<17() 8<18() 9<0() ");
 	OK(ledger_commit(l, &err));
 	open_again();
-	assert_counts(inbox, 5, 4, 1, 0, 105 + 106 + 107 + 108 + 109);
+	assert_counts(inbox, 5, 4, 1, 1, 105 + 106 + 107 + 108 + 109);
 }
 
 static void test_what_was_taken_over_is_told_apart_while_it_is_bound(void **state)
