@@ -123,6 +123,7 @@ static int do_list(void *ctx, struct connection *c, struct err *err)
 
 	forget_candidates(f);
 	uidset_add_range(&set, f->least, UINT32_MAX);
+	uidset_subtract(&set, &set, &f->others);
 	imap_noop(c->session, NULL, NULL);
 	ret = imap_fetch(c->session, &(struct imap_fetch_request){
 		.uids = &set, .items = IMAP_FETCH_SIZE | IMAP_FETCH_INTERNALDATE,

@@ -89,6 +89,7 @@ struct upload_batch {
 	bool multi;            /* it went out as one command */
 	bool wait;             /* no literal goes before the server asks for it */
 	bool alone;            /* nothing else is under way meanwhile */
+	bool first;            /* nothing else follows before it is answered */
 	bool throttled;
 };
 

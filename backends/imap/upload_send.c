@@ -201,6 +201,38 @@ static void refuse_unsent(struct upload *u, const struct err *why)
 	u->bad = false;
 }
 
+static void prepend(struct upload_batches *list, struct upload_batch *b)
+{
+	b->next = list->first;
+	list->first = b;
+	if (!b->next)
+		list->last = &b->next;
+}
+
+/*
+ * Where each message has a command of its own, all that are submitted together wait for their literals until their
+ * flags were accepted once. So a few go first, and twice as many each time.
+ */
+static void hold_back(struct imap_store *st, const struct connection *c, struct upload_batch *b)
+{
+	struct writing *w = b->mb->writing;
+	struct upload_batch *rest;
+
+	if (b->multi || b->wait || imap_session_literals(c->session) == IMAP_LITERALS_SYNC ||
+	    w->ramp >= UPLOAD_BATCH_MESSAGES)
+		return;
+	b->first = true;
+	if (b->n > w->ramp) {
+		rest = batch_new(b->mb);
+		rest->intended = true;
+		rest->n = b->n - w->ramp;
+		memcpy(rest->v, b->v + w->ramp, rest->n * sizeof(struct upload *));
+		b->n = w->ramp;
+		prepend(&st->writer->uploads->queued, rest);
+	}
+	w->ramp *= 2;
+}
+
 static void send_batch(struct imap_store *st, struct connection *c, struct upload_batch *b)
 {
 	const struct uploads *up = st->writer->uploads;
@@ -209,6 +241,7 @@ static void send_batch(struct imap_store *st, struct connection *c, struct uploa
 
 	b->multi = b->n > 1 && up->bad_multis < BAD_MULTIS &&
 		   imap_session_has(c->session, IMAP_CAP_MULTIAPPEND);
+	hold_back(st, c, b);
 	each = b->multi ? b->n : 1;
 	for (size_t i = 0; i < b->n; i += each)
 		if (submit(c, b, i, each, &why) < 0)
@@ -222,7 +255,7 @@ static bool may_start(const struct uploads *up)
 
 	if (!next || count(&up->sent) >= BATCHES_SENT)
 		return false;
-	return !last || (!next->alone && !last->alone && !next->from);
+	return !last || (!next->alone && !last->alone && !last->first && !next->from);
 }
 
 /* Select may take several tries; what came to nothing is told. */

@@ -259,6 +259,7 @@ static int select_once(struct imap_store *st, struct connection *c, struct imap_
 	if (!w->uid_next)
 		w->uid_next = 1; /* nobody says: all there is will be looked at */
 	w->known = true;
+	w->ramp = UPLOAD_RAMP_FIRST;
 	c->opened = mb;
 	return 0;
 }

@@ -4,6 +4,8 @@
 #include "backends/imap/private.h"
 
 #define UPLOAD_BATCH_MESSAGES 128
+/* So many go first where each has a command of its own: which flags need not wait is known by the answers. */
+#define UPLOAD_RAMP_FIRST 4
 
 /*
  * What the parts that change an account share; nobody else includes this.
@@ -48,6 +50,7 @@ struct writing {
 	struct flags noted;      /* flags that the user was told are not kept here */
 	struct uidset remove;    /* at the next commit */
 	struct gathering gathered, copies;
+	size_t ramp;             /* how many may be sent at once, where each goes by itself */
 	struct err failed;       /* nothing is added in this run any more, and why; kind ERR_NONE: it is */
 };
 
