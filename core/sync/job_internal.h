@@ -136,6 +136,17 @@ bool job_selects(const struct job *job, const struct mailbox_info *info);
 /* And this run is. */
 bool job_in_scope(const struct job *job, const struct mailbox_info *info);
 
+/* job_identity.c: what a source that is a store is called, and how it is to be opened; it must be there. */
+int job_look_at_source(struct job *job, struct err *err);
+/* Before anything is opened or made: is the target the one this job knows, and how is it to be opened? */
+int job_check_identity(struct job *job, struct err *err);
+/* Once both sides are open and listed: is the target still that one, and does it hold this source's mail? */
+int job_check_account(struct job *job, struct err *err);
+/* Before mail goes into a new store: write down which one it is. */
+int job_remember_store(struct job *job, struct err *err);
+/* Take over into job.record what the target says of itself now. */
+int job_note_identity(struct job *job, struct err *err);
+
 /*
  * follow.c: rename here what was renamed at the source. Afterwards names say which mailbox is which,
  * but for a dry run: so ask the two below.
