@@ -1,0 +1,59 @@
+#ifndef CMD_SEARCH_PRIV_H
+#define CMD_SEARCH_PRIV_H
+
+/* Shared by search.c (words into criteria) and search_select.c (criteria against messages). */
+
+#include <stdbool.h>
+
+#include "cmd/search.h"
+
+enum argument { NO_ARGUMENT, A_TEXT, A_DATE, A_SIZE };
+
+/* What has to be known of a message to tell. */
+enum need { NEED_ENTRY, NEED_DATE, NEED_HEADER };
+
+/* One kind of criterion. */
+struct criterion {
+	const char *name;
+	enum argument argument;
+	enum need need;
+	const char *shown; /* the argument, for help */
+	const char *help;
+};
+
+/* Indexes in search_criteria. */
+enum {
+	SEARCH_FROM,
+	SEARCH_TO,
+	SEARCH_SUBJECT,
+	SEARCH_HEADER,
+	SEARCH_MESSAGE_ID,
+	SEARCH_SINCE,
+	SEARCH_BEFORE,
+	SEARCH_LARGER,
+	SEARCH_SMALLER,
+	SEARCH_SEEN,
+	SEARCH_UNSEEN,
+	SEARCH_ANSWERED,
+	SEARCH_FLAGGED,
+	SEARCH_DRAFT,
+	SEARCH_DELETED,
+	SEARCH_KEYWORD,
+	CRITERIA
+};
+
+extern const struct criterion search_criteria[CRITERIA];
+
+struct search_term {
+	int what; /* index in search_criteria */
+	bool not;
+	char *text;     /* as it was given, without <> around an ID */
+	char *folded;   /* the same, to be compared with what was folded */
+	uint64_t size;
+	int64_t moment; /* the first second of the date */
+};
+
+/* <ID> and ID are the same. */
+void search_strip_brackets(char *text);
+
+#endif
