@@ -92,7 +92,12 @@ int restore_source_find(struct store_arg *out, struct app *app, const char *text
 	if (store_arg_find(out, app, text, err) == 0)
 		return 0;
 	if (!may_be_foreign(out, text, err))
-		return -1;
+		return sound && config_section(app->config, CONFIG_ACCOUNT, text)
+			       ? err_set(err, ERR_CONFIG,
+					 "%s is an account, and mail is restored from a store or from files; "
+					 "see 'mailcask help migrate' for copying an account",
+					 text)
+			       : -1;
 	*err = (struct err){ 0 };
 	return take_foreign(out, text);
 }

@@ -183,6 +183,10 @@ static int ask(struct restore *r, struct err *err)
 		const struct mailbox_info *info = at_server(r, &one->as);
 		struct mailbox *mb;
 
+		if (!one->skipped && !info && one->target) {
+			restore_skip(one, "the server left it out of one of two lists");
+			continue;
+		}
 		if (one->skipped || !info || one->have.n == 0 || restore_leaves_out(one) || (info->attributes & MAILBOX_NOSELECT))
 			continue;
 		ret = mailbox_open(r->look, info, STORE_READ, &mb, err);

@@ -294,6 +294,25 @@ int restore_list_sources(struct restore *r, struct err *err)
 }
 
 /*
+ * What an account holds was not asked for, as it is not in its list: left out, or spelled otherwise by a server to which
+ * both are one.
+ */
+static int refuse_unlisted(struct restore_lane *lane, struct err *err)
+{
+	bool exists;
+
+	if (!restore_is_to_account(lane->run) || !lane->run->target || lane->to)
+		return 0;
+	if (store_exists(lane->run->target, &lane->as, &exists, err) < 0)
+		return -1;
+	if (!exists)
+		return 0;
+	return err_set(err, ERR_MAILBOX,
+		       "the account has such a mailbox, but its list leaves it out or spells it otherwise; "
+		       "nothing was added to it. --into puts it elsewhere");
+}
+
+/*
  * The target's mailbox; it is made before it is compared, since files of others may lie there. What
  * special use and subscription it lacks, because a run was stopped, it is given; an account's are its user's.
  */
@@ -305,6 +324,8 @@ static int open_target(struct restore_lane *lane, struct err *err)
 	enum store_mode mode = r->set->dry_run ? STORE_READ : STORE_WRITE;
 	int ret = 0;
 
+	if (refuse_unlisted(lane, err) < 0)
+		return -1;
 	if (!info && r->set->dry_run)
 		return 0;
 	if (info && restore_is_to_account(r) && !(info->attributes & MAILBOX_NOSELECT))

@@ -531,6 +531,7 @@ static void test_what_cannot_be_meant_is_refused_and_nothing_is_made(void **stat
 		"--mailbox=Sant near %s", target);
 	refused(2, "near keeps no history: it is as it is now, without @yesterday",
 		"near@yesterday %s", target);
+	refused(2, "far is an account, and mail is restored from a store or from files", "far %s", target);
 	refused(2, "far is an account; --layout is for directories", "--layout=fs near far");
 	refused(2, "far is an account; --adopt is for directories", "--adopt near far");
 	refused(2, "near is a store of the configuration", "near near");

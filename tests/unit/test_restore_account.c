@@ -364,6 +364,24 @@ static void test_little_room_is_said_before(void **state)
 	assert_int_equal(rig->report.n_notes, 0);
 }
 
+static void test_a_mailbox_that_is_not_listed_is_not_filled_once_more(void **state)
+{
+	struct rig *rig = *state;
+
+	fill(&rig->source, "INBOX", 1, 2);
+	fill(&rig->source, "Work", 1, 2);
+	fill(&rig->target, "Work", 1, 2);
+	memory_mailbox_get(&rig->target, "Work")->gone_from_list = true;
+	for (int dry = 1; dry >= 0; dry--) {
+		rig->set.dry_run = dry;
+		succeed(rig);
+		assert_true(rig->report.incomplete);
+		assert_true(line(rig, "Work")->skipped);
+		assert_int_equal(rig->report.added, 2);
+		assert_int_equal(memory_live(&rig->target, "Work"), 2);
+	}
+}
+
 static void test_a_mailbox_that_is_not_told_whole_is_left_alone(void **state)
 {
 	struct rig *rig = *state;
@@ -447,6 +465,7 @@ int main(void)
 		RIGGED(test_only_messages_that_are_chosen_are_restored),
 		RIGGED(test_what_a_job_put_there_is_remembered_elsewhere),
 		RIGGED(test_little_room_is_said_before),
+		RIGGED(test_a_mailbox_that_is_not_listed_is_not_filled_once_more),
 		RIGGED(test_a_mailbox_that_is_not_told_whole_is_left_alone),
 		RIGGED(test_random_mailboxes_become_the_union_of_both),
 	};
