@@ -377,8 +377,7 @@ static int make(struct making *m, enum outcome *what, uint32_t *new_uid, struct 
 		return 0;
 	}
 	if (got == 0)
-		got = ledger_find_free(m->st->ledger, m->to->box, m->row->sha256.p, m->row->size, &found,
-				       err);
+		got = present_find_free(m->st, m->to, m->row->sha256.p, m->row->size, &found, err);
 	if (got > 0) {
 		*what = OUTCOME_ADOPTED;
 		*new_uid = found.row.uid;

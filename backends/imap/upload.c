@@ -89,6 +89,7 @@ void writing_free(struct writing *w)
 	flags_release(&w->permanent);
 	flags_release(&w->noted);
 	uidset_release(&w->remove);
+	uidset_release(&w->present);
 	batch_free(w->gathered.batch);
 	batch_free(w->copies.batch);
 	free(w);
@@ -317,7 +318,7 @@ static int take_over(struct imap_store *st, struct upload *u, struct err *err)
 	if (got > 0 && found.row.how != LEDGER_ADOPTED)
 		what = OUTCOME_DONE;
 	if (got == 0) {
-		got = ledger_find_free(st->ledger, u->mb->box, u->body.sha256, u->body.size, &found, err);
+		got = present_find_free(st, u->mb, u->body.sha256, u->body.size, &found, err);
 		if (got > 0 && upload_take_over(u->mb, &found.row, u->source_uid, u->flags_text,
 						u->date_text, u->identity, err) < 0)
 			got = -1;

@@ -177,4 +177,11 @@ struct claim {
 int claims_find(struct imap_store *st, struct imap_mailbox_handle *mb, uint32_t least, struct claim *v,
 		size_t n, bool certain, int64_t wait_ms, struct err *err);
 
+/* --- present.c --- */
+
+/* As ledger_find_free(), of what is there: a kept message that is not any more is forgotten. */
+int present_find_free(struct imap_store *st, struct imap_mailbox_handle *mb,
+		      const uint8_t sha256[CONTENT_HASH_SIZE], uint64_t size, struct ledger_copy *out,
+		      struct err *err);
+
 #endif

@@ -15,6 +15,7 @@
  *   alter.c          flags changed, messages removed
  *   copy.c           copies that the server makes
  *   upload*.c        messages added: upload_private.h
+ *   present.c        whether what is kept is there still
  *
  * All of it goes over one connection, so the server sees it in the order in which it was asked for. Commands of
  * manage.c and alter.c are waited for; they may be repeated after a lost line, since doing them twice
@@ -51,6 +52,8 @@ struct writing {
 	struct uidset remove;    /* at the next commit */
 	struct gathering gathered, copies;
 	size_t ramp;             /* how many may be sent at once, where each goes by itself */
+	struct uidset present;   /* what was there, of UIDs below present_below */
+	uint32_t present_below;  /* 0: nobody asked yet */
 	struct err failed;       /* nothing is added in this run any more, and why; kind ERR_NONE: it is */
 };
 

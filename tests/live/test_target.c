@@ -224,6 +224,43 @@ static void test_what_was_agreed_is_told_with_the_list(void **state)
 	oracle_close(o);
 }
 
+/* Gone at the source and kept, removed by the account's user, and back at the source: it has to be put there again. */
+static void test_a_kept_message_that_was_removed_is_not_taken_for_one_that_is_there(void **state)
+{
+	struct bench *b = *state;
+	struct oracle *o = account_rig_oracle(b);
+	struct uidset set = set_of("1:3");
+	struct mailbox_list list;
+	struct err err = { 0 };
+	struct mailbox *mb;
+
+	bench_open(b);
+	mb = bench_mailbox(b, "Work");
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		assert_int_equal(bench_put_text(mb, uid, uid == 3 ? "y\r\n" : "x\r\n"), OUTCOME_DONE);
+	bench_commit(b);
+	must(mailbox_keep(mb, &set, false, &err), &err);
+	bench_commit(b);
+	bench_reopen(b);
+	oracle_expunge(o, "INBOX/Work", "1,3");
+	mb = bench_find(b, "Work");
+	assert_int_equal(bench_put_text(mb, 11, "x\r\n"), OUTCOME_ADOPTED); /* the other one */
+	assert_int_equal(bench_put_text(mb, 12, "x\r\n"), OUTCOME_DONE);
+	assert_int_equal(bench_put_text(mb, 13, "y\r\n"), OUTCOME_DONE);
+	/* One that came in this run is there. */
+	uidset_clear(&set);
+	uidset_add_range(&set, 4, 9);
+	must(mailbox_keep(mb, &set, false, &err), &err);
+	assert_int_equal(bench_put_text(mb, 14, "y\r\n"), OUTCOME_ADOPTED);
+	bench_commit(b);
+	assert_int_equal(mailbox_count(o, "INBOX/Work"), 3);
+	bench_reopen(b);
+	assert_int_equal(bench_info(b, "Work", &list)->stored, 2);
+	mailbox_list_release(&list);
+	uidset_release(&set);
+	oracle_close(o);
+}
+
 static void test_that_some_were_removed_at_the_target_is_said_once(void **state)
 {
 	struct bench *b = *state;
@@ -592,6 +629,7 @@ int main(void)
 		TEST(test_a_mailbox_is_found_under_the_name_that_is_told),
 		TEST(test_a_mailbox_is_open_once_and_goes_on_under_another_name),
 		TEST(test_what_was_agreed_is_told_with_the_list),
+		TEST(test_a_kept_message_that_was_removed_is_not_taken_for_one_that_is_there),
 		TEST(test_that_some_were_removed_at_the_target_is_said_once),
 		TEST(test_another_uidvalidity_begins_anew_and_what_is_there_can_be_taken),
 		TEST(test_a_mailbox_that_is_gone_is_not_told_and_begins_anew_when_it_is_made),
