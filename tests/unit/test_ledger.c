@@ -4,10 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <sqlite3.h>
 
 #include "backends/imap/ledger.h"
 #include "core/base/err.h"
@@ -234,6 +238,58 @@ static void test_what_is_not_a_ledger_is_refused_with_what_to_do(void **state)
 	assert_int_equal(err.kind, ERR_FATAL);
 	assert_non_null(strstr(err.text, "Move it away"));
 	free(other);
+}
+
+static void test_one_of_a_newer_version_is_left_alone(void **state)
+{
+	struct store_identity id;
+	sqlite3 *db = NULL;
+
+	(void)state;
+	OK(ledger_commit(l, &err));
+	ledger_close(l);
+	l = NULL;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 999", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(ledger_identify(path, TARGET, &id, &err), -1);
+	assert_int_equal(ledger_open(&l, path, TARGET, STORE_WRITE, &err), -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_non_null(strstr(err.text, "newer version"));
+}
+
+/* What cannot be remembered must not be worked with: nothing after it is written, and what was is whole. */
+static void test_on_a_full_disk_it_is_broken_until_it_is_opened_again(void **state)
+{
+	struct rlimit was, small;
+	int ret = 0;
+
+	(void)state;
+	insert(inbox, 1, 1, 'a', "");
+	OK(ledger_commit(l, &err));
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small = (struct rlimit){ .rlim_cur = 200000, .rlim_max = was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (uint32_t uid = 2; ret == 0 && uid < 5000; uid++) {
+		struct ledger_row row = { .uid = uid, .size = 1, .flags = bytes_of("a rather long text of flags") };
+
+		ret = ledger_insert(l, inbox, &row, &err);
+		if (ret == 0 && uid % 10 == 0)
+			ret = ledger_commit(l, &err);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(ret, -1);
+	assert_int_equal(err.kind, ERR_FATAL);
+	assert_non_null(strstr(err.text, path));
+	assert_int_equal(ledger_commit(l, &err), -1);
+	assert_non_null(strstr(err.text, "open it again"));
+	assert_int_equal(ledger_insert(l, inbox, &(struct ledger_row){ .uid = 9999 }, &err), -1);
+	open_again();
+	assert_int_equal(inbox->live % 10, 0); /* whole transactions: UIDs 1 to 10, to 20 ... */
+	assert_true(inbox->live > 0);
+	insert(inbox, 9999, 1, 'a', "");
+	OK(ledger_commit(l, &err));
 }
 
 static void test_only_what_was_committed_is_there_again(void **state)
@@ -687,6 +743,8 @@ int main(void)
 		TEST(test_the_ledger_of_another_account_is_held),
 		TEST(test_one_writer_at_a_time),
 		TEST(test_what_is_not_a_ledger_is_refused_with_what_to_do),
+		TEST(test_one_of_a_newer_version_is_left_alone),
+		TEST(test_on_a_full_disk_it_is_broken_until_it_is_opened_again),
 		TEST(test_only_what_was_committed_is_there_again),
 		TEST(test_every_change_is_counted),
 		TEST(test_what_was_taken_over_is_told_apart_while_it_is_bound),
