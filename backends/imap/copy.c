@@ -331,28 +331,24 @@ static int make_copy(struct making *m, uint32_t *uid, struct err *err)
 
 static int write_row(struct making *m, uint32_t uid, int64_t intent, struct err *err)
 {
-	struct flags was = FLAGS_INIT, add = FLAGS_INIT, remove = FLAGS_INIT;
+	struct correction flags = { .uid = uid };
 	struct ledger_row row = *m->row;
-	struct uidset set = UIDSET_INIT;
 	int ret;
 
 	row.uid = uid;
 	row.source_uid = m->as->uid;
 	row.state = LEDGER_LIVE;
+	row.how = LEDGER_COPIED;
 	row.flags = buf_bytes(&m->flags);
 	row.date = buf_bytes(&m->date);
-	flags_add_list(&was, m->row->flags);
-	flags_diff(&was, m->as->flags, &add, &remove);
-	uidset_add(&set, uid);
-	ret = alter_flags(m->to, &set, &add, &remove, err);
+	/* It came with those that the account's user gave the other one. */
+	flags_copy(&flags.wants, m->as->flags);
+	ret = copies_correct(m->to, &flags, 1, err);
 	if (ret == 0)
 		ret = ledger_insert(m->st->ledger, m->to->box, &row, err);
 	if (ret == 0)
 		ret = ledger_intent_delete(m->st->ledger, m->to->box, intent, err);
-	flags_release(&was);
-	flags_release(&add);
-	flags_release(&remove);
-	uidset_release(&set);
+	correction_release(&flags);
 	return ret;
 }
 

@@ -261,6 +261,42 @@ static void test_a_kept_message_that_was_removed_is_not_taken_for_one_that_is_th
 	oracle_close(o);
 }
 
+static void test_a_copy_has_its_own_flags_and_not_those_that_a_user_gave_the_other(void **state)
+{
+	const struct put put = { .body = bytes_of("x\r\n"), .flags = "\\Seen", .identity = "emailid=a" };
+	struct bench *b = *state;
+	struct oracle *o = account_rig_oracle(b);
+	struct oracle_dump dump = { 0 };
+	struct message as = { .uid = 7, .size = 3 };
+	struct flags flags = FLAGS_INIT;
+	struct err err = { 0 }, why;
+	struct maildate date;
+	struct held held;
+	enum outcome what;
+	uint32_t uid;
+
+	bench_open(b);
+	bench_put(bench_mailbox(b, "All"), 1, &put, NULL);
+	bench_commit(b);
+	oracle_store(o, "INBOX/All", "1", "FLAGS", "\\Flagged $Mine");
+	maildate_init(&date);
+	maildate_parse(&date, bytes_of(PUT_DATE));
+	flags_add_list(&flags, bytes_of("\\Seen $Label"));
+	as.flags = &flags;
+	as.date = &date;
+	assert_int_equal(store_find_identity(b->st, bytes_of("emailid=a"), &held, &err), 1);
+	must(mailbox_copy_as(&held, bench_mailbox(b, "Work"), &as, &what, &uid, &why, &err), &err);
+	assert_int_equal(what, OUTCOME_DONE);
+	bench_commit(b);
+	oracle_dump(o, "INBOX/Work", &dump);
+	assert_int_equal(dump.n, 1);
+	assert_string_equal(dump.msg[0].flags, "$Label \\Seen");
+	oracle_dump_release(&dump);
+	maildate_release(&date);
+	flags_release(&flags);
+	oracle_close(o);
+}
+
 static void test_that_some_were_removed_at_the_target_is_said_once(void **state)
 {
 	struct bench *b = *state;
@@ -630,6 +666,7 @@ int main(void)
 		TEST(test_a_mailbox_is_open_once_and_goes_on_under_another_name),
 		TEST(test_what_was_agreed_is_told_with_the_list),
 		TEST(test_a_kept_message_that_was_removed_is_not_taken_for_one_that_is_there),
+		TEST(test_a_copy_has_its_own_flags_and_not_those_that_a_user_gave_the_other),
 		TEST(test_that_some_were_removed_at_the_target_is_said_once),
 		TEST(test_another_uidvalidity_begins_anew_and_what_is_there_can_be_taken),
 		TEST(test_a_mailbox_that_is_gone_is_not_told_and_begins_anew_when_it_is_made),
