@@ -35,13 +35,6 @@ static void managing_release(struct managing *m)
 	buf_release(&m->second);
 }
 
-/* What a selected mailbox was called, or whether it is there, may change: nothing stays selected. */
-static void leave_mailbox(struct connection *c)
-{
-	imap_unselect(c->session, NULL, NULL);
-	c->opened = NULL;
-}
-
 /* --- create --- */
 
 /* What a mailbox is for that can be said when it is made. \All and \Flagged are views, not mailboxes. */
@@ -183,7 +176,7 @@ static int do_rename(void *ctx, struct connection *c, struct err *err)
 {
 	struct managing *m = ctx;
 
-	leave_mailbox(c);
+	writer_leave_mailboxes(m->st); /* what they are called, or whether they are there, may change */
 	if (imap_rename_wait(c->session, buf_bytes(&m->wire), buf_bytes(&m->second), err) == 0)
 		return 0;
 	if (err->kind != ERR_MISSING && err->kind != ERR_MAILBOX)
@@ -226,7 +219,7 @@ static int do_remove(void *ctx, struct connection *c, struct err *err)
 	struct managing *m = ctx;
 	struct asked_status status;
 
-	leave_mailbox(c);
+	writer_leave_mailboxes(m->st); /* what they are called, or whether they are there, may change */
 	if (ask_status(c, buf_bytes(&m->wire), &status, err) < 0)
 		return -1;
 	m->left = status.there && (!status.counted || status.messages > 0);

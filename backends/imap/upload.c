@@ -19,7 +19,8 @@ static struct uploads *uploads_of(struct imap_store *st)
 	if (!w->uploads) {
 		w->uploads = xcalloc(1, sizeof(*w->uploads));
 		w->uploads->queued.last = &w->uploads->queued.first;
-		w->uploads->sent.last = &w->uploads->sent.first;
+		for (size_t k = 0; k < WRITER_LINES; k++)
+			w->uploads->sent[k].last = &w->uploads->sent[k].first;
 	}
 	return w->uploads;
 }
@@ -69,7 +70,8 @@ void uploads_free(struct uploads *up)
 	if (!up)
 		return;
 	free_batches(&up->queued);
-	free_batches(&up->sent);
+	for (size_t k = 0; k < WRITER_LINES; k++)
+		free_batches(&up->sent[k]);
 	while (up->all)
 		upload_free(up->all);
 	while (up->sinks) {

@@ -141,6 +141,13 @@ static int by_uid(const void *a, const void *b)
 	return x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
+static void add_stored(struct finding *f, const struct upload_batch *b)
+{
+	for (size_t i = 0; b->mb == f->mb && i < b->n; i++)
+		if (b->v[i]->state == UPLOAD_STORED)
+			uidset_add(&f->others, b->v[i]->uid);
+}
+
 static int list(struct finding *f, struct err *err)
 {
 	const struct uploads *up = writer_of(f->st)->uploads;
@@ -148,10 +155,9 @@ static int list(struct finding *f, struct err *err)
 	if (ledger_uids(f->st->ledger, f->mb->box, f->least, &f->others, err) < 0)
 		return -1;
 	/* Of batches that were answered and not written down yet. */
-	for (const struct upload_batch *b = up ? up->sent.first : NULL; b; b = b->next)
-		for (size_t i = 0; b->mb == f->mb && i < b->n; i++)
-			if (b->v[i]->state == UPLOAD_STORED)
-				uidset_add(&f->others, b->v[i]->uid);
+	for (size_t k = 0; up && k < WRITER_LINES; k++)
+		for (const struct upload_batch *b = up->sent[k].first; b; b = b->next)
+			add_stored(f, b);
 	if (writer_do(f->st, f->mb, do_list, f, err) < 0)
 		return -1;
 	if (f->n)

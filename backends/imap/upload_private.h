@@ -100,7 +100,8 @@ struct upload_batches {
 struct uploads {
 	struct upload_sink *sinks;
 	struct upload *all;
-	struct upload_batches queued, sent;
+	struct upload_batches queued, sent[WRITER_LINES]; /* sent: over each line, to one mailbox */
+	unsigned scan;         /* of the queue, the last one */
 	uint64_t bytes;        /* of all messages that were not told of yet and are complete */
 	int64_t number;        /* of the last batch, for the ledger */
 	unsigned overquota;    /* messages refused for that, in a row */

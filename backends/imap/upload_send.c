@@ -4,13 +4,17 @@
 
 #include "core/base/clock.h"
 #include "core/base/crash.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/imap/account.h"
 #include "core/imap/commands_message.h"
 #include "core/imap/loop.h"
 #include "core/msgset/uidlist.h"
 
 /* Batches under way: the server has the next one when it has stored one. */
 #define BATCHES_SENT 2
+/* So many that wait are worth another connection. */
+#define LINE_WORTH_BATCHES 3
 /* After so many MULTIAPPENDs that were answered by BAD the server is not asked for more of them. */
 #define BAD_MULTIS 2
 
@@ -34,17 +38,6 @@ void batches_append(struct upload_batches *list, struct upload_batch *b)
 	b->next = NULL;
 	*list->last = b;
 	list->last = &b->next;
-}
-
-static struct upload_batch *take_first(struct upload_batches *list)
-{
-	struct upload_batch *b = list->first;
-
-	list->first = b->next;
-	if (!list->first)
-		list->last = &list->first;
-	b->next = NULL;
-	return b;
 }
 
 static size_t count(const struct upload_batches *list)
@@ -249,13 +242,103 @@ static void send_batch(struct imap_store *st, struct connection *c, struct uploa
 				refuse_unsent(b->v[k], &why);
 }
 
-static bool may_start(const struct uploads *up)
-{
-	const struct upload_batch *next = up->queued.first, *last = up->sent.first;
+/* --- which batch next, and over which line --- */
 
-	if (!next || count(&up->sent) >= BATCHES_SENT)
-		return false;
-	return !last || (!next->alone && !last->alone && !last->first && !next->from);
+static bool is_idle(const struct uploads *up, size_t k)
+{
+	return !up->sent[k].first;
+}
+
+/* Behind what is under way for the same mailbox. */
+static bool may_follow(const struct upload_batches *sent, const struct upload_batch *b)
+{
+	const struct upload_batch *last = sent->first;
+
+	return count(sent) < BATCHES_SENT && !b->alone && !b->from && !last->alone && !last->first;
+}
+
+/*
+ * A line that has nothing to do: rather one that has the mailbox selected, or is there. A new one only where
+ * many batches wait.
+ */
+static size_t idle_line(const struct imap_store *st, const struct upload_batch *b)
+{
+	const struct writer *w = st->writer;
+	size_t best = WRITER_LINES, missing = WRITER_LINES, open = 0;
+
+	for (size_t k = 0; k < w->n_lines; k++) {
+		struct connection *c = writer_line(w, k);
+
+		open += c != NULL;
+		if (!c && is_idle(w->uploads, k))
+			missing = missing < k ? missing : k;
+		else if (c && is_idle(w->uploads, k) && (best == WRITER_LINES || c->opened == b->mb))
+			best = k;
+	}
+	if (best == WRITER_LINES &&
+	    (!open || (!w->no_more_lines && count(&w->uploads->queued) > LINE_WORTH_BATCHES)))
+		best = missing;
+	return best;
+}
+
+/* WRITER_LINES: it has to wait. What is under way for its mailbox says which line it is. */
+static size_t line_for(const struct imap_store *st, const struct upload_batch *b)
+{
+	const struct uploads *up = st->writer->uploads;
+
+	for (size_t k = 0; k < WRITER_LINES; k++)
+		if (up->sent[k].first && up->sent[k].first->mb == b->mb)
+			return may_follow(&up->sent[k], b) ? k : WRITER_LINES;
+	return idle_line(st, b);
+}
+
+/* The first in the queue that can go now; of each mailbox only in their order. NULL: none. */
+static struct upload_batch *choose(struct imap_store *st, size_t *line)
+{
+	struct uploads *up = st->writer->uploads;
+
+	up->scan++;
+	for (struct upload_batch *b = up->queued.first; b; b = b->next) {
+		if (b->mb->writing->passed_in == up->scan)
+			continue;
+		*line = line_for(st, b);
+		if (*line < WRITER_LINES)
+			return b;
+		b->mb->writing->passed_in = up->scan;
+	}
+	return NULL;
+}
+
+static void take_out(struct upload_batches *list, struct upload_batch *b)
+{
+	struct upload_batch **at = &list->first;
+
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+	if (!*at)
+		list->last = at;
+	b->next = NULL;
+}
+
+/* --- starting it --- */
+
+/* Another connection beside those that work. The server need not grant it. */
+static bool open_line(struct imap_store *st, size_t k)
+{
+	struct writer *w = st->writer;
+	bool others = false;
+	struct err err;
+
+	for (size_t i = 0; i < w->n_lines; i++)
+		others |= i != k && writer_line(w, i);
+	if (!others || writer_line(w, k))
+		return true; /* the only one is made with all patience */
+	if (writer_connect(st, &err) == 0)
+		return true;
+	log_info("%s: no more connections for uploads: %s", st->account->name, err.text);
+	w->no_more_lines = true;
+	return false;
 }
 
 /* Select may take several tries; what came to nothing is told. */
@@ -268,55 +351,72 @@ static int select_for(struct imap_store *st, struct imap_mailbox_handle *mb, str
 	return 0;
 }
 
-static int start_next(struct imap_store *st, struct err *err)
+static int start(struct imap_store *st, struct upload_batch *b, size_t line, struct err *err)
 {
 	struct uploads *up = st->writer->uploads;
-	struct imap_mailbox_handle *mb = up->queued.first->mb;
-	struct upload_batch *b;
 	struct connection *c;
 	struct err why;
 
-	if (!up->queued.first->intended && intend_all(st, err) < 0)
+	if (!b->intended && intend_all(st, err) < 0)
 		return -1;
-	if (up->queued.first->from)
-		/* It selects other mailboxes, and so comes when nothing is under way. */
-		return up->sent.first ? 0 : batch_copy(st, take_first(&up->queued), err);
-	if (select_for(st, mb, &c, &why) < 0) {
+	writer_use(st, line);
+	if (!open_line(st, line))
+		return 0;
+	if (b->from) {
+		take_out(&up->queued, b);
+		return batch_copy(st, b, err);
+	}
+	if (select_for(st, b->mb, &c, &why) < 0) {
 		if (why.kind == ERR_MAILBOX)
-			return uploads_fail_mailbox(st, mb, &why, err);
+			return uploads_fail_mailbox(st, b->mb, &why, err);
 		*err = why;
 		return -1;
 	}
 	/* What was answered or lost while we waited comes first: it may have to be looked for. */
-	if (up->sent.first && !up->sent.first->unanswered)
+	if (up->sent[line].first && !up->sent[line].first->unanswered)
 		return 0;
-	b = take_first(&up->queued);
-	batches_append(&up->sent, b);
+	take_out(&up->queued, b);
+	batches_append(&up->sent[line], b);
 	send_batch(st, c, b);
 	return 0;
 }
 
 /* --- the pump --- */
 
-/* In the order in which they were sent. */
+static bool any_under_way(const struct uploads *up)
+{
+	for (size_t k = 0; k < WRITER_LINES; k++)
+		if (up->sent[k].first)
+			return true;
+	return false;
+}
+
+/* On each line in the order in which they were sent. */
 static int settle_answered(struct imap_store *st, struct err *err)
 {
 	struct uploads *up = st->writer->uploads;
 
-	while (up->sent.first && !up->sent.first->unanswered)
-		if (batch_settle(st, take_first(&up->sent), err) < 0)
-			return -1;
+	for (size_t k = 0; k < WRITER_LINES; k++)
+		while (up->sent[k].first && !up->sent[k].first->unanswered) {
+			struct upload_batch *b = up->sent[k].first;
+
+			writer_use(st, k);
+			take_out(&up->sent[k], b);
+			if (batch_settle(st, b, err) < 0)
+				return -1;
+		}
 	return 0;
 }
 
 static int go_on(struct imap_store *st, struct err *err)
 {
-	struct uploads *up = st->writer->uploads;
+	struct upload_batch *b;
+	size_t line;
 
 	if (settle_answered(st, err) < 0)
 		return -1;
-	while (may_start(up))
-		if (start_next(st, err) < 0 || settle_answered(st, err) < 0)
+	while ((b = choose(st, &line)))
+		if (start(st, b, line, err) < 0 || settle_answered(st, err) < 0)
 			return -1;
 	return 0;
 }
@@ -327,11 +427,11 @@ static int pump(struct imap_store *st, uint64_t most, struct err *err)
 
 	if (go_on(st, err) < 0)
 		return -1;
-	if (up->sent.first && loop_step(st->loop, clock_ms(), err) < 0)
+	if (any_under_way(up) && loop_step(st->loop, clock_ms(), err) < 0)
 		return -1;
 	if (go_on(st, err) < 0)
 		return -1;
-	while (up->sent.first && up->bytes > most)
+	while (any_under_way(up) && up->bytes > most)
 		if (loop_step(st->loop, INT64_MAX, err) < 0 || go_on(st, err) < 0)
 			return -1;
 	return 0;

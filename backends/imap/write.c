@@ -21,6 +21,7 @@ struct writer *writer_of(struct imap_store *st)
 {
 	if (!st->writer) {
 		st->writer = xcalloc(1, sizeof(*st->writer));
+		st->writer->n_lines = st->most < WRITER_LINES ? st->most : WRITER_LINES;
 		buf_init(&st->writer->trash, WIRE_NAME_MAX);
 	}
 	return st->writer;
@@ -33,17 +34,49 @@ static void drop_connection(struct writer *w)
 	w->conn = NULL;
 }
 
+void writer_use(struct imap_store *st, size_t k)
+{
+	struct writer *w = st->writer;
+
+	w->lines[w->at] = w->conn;
+	w->at = k;
+	w->conn = w->lines[k];
+}
+
+struct connection *writer_line(const struct writer *w, size_t k)
+{
+	struct connection *c = k == w->at ? w->conn : w->lines[k];
+
+	return c && imap_session_state(c->session) != IMAP_STATE_CLOSED ? c : NULL;
+}
+
+void writer_leave_mailboxes(struct imap_store *st)
+{
+	for (size_t k = 0; k < WRITER_LINES; k++) {
+		struct connection *c = writer_line(writer_of(st), k);
+
+		if (!c || !c->opened)
+			continue;
+		imap_unselect(c->session, NULL, NULL);
+		c->opened = NULL;
+	}
+}
+
 void writer_close(struct imap_store *st)
 {
 	struct writer *w = st->writer;
 
 	if (!w)
 		return;
-	if (w->conn && imap_session_is_ready(w->conn->session) &&
-	    !imap_session_pending(w->conn->session))
-		pool_give_back(st, w->conn); /* which says LOGOUT */
-	else
-		drop_connection(w);
+	for (size_t k = 0; k < WRITER_LINES; k++) {
+		writer_use(st, k);
+		if (w->conn && imap_session_is_ready(w->conn->session) &&
+		    !imap_session_pending(w->conn->session))
+			pool_give_back(st, w->conn); /* which says LOGOUT */
+		else
+			drop_connection(w);
+		w->conn = NULL;
+	}
 	uploads_free(w->uploads);
 	buf_release(&w->trash);
 	free(w);
@@ -105,7 +138,7 @@ int writer_retry(struct imap_store *st, const struct err *why, struct err *err)
 	return 0;
 }
 
-static int connect_once(struct imap_store *st, struct err *err)
+int writer_connect(struct imap_store *st, struct err *err)
 {
 	struct writer *w = writer_of(st);
 
@@ -277,7 +310,7 @@ int writer_select(struct imap_store *st, struct imap_mailbox_handle *mb, struct 
 {
 	struct connection *c;
 
-	if (connect_once(st, err) < 0)
+	if (writer_connect(st, err) < 0)
 		return -1;
 	*out = c = st->writer->conn;
 	return !mb || is_selected(c, mb) ? 0 : select_once(st, c, mb, err);

@@ -17,14 +17,24 @@
  *   upload*.c        messages added: upload_private.h
  *   present.c        whether what is kept is there still
  *
- * All of it goes over one connection, so the server sees it in the order in which it was asked for. Commands of
- * manage.c and alter.c are waited for; they may be repeated after a lost line, since doing them twice
- * is the same as once.
+ * Commands of manage.c and alter.c are waited for; they may be repeated after a lost line, since doing them twice
+ * is the same as once. Uploads overlap; what is under way for one mailbox goes over one connection, so that
+ * the server sees it in order.
  */
 
-/* The connection that changes things. */
+#define WRITER_LINES 4
+
+/* The connections that change things. */
 struct writer {
+	/*
+	 * The one in use: all commands but uploads go over it. Uploads to several mailboxes use more of them
+	 * (writer_use()), but all to one mailbox that are under way the same.
+	 */
 	struct connection *conn; /* NULL: none yet, or it was lost */
+	struct connection *lines[WRITER_LINES]; /* lines[at] is `conn`, and only that is looked at */
+	size_t at;
+	size_t n_lines;          /* may be used at once */
+	bool no_more_lines;      /* the server refused one */
 	unsigned losses;         /* in a row, without anything done in between */
 	struct uploads *uploads; /* NULL: nothing was appended */
 	bool trash_known;
@@ -51,6 +61,7 @@ struct writing {
 	struct flags noted;      /* flags that the user was told are not kept here */
 	struct uidset remove;    /* at the next commit */
 	struct gathering gathered, copies;
+	unsigned passed_in;      /* scan of the queue in which a batch of it had to wait: so do the later ones */
 	size_t ramp;             /* how many may be sent at once, where each goes by itself */
 	struct uidset present;   /* what was there, of UIDs below present_below */
 	uint32_t present_below;  /* 0: nobody asked yet */
@@ -81,6 +92,14 @@ int writer_wait(struct connection *c, struct err *err);
 /* The connection, with `mb` selected. Does not try again. */
 int writer_select(struct imap_store *st, struct imap_mailbox_handle *mb, struct connection **out,
 		  struct err *err);
+/* Line `k` becomes the one in use. */
+void writer_use(struct imap_store *st, size_t k);
+/* NULL: it is not there (any more). */
+struct connection *writer_line(const struct writer *w, size_t k);
+/* Connect the line in use, once. */
+int writer_connect(struct imap_store *st, struct err *err);
+/* No line has a mailbox selected any more. */
+void writer_leave_mailboxes(struct imap_store *st);
 /* Wait before the next try after *why, if there may be one; else -1 and *err is *why. */
 int writer_retry(struct imap_store *st, const struct err *why, struct err *err);
 

@@ -113,14 +113,20 @@ struct witnessed {
 	struct buf said; /* the commands, one a line */
 };
 
-static void witness(struct witnessed *w, const struct dovecot_opts *opts)
+static void witness_with(struct witnessed *w, const struct dovecot_opts *opts, unsigned connections)
 {
 	w->dv = dovecot_start(opts);
 	w->relay = relay_start(&(struct relay_opts){ .port = w->dv->port });
 	w->o = oracle_open(w->dv->port, "up");
 	buf_init(&w->said, 1 << 24);
 	target_rig_init(&w->rig, relay_port(w->relay), "up");
+	w->rig.probe.account.connections = connections;
 	target_rig_open(&w->rig);
+}
+
+static void witness(struct witnessed *w, const struct dovecot_opts *opts)
+{
+	witness_with(w, opts, 0);
 }
 
 static bool said(struct witnessed *w, const char *command)
@@ -535,6 +541,51 @@ static void test_a_mailbox_with_mail_of_others_is_not_removed(void **state)
 	end_witness(&w);
 }
 
+/* Eight mailboxes, all at once. */
+static void fill_many(struct witnessed *w)
+{
+	struct mailbox *mb[8];
+
+	for (uint32_t i = 0; i < 8; i++) {
+		char *name = xasprintf("Box%u", i);
+
+		mb[i] = must_open(&w->rig, name);
+		free(name);
+	}
+	for (uint32_t i = 0; i < 8; i++)
+		append_corpus(&w->rig, mb[i], 1 + 10 * i, 10 + 10 * i);
+	must(&w->rig, target_rig_commit(&w->rig));
+	for (uint32_t i = 0; i < 8; i++) {
+		char *name = xasprintf("Box%u", i);
+
+		holds_corpus(w->o, name, 1 + 10 * i, 10 + 10 * i);
+		free(name);
+	}
+}
+
+static void test_many_mailboxes_go_over_as_many_connections_as_are_allowed(void **state)
+{
+	static const struct {
+		unsigned connections;
+		int server_allows; /* the oracle is one of them */
+		unsigned least, most;
+	} cases[] = { { 0, 0, 3, 4 }, { 1, 0, 1, 1 }, { 2, 0, 2, 2 }, { 0, 3, 2, 3 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct witnessed w;
+		unsigned used;
+
+		witness_with(&w, &(struct dovecot_opts){ .max_user_connections = cases[i].server_allows },
+			     cases[i].connections);
+		fill_many(&w);
+		used = relay_stats(w.relay).connections;
+		if (used < cases[i].least || used > cases[i].most)
+			fail_msg("case %zu: %u connections", i, used);
+		end_witness(&w);
+	}
+}
+
 static void test_room_is_what_the_quota_leaves(void **state)
 {
 	struct witnessed w;
@@ -568,6 +619,7 @@ int main(void)
 		cmocka_unit_test(test_a_name_that_the_account_cannot_have_is_refused_with_what_to_do),
 		cmocka_unit_test(test_a_mailbox_that_vanishes_meanwhile_is_made_again),
 		cmocka_unit_test(test_a_mailbox_with_mail_of_others_is_not_removed),
+		cmocka_unit_test(test_many_mailboxes_go_over_as_many_connections_as_are_allowed),
 		cmocka_unit_test(test_room_is_what_the_quota_leaves),
 	};
 

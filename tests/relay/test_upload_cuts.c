@@ -21,12 +21,13 @@
 
 /*
  * Uploads whose line is cut at any byte, of what is sent or of what is answered. The run goes on by itself, or it
- * dies with the line and another one ends its work: then the account has each message once. Two mailboxes, messages with
- * several combinations of flags, three of them equal.
+ * dies with the line and another one ends its work: then the account has each message once. Several mailboxes, messages
+ * with several combinations of flags, three of them equal.
  */
-#define MESSAGES 24u
+#define MESSAGES 10u
+#define MAILBOXES 5u /* enough for several connections */
 
-static const char *const mailboxes[] = { "One", "Two" };
+static const char *const mailboxes[MAILBOXES] = { "One", "Two", "Three", "Four", "Five" };
 static const char *const flags[] = { "", "\\Seen", "\\Flagged $Todo" };
 
 /* The same text for the same numbers; 7, 8 and 9 are equal. */
@@ -36,7 +37,7 @@ static char *body_of(size_t mailbox, uint32_t uid)
 	struct buf text = BUF_INIT(1 << 16);
 
 	buf_addf(&text, "Message-ID: <%zu.%u@test>\r\nSubject: message %u\r\n\r\n", mailbox, number, number);
-	for (uint32_t i = 0; i < number * 3; i++)
+	for (uint32_t i = 0; i < number * 7; i++)
 		buf_addf(&text, "line %u of message %u, x DELETE INBOX\r\n", i, number);
 	return buf_take(&text);
 }
@@ -71,14 +72,14 @@ static int run(struct target_rig *rig)
 
 	if (ret == 0)
 		imap_store_set_patience(rig->probe.store, 8);
-	for (size_t i = 0; i < 2 && ret == 0; i++)
+	for (size_t i = 0; i < MAILBOXES && ret == 0; i++)
 		ret = append_missing(rig, i);
 	return ret == 0 ? target_rig_commit(rig) : -1;
 }
 
 static void has_each_once(struct oracle *o, const char *what)
 {
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < MAILBOXES; i++) {
 		struct oracle_dump d;
 		bool used[2 * MESSAGES] = { false };
 
@@ -143,7 +144,7 @@ static void cut_once(struct dovecot *dv, unsigned number, const struct relay_sta
 {
 	bool dies = number % 2, answers = number % 4 >= 2;
 	uint64_t all = answers ? whole->to_client : whole->to_server;
-	uint64_t at = 1 + (uint64_t)rand() % all;
+	uint64_t at = 1 + (uint64_t)rand() % (all * 2 / 3); /* of one of the connections */
 	struct relay *r = relay_start(&(struct relay_opts){
 		.port = dv->port, .cut_times = dies ? 0 : 1,
 		.cut_to_client = answers ? at : 0, .cut_to_server = answers ? 0 : at });
