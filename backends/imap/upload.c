@@ -116,6 +116,32 @@ static int drop_intent(struct imap_store *st, struct upload *u, struct err *err)
 	return id ? ledger_intent_delete(st->ledger, u->mb->box, id, err) : 0;
 }
 
+/* What may be there, an intent remembers: the next run looks for it. */
+static void give_up(struct imap_store *st, struct upload *u, const struct err *why)
+{
+	u->intent = 0;
+	tell(st, u, OUTCOME_NO_ANSWER, 0, why);
+}
+
+int batch_give_up(struct imap_store *st, struct upload_batch *b, const struct err *why, struct err *err)
+{
+	const struct err cause = *why;
+
+	while (b->n)
+		give_up(st, b->v[--b->n], &cause);
+	return uploads_fail_mailbox(st, b->mb, &cause, err);
+}
+
+/* The server says of a message what cannot be: no more of them. */
+static int give_up_mailbox(struct imap_store *st, struct upload *u, struct err *err)
+{
+	struct imap_mailbox_handle *mb = u->mb;
+	const struct err why = *err;
+
+	give_up(st, u, &why);
+	return mb->writing->failed.kind == ERR_NONE ? uploads_fail_mailbox(st, mb, &why, err) : 0;
+}
+
 int upload_done(struct imap_store *st, struct upload *u, struct err *err)
 {
 	const struct ledger_row row = {
@@ -124,7 +150,9 @@ int upload_done(struct imap_store *st, struct upload *u, struct err *err)
 		.sha256 = bytes_from(u->body.sha256, CONTENT_HASH_SIZE),
 	};
 
-	if (ledger_insert(st->ledger, u->mb->box, &row, err) < 0 || drop_intent(st, u, err) < 0)
+	if (ledger_insert(st->ledger, u->mb->box, &row, err) < 0)
+		return err->kind == ERR_MAILBOX ? give_up_mailbox(st, u, err) : -1;
+	if (drop_intent(st, u, err) < 0)
 		return -1;
 	st->writer->losses = 0;
 	st->writer->uploads->overquota = 0;
@@ -444,14 +472,16 @@ static int find_elsewhere(struct imap_store *st, struct upload *u, struct imap_m
 	got = ledger_find_elsewhere(st->ledger, u->mb->box, u->body.sha256, u->body.size, u->date_text, &found,
 				    err);
 	box = got > 0 ? ledger_box_by_id(st->ledger, found.box) : NULL;
-	if (box && bytes_equal(found.row.date, u->date_text) &&
-	    (got = imap_handle_of_box(st, box, &mb, err)) == 0 &&
-	    !has_copy_of(u->mb->writing->copies.batch, (struct imap_mailbox_handle *)mb, found.row.uid)) {
-		*out = (struct imap_mailbox_handle *)mb;
-		u->from_uid = found.row.uid;
+	if (box && bytes_equal(found.row.date, u->date_text)) {
+		got = imap_handle_of_box(st, box, &mb, err);
+		if (got == 0 &&
+		    !has_copy_of(u->mb->writing->copies.batch, (struct imap_mailbox_handle *)mb, found.row.uid)) {
+			*out = (struct imap_mailbox_handle *)mb;
+			u->from_uid = found.row.uid;
+		}
 	}
 	ledger_copy_release(&found);
-	return got < 0 ? -1 : 0;
+	return got < 0 && err->kind != ERR_MAILBOX ? -1 : 0; /* that one's trouble is none of this one's */
 }
 
 static void seal_all(struct imap_store *st)

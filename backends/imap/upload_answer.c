@@ -375,8 +375,10 @@ static int settle(struct imap_store *st, struct upload_batch *b, struct again *a
 		return -1;
 	if (lost && writer_retry(st, &why, err) < 0)
 		return -1;
+	if (b->moved && st->writer->conn)
+		st->writer->conn->opened = NULL; /* it was made anew under the same name */
 	if (doubtful && look_for(st, b, err) < 0)
-		return -1;
+		return err->kind == ERR_MAILBOX ? batch_give_up(st, b, err, err) : -1;
 	note_altered(st, b);
 	if (b->multi && b->n > 1 && b->v[0]->state == UPLOAD_REFUSED)
 		return refuse_together(st, b, again, err);

@@ -104,19 +104,6 @@ static int settle(struct imap_store *st, struct upload_batch *b, const struct co
 	return 0;
 }
 
-/* What may be there, an intent remembers: the next run looks for it. */
-static int give_up(struct imap_store *st, struct upload_batch *b, const struct err *why, struct err *err)
-{
-	const struct err cause = *why;
-
-	for (size_t i = 0; i < b->n; i++) {
-		b->v[i]->intent = 0;
-		if (upload_not_done(st, b->v[i], OUTCOME_NO_ANSWER, &cause, err) < 0)
-			return -1;
-	}
-	return uploads_fail_mailbox(st, b->mb, &cause, err);
-}
-
 int batch_copy(struct imap_store *st, struct upload_batch *b, struct err *err)
 {
 	struct copying v[UPLOAD_BATCH_MESSAGES] = { { 0 } };
@@ -128,7 +115,7 @@ int batch_copy(struct imap_store *st, struct upload_batch *b, struct err *err)
 	if (ret == 0)
 		ret = settle(st, b, v, err);
 	else if (err->kind == ERR_MAILBOX)
-		ret = give_up(st, b, err, err);
+		ret = batch_give_up(st, b, err, err);
 	batch_free(b);
 	return ret;
 }

@@ -91,6 +91,7 @@ struct upload_batch {
 	bool alone;            /* nothing else is under way meanwhile */
 	bool first;            /* nothing else follows before it is answered */
 	bool throttled;
+	bool moved;            /* an answer spoke of another UIDVALIDITY */
 };
 
 struct upload_batches {
@@ -115,7 +116,7 @@ struct uploads {
 
 /* --- upload.c --- */
 
-/* The account has it under that UID: a row, and the outcome told. Frees it. */
+/* The account has it under that UID: a row, and the outcome told. Frees it, but with -1. */
 int upload_done(struct imap_store *st, struct upload *u, struct err *err);
 /* It was not stored, for sure or as far as can be told: the intent goes. Frees it. */
 int upload_not_done(struct imap_store *st, struct upload *u, enum outcome what, const struct err *why,
@@ -123,6 +124,8 @@ int upload_not_done(struct imap_store *st, struct upload *u, enum outcome what, 
 /* Nothing more for this mailbox in this run: what waits for it is told, and who brings more. */
 int uploads_fail_mailbox(struct imap_store *st, struct imap_mailbox_handle *mb, const struct err *why,
 			 struct err *err);
+/* The same, and what `b` has is told; it may be there, so its intents stay for the next run. Not freed. */
+int batch_give_up(struct imap_store *st, struct upload_batch *b, const struct err *why, struct err *err);
 /* The same for all of the account. */
 int uploads_set_full(struct imap_store *st, const struct err *words, struct err *err);
 

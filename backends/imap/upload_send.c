@@ -111,6 +111,7 @@ static void note_stored(struct appending *a, const struct imap_append_answer *an
 	bool known = answer->known && answer->uid_validity == a->batch->mb->box->uidvalidity;
 	size_t i = a->first;
 
+	a->batch->moved |= answer->known && !known;
 	for (size_t k = 0; known && k < uidlist_range_count(answer->uids); k++) {
 		struct uidrange range = uidlist_range(answer->uids, k);
 

@@ -68,40 +68,6 @@ static void holds_corpus(struct oracle *o, const char *mailbox, uint32_t first, 
 	oracle_dump_release(&d);
 }
 
-static const char *const profiles[] = {
-	NULL,
-	"IMAP4rev1 LITERAL+ UIDPLUS MULTIAPPEND LIST-EXTENDED LIST-STATUS NAMESPACE UNSELECT",
-	"IMAP4rev1 LITERAL+ UIDPLUS NAMESPACE",
-	"IMAP4rev1 LITERAL+ NAMESPACE",
-	"IMAP4rev1 LITERAL+ MULTIAPPEND",
-	"IMAP4rev1 UIDPLUS",
-	"IMAP4rev1",
-};
-
-static void test_messages_arrive_as_they_are_whatever_the_server_can(void **state)
-{
-	(void)state;
-	for (size_t p = 0; p < sizeof(profiles) / sizeof(profiles[0]); p++) {
-		struct dovecot *dv = dovecot_start(&(struct dovecot_opts){ .imap_capability = profiles[p] });
-		struct oracle *o = oracle_open(dv->port, "up");
-		struct target_rig rig;
-		struct mailbox *mb;
-
-		target_rig_init(&rig, dv->port, "up");
-		target_rig_open(&rig);
-		mb = must_open(&rig, "Archive/2024");
-		append_corpus(&rig, mb, 1, 300);
-		must(&rig, target_rig_commit(&rig));
-		for (uint32_t i = 1; i <= 300; i++)
-			assert_int_equal(target_rig_outcome(&rig, i)->what, OUTCOME_DONE);
-		assert_int_equal(target_rig_count(&rig, mb), 300);
-		holds_corpus(o, "Archive/2024", 1, 300);
-		oracle_close(o);
-		target_rig_release(&rig);
-		dovecot_stop(dv);
-	}
-}
-
 /* --- what goes over the wire --- */
 
 /* An account behind a witness. */
@@ -147,6 +113,63 @@ static void end_witness(struct witnessed *w)
 	relay_stop(w->relay);
 	buf_release(&w->said);
 	dovecot_stop(w->dv);
+}
+
+static const char *const profiles[] = {
+	NULL,
+	"IMAP4rev1 LITERAL+ UIDPLUS MULTIAPPEND LIST-EXTENDED LIST-STATUS NAMESPACE UNSELECT",
+	"IMAP4rev1 LITERAL+ UIDPLUS NAMESPACE",
+	"IMAP4rev1 LITERAL+ NAMESPACE",
+	"IMAP4rev1 LITERAL+ MULTIAPPEND",
+	"IMAP4rev1 LITERAL- UIDPLUS MULTIAPPEND",
+	"IMAP4rev1 LITERAL- UIDPLUS",
+	"IMAP4rev1 UIDPLUS",
+	"IMAP4rev1",
+};
+
+/* The largest literal that did not wait. */
+static unsigned long largest_unasked(const struct witnessed *w)
+{
+	struct buf text = BUF_INIT(1 << 26);
+	unsigned long largest = 0;
+
+	relay_transcript(w->relay, &text);
+	for (const char *p = buf_str(&text); (p = strstr(p, "+}")); p++) {
+		const char *digits = p;
+
+		while (digits[-1] >= '0' && digits[-1] <= '9')
+			digits--;
+		if (strtoul(digits, NULL, 10) > largest)
+			largest = strtoul(digits, NULL, 10);
+	}
+	buf_release(&text);
+	return largest;
+}
+
+static void test_messages_arrive_as_they_are_whatever_the_server_can(void **state)
+{
+	(void)state;
+	for (size_t p = 0; p < sizeof(profiles) / sizeof(profiles[0]); p++) {
+		struct witnessed w;
+		struct mailbox *mb;
+		unsigned long unasked;
+
+		witness(&w, &(struct dovecot_opts){ .imap_capability = profiles[p] });
+		mb = must_open(&w.rig, "Archive/2024");
+		append_corpus(&w.rig, mb, 1, 300);
+		must(&w.rig, target_rig_commit(&w.rig));
+		for (uint32_t i = 1; i <= 300; i++)
+			assert_int_equal(target_rig_outcome(&w.rig, i)->what, OUTCOME_DONE);
+		assert_int_equal(target_rig_count(&w.rig, mb), 300);
+		holds_corpus(w.o, "Archive/2024", 1, 300);
+		unasked = largest_unasked(&w);
+		if (!profiles[p] || strstr(profiles[p], "LITERAL+"))
+			assert_true(unasked > 4096);
+		else
+			assert_true(strstr(profiles[p], "LITERAL-") ? unasked > 0 && unasked <= 4096 :
+								       unasked == 0);
+		end_witness(&w);
+	}
 }
 
 static void append_text(struct witnessed *w, struct mailbox *mb, uint32_t uid, const char *flags,

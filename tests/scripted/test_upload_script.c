@@ -303,6 +303,87 @@ static void test_of_several_that_it_could_be_none_is_taken_and_nothing_sent(void
 	end(&s);
 }
 
+static void test_a_mailbox_that_was_made_anew_under_its_name_is_left_to_the_next_run(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, BEGIN("UIDPLUS LITERAL+")
+	      "C: APPEND INBOX" DATE " {6}\n" ASKED("A: 1\\r\\n", "6") END
+	      "S: $TAG OK [APPENDUID 7 5] done\n"
+	      "C: APPEND INBOX" DATE " {6+}\nC{6}: B: 2\\r\\n\n" END
+	      "S: $TAG OK [APPENDUID 8 1] done\n"
+	      "C: SELECT INBOX\nS: * 1 EXISTS\nS: * OK [UIDVALIDITY 8] valid\n"
+	      "S: * OK [UIDNEXT 2] next\nS: $TAG OK [READ-WRITE] selected\n" LOGOUT);
+	add(&s, 1, "", "A: 1\r\n");
+	commit(&s);
+	add(&s, 2, "", "B: 2\r\n");
+	commit(&s);
+	came_to(&s, 2, OUTCOME_NO_ANSWER, "made it anew");
+	assert_int_equal(target_rig_append(&s.rig, s.mb, &(struct target_message){
+		.uid = 3, .body = bytes_of("C: 3\r\n") }), -1);
+	assert_int_equal(s.rig.err.kind, ERR_MAILBOX);
+	end(&s);
+}
+
+static void test_a_uid_that_another_message_has_ends_uploads_to_the_mailbox(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, BEGIN("UIDPLUS LITERAL+")
+	      "C: APPEND INBOX" DATE " {6}\n" ASKED("A: 1\\r\\n", "6") END
+	      "S: $TAG OK [APPENDUID 7 5] done\n"
+	      "C: APPEND INBOX" DATE " {6+}\nC{6}: B: 2\\r\\n\n" END
+	      "S: $TAG OK [APPENDUID 7 5] done\n" LOGOUT);
+	add(&s, 1, "", "A: 1\r\n");
+	commit(&s);
+	add(&s, 2, "", "B: 2\r\n");
+	commit(&s);
+	came_to(&s, 2, OUTCOME_NO_ANSWER, "UID 5");
+	assert_int_equal(target_rig_count(&s.rig, s.mb), 1);
+	end(&s);
+}
+
+static void test_a_server_that_cannot_just_now_is_asked_again(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, BEGIN("UIDPLUS LITERAL+")
+	      "C: APPEND INBOX" DATE " {6}\nS: $TAG NO [UNAVAILABLE] busy\n"
+	      "C: APPEND INBOX" DATE " {6}\nS: $TAG NO [INUSE] busy\n"
+	      "C: APPEND INBOX" DATE " {6}\n" ASKED("A: 1\\r\\n", "6") END
+	      "S: $TAG OK [APPENDUID 7 5] done\n" LOGOUT);
+	add(&s, 1, "", "A: 1\r\n");
+	commit(&s);
+	came_to(&s, 1, OUTCOME_DONE, NULL);
+	end(&s);
+}
+
+#define LOST_AT_A                                                                              \
+	"C: APPEND INBOX" DATE " {6}\n" ASKED("A: 1\\r\\n", "6") "C+: " DATE " {6+}\nCUT\nACCEPT\n"  \
+	LOGIN("UIDPLUS LITERAL+ MULTIAPPEND") SELECT(ALL) LOOK OK
+static void test_a_message_on_which_every_line_is_lost_is_refused_and_the_others_are_not(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, BEGIN("UIDPLUS LITERAL+ MULTIAPPEND") LOST_AT_A LOST_AT_A
+	      /* Now each by itself. */
+	      "C: APPEND INBOX" DATE " {6}\n" ASKED("A: 1\\r\\n", "6") END
+	      "S: $TAG OK [APPENDUID 7 5] done\n"
+	      "C: APPEND INBOX" DATE " {6+}\nC{3}: B: \nCUT\nACCEPT\n"
+	      LOGIN("UIDPLUS LITERAL+ MULTIAPPEND") SELECT(ALL)
+	      "C(n): NOOP\nC: UID FETCH 6:4294967295 *\nS: $n OK\n" OK LOGOUT);
+	add(&s, 1, "", "A: 1\r\n");
+	add(&s, 2, "", "B: 2\r\n");
+	commit(&s);
+	came_to(&s, 1, OUTCOME_DONE, NULL);
+	came_to(&s, 2, OUTCOME_REFUSED, "the line was lost 3 times");
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +396,10 @@ int main(void)
 		cmocka_unit_test(test_a_mailbox_that_is_only_read_takes_nothing),
 		cmocka_unit_test(test_what_arrived_though_its_answer_did_not_is_not_sent_again),
 		cmocka_unit_test(test_what_the_server_keeps_in_other_bytes_is_recognised_if_it_can_only_be_that),
+		cmocka_unit_test(test_a_mailbox_that_was_made_anew_under_its_name_is_left_to_the_next_run),
+		cmocka_unit_test(test_a_uid_that_another_message_has_ends_uploads_to_the_mailbox),
+		cmocka_unit_test(test_a_server_that_cannot_just_now_is_asked_again),
+		cmocka_unit_test(test_a_message_on_which_every_line_is_lost_is_refused_and_the_others_are_not),
 		cmocka_unit_test(test_of_several_that_it_could_be_none_is_taken_and_nothing_sent),
 	};
 
