@@ -342,6 +342,23 @@ static int start_german(void **state)
 	return start_on(state, &(struct dovecot_opts){ .extra = extra });
 }
 
+static void test_an_empty_mailbox_that_is_made_anew_is_no_trouble(void **state)
+{
+	struct move *m = *state;
+
+	append(m->from, "INBOX", "one", "");
+	oracle_create(m->from, "empty");
+	ends_with(m, 0, "", 1, 1, 0, 0);
+	oracle_command(m->from, "DELETE empty");
+	oracle_create(m->from, "empty");
+	ends_with(m, 0, "", 1, 1, 0, 0);
+	oracle_command(m->from, "DELETE empty");
+	oracle_create(m->from, "empty");
+	append(m->from, "empty", "two", "");
+	ends_with(m, 0, "", 2, 2, 0, 0);
+	accounts_equal(m->from, m->to, "");
+}
+
 static void test_special_uses_lead_to_each_other_and_rules_come_first(void **state)
 {
 	struct move *m = *state;
@@ -629,6 +646,7 @@ int main(void)
 		CASE(test_a_mailbox_with_other_mail_in_it_stays),
 		CASE(test_what_the_target_holds_is_adopted_with_and_without_a_ledger),
 		CASE(test_a_mailbox_that_was_made_anew_at_the_target_is_filled_again),
+		CASE(test_an_empty_mailbox_that_is_made_anew_is_no_trouble),
 		cmocka_unit_test_setup_teardown(test_special_uses_lead_to_each_other_and_rules_come_first,
 						start_german, stop),
 		CASE(test_a_name_with_mailboxes_below_it_becomes_a_mailbox),
