@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/git/pack_private.h"
@@ -21,10 +22,24 @@
 #define KEEP_TEXT "mailcask\n"
 #define GOING_TEXT "mailcask removes this pack\n" /* as .keep, until pack_remove() is through */
 
+/*
+ * The system's own stamps are some milliseconds apart, and which of two packs came first is told by them:
+ * is_last(), and whose copy of an object is read. Where it cannot be set, they will do.
+ */
+static void stamp(const struct out_file *f)
+{
+	struct timespec times[2];
+
+	clock_gettime(CLOCK_REALTIME, &times[0]);
+	times[1] = times[0];
+	futimens(f->fd, times);
+}
+
 static int sync_file(struct out_file *f, const char *step, struct err *err)
 {
 	if (out_file_flush(f, err) < 0)
 		return -1;
+	stamp(f);
 	crash_point(step);
 	if (fsync(f->fd) < 0)
 		return err_sys(err, ERR_FATAL, "sync %s", f->path);
@@ -296,7 +311,8 @@ static int say_it_goes(const char *dir, const char *name, struct err *err)
 int pack_remove(const char *pack_dir, const char *name, struct err *err)
 {
 	/* git's index over all packs would point to nothing: it is only a cache, so it goes first. */
-	static const char *const endings[] = { ".idx", ".rev", ".bitmap", ".pack", ".keep" };
+	static const char *const endings[] = { ".idx", ".rev",    ".bitmap",
+					     ".mtimes", ".pack", ".keep" };
 
 	if (exists(pack_dir, name, ".idx") && say_it_goes(pack_dir, name, err) < 0)
 		return -1;

@@ -28,7 +28,7 @@ static bool unnamed; /* whether files without a name can be made */
 static bool event(const char *what, const char *path)
 {
 	static const char *const names[] = { "_pack_", "_idx_", "_keep_", ".pack", ".idx", ".keep",
-					     ".rev", ".bitmap", "multi-pack-index" };
+					     ".rev", ".bitmap", ".mtimes", "multi-pack-index" };
 	const char *name = strstr(path, " (deleted)") ? "file" : "directory";
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -177,6 +177,7 @@ static const char goes[] = "unlink multi-pack-index\n"
 			   "unlink .idx\n"
 			   "unlink .rev\n"
 			   "unlink .bitmap\n"
+			   "unlink .mtimes\n"
 			   "unlink .pack\n"
 			   "unlink .keep\n"
 			   "sync directory\n";
