@@ -352,7 +352,7 @@ static void note_saved(struct gitstore *g)
  * Nothing fails with it, for all that was stored is durable without: tokens of another tip count for
  * nothing, since the tree has its own, and with older ones of this tip the next run asks for more changes.
  */
-static void write_tokens(struct gitstore *g)
+void gitstore_write_tokens(struct gitstore *g)
 {
 	char *path = xasprintf("%s/" TOKENS_FILE, g->repo->dir);
 	struct gitbox **by_dir = gitstore_by_dir(g);
@@ -399,7 +399,7 @@ static int write_all(struct gitstore *g, bool snapshot, bool any, struct err *er
 	if (!snapshot)
 		return 0;
 	message_reset(g);
-	write_tokens(g);
+	gitstore_write_tokens(g);
 	return 0;
 }
 
@@ -428,7 +428,7 @@ static int commit(struct gitstore *g, bool snapshot, struct err *err)
 	if (d.any || (snapshot && g->tips.on_wip))
 		ret = write_all(g, snapshot, d.any, err);
 	else if (d.tokens)
-		write_tokens(g);
+		gitstore_write_tokens(g);
 	if (ret == 0)
 		return 0;
 	g->broken = true;

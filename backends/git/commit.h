@@ -7,6 +7,8 @@
 int gitstore_commit(struct store *st, struct err *err);
 int gitstore_snapshot(struct store *st, struct err *err);
 int gitstore_commit_change(struct store *st, const char *why, struct err *err);
+/* How far each mailbox was compared, for this tip. What cannot be noted is told as a warning: only work is lost. */
+void gitstore_write_tokens(struct gitstore *g);
 
 /*
  * The message of a commit (message.c). What happened since the last snapshot is counted in every mailbox;

@@ -97,5 +97,27 @@ void commit_text_write(const struct commit_text *c, struct buf *out)
 	buf_addf(out, "author " WHO " %lld +0000\n", (long long)c->time);
 	buf_addf(out, "committer " WHO " %lld +0000\n\n", (long long)c->time);
 	buf_add(out, c->message);
-	buf_addf(out, "\n" TRAILER "%llu\n", (unsigned long long)c->generation);
+	commit_text_add_generation(c->generation, out);
+}
+
+void commit_text_add_generation(uint64_t generation, struct buf *out)
+{
+	buf_addf(out, "\n" TRAILER "%llu\n", (unsigned long long)generation);
+}
+
+void commit_text_move(struct bytes text, const struct object_id *parent, struct buf *out)
+{
+	struct bytes rest = text, line, value;
+	char hex[OBJECT_HEX_SIZE];
+
+	while (rest.n > 0 && rest.p[0] != '\n') {
+		line = take_line(&rest);
+		if (has_key(line, "parent ", &value))
+			continue;
+		buf_add(out, line);
+		buf_add_byte(out, '\n');
+		if (has_key(line, "tree ", &value) && parent)
+			buf_addf(out, "parent %s\n", object_id_hex(parent, hex));
+	}
+	buf_add(out, rest);
 }

@@ -28,5 +28,9 @@ int commit_text_read(struct bytes text, struct commit_text *out, struct err *err
  * ends with a line end.
  */
 void commit_text_write(const struct commit_text *c, struct buf *out);
+/* The commit `text` with this one parent (NULL: none) and otherwise as it is. */
+void commit_text_move(struct bytes text, const struct object_id *parent, struct buf *out);
+/* To the end of a commit that has none. */
+void commit_text_add_generation(uint64_t generation, struct buf *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backends/git/identify.h"
+#include "backends/git/pack_file.h"
 #include "backends/git/pack_read.h"
 #include "backends/git/pack_write.h"
 #include "core/base/lockfile.h"
@@ -88,17 +89,19 @@ static int choose(struct repo *r, size_t least, bool mend, struct names *out, st
 	return 0;
 }
 
-/* Each object of an old pack must be found without it. */
+/* Each object of an old pack that is wanted must be found without it. */
 struct presence {
 	struct repo *repo;
-	const struct names *old;
+	const char *const *old;
+	size_t n;
+	const struct pack_table *wanted;
 	const char *merged;
 };
 
-static bool is_listed(const struct names *names, const char *name)
+static bool is_old(const struct presence *p, const char *name)
 {
-	for (size_t i = 0; i < names->n; i++)
-		if (strcmp(names->v[i], name) == 0)
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->old[i], name) == 0 && strcmp(name, p->merged) != 0)
 			return true;
 	return false;
 }
@@ -108,10 +111,12 @@ static int find_elsewhere(void *ctx, const struct pack_entry *e, struct err *err
 	const struct presence *p = ctx;
 	char hex[OBJECT_HEX_SIZE];
 	struct pack_at at;
-	bool found = pack_set_find(p->repo->packs, &e->id, &at);
+	bool found;
 
-	while (found && is_listed(p->old, pack_name(at.pack)) &&
-	       strcmp(pack_name(at.pack), p->merged) != 0)
+	if (p->wanted && !pack_table_find(p->wanted, &e->id))
+		return 0;
+	found = pack_set_find(p->repo->packs, &e->id, &at);
+	while (found && is_old(p, pack_name(at.pack)))
 		found = pack_set_find_next(p->repo->packs, &at);
 	if (found)
 		return 0;
@@ -119,31 +124,32 @@ static int find_elsewhere(void *ctx, const struct pack_entry *e, struct err *err
 		       p->repo->path, object_id_hex(&e->id, hex));
 }
 
-static int remove_old(struct repo *r, const struct names *old, const char *merged, struct err *err)
+static int remove_old(struct presence *p, struct err *err)
 {
-	struct presence p = { .repo = r, .old = old, .merged = merged };
-	char *dir = xasprintf("%s/objects/pack", r->dir);
+	char *dir = xasprintf("%s/objects/pack", p->repo->dir);
 	int ret = 0;
 
-	for (size_t i = 0; i < old->n && ret == 0; i++) {
-		struct pack *pack = pack_set_named(r->packs, old->v[i]);
+	for (size_t i = 0; i < p->n && ret == 0; i++) {
+		struct pack *pack = pack_set_named(p->repo->packs, p->old[i]);
 
-		if (pack && strcmp(old->v[i], merged) != 0)
-			ret = pack_each(r->packs, pack, find_elsewhere, &p, err);
+		if (pack && is_old(p, p->old[i]))
+			ret = pack_each(p->repo->packs, pack, find_elsewhere, p, err);
 	}
-	for (size_t i = 0; i < old->n && ret == 0; i++)
-		if (strcmp(old->v[i], merged) != 0)
-			ret = pack_remove(dir, old->v[i], err);
+	for (size_t i = 0; i < p->n && ret == 0; i++)
+		if (is_old(p, p->old[i]))
+			ret = pack_remove(dir, p->old[i], err);
 	free(dir);
 	return ret;
 }
 
-static int merge(struct repo *r, const struct names *old, struct compaction *c, struct err *err)
+int repo_replace_packs(struct repo *r, const char *const *names, size_t n,
+		       const struct pack_table *wanted, uint64_t *dropped, struct err *err)
 {
 	char merged[PACK_NAME_SIZE];
+	struct presence p = { .repo = r, .old = names, .n = n, .wanted = wanted, .merged = merged };
 
-	if (pack_merge(r->packs, old->v, old->n, merged, &c->dropped, err) < 0 ||
-	    repo_refresh(r, err) < 0 || remove_old(r, old, merged, err) < 0)
+	if (pack_merge(r->packs, names, n, wanted, merged, dropped, err) < 0 ||
+	    repo_refresh(r, err) < 0 || remove_old(&p, err) < 0)
 		return -1;
 	return repo_refresh(r, err);
 }
@@ -160,7 +166,7 @@ int repo_compact(struct repo *r, size_t least, struct compaction *c, struct err 
 		c->merged = old.n;
 		c->files_after -= old.n - 1;
 		if (!c->dry_run)
-			ret = merge(r, &old, c, err);
+			ret = repo_replace_packs(r, old.v, old.n, NULL, &c->dropped, err);
 	}
 	if (ret == 0 && !c->dry_run)
 		measure(r, &c->files_after, &c->bytes_after);

@@ -4,12 +4,14 @@
 
 #include "backends/git/pack_private.h"
 #include "backends/git/pack_set.h"
+#include "core/base/buf.h"
 #include "core/base/mem.h"
 
 struct merging {
 	struct pack_writer *w;
 	struct pack_set *set;
 	struct pack *from;
+	const struct pack_table *wanted; /* NULL: everything */
 	bool cannot_write;
 	struct object_id *damaged; /* left out: their copies here are damaged */
 	size_t n, cap;
@@ -34,16 +36,35 @@ static int leave_out(struct merging *m, const struct object_id *id, uint64_t siz
 	return out_file_truncate(&m->w->pack, size, err);
 }
 
+/* The object that git stored as a delta, whole. */
+static int add_delta(struct merging *m, const struct pack_entry *e, struct err *err)
+{
+	struct pack_at at = { .id = e->id, .pack = m->from, .offset = e->offset };
+	struct object_id id;
+	enum git_type type;
+	struct buf data;
+	int ret;
+
+	if (!m->wanted)
+		return err_set(err, ERR_FATAL, "%s holds deltas: it cannot be merged", m->from->path);
+	ret = pack_delta_read(m->set, &at, &type, &data, err);
+	if (ret == 0)
+		ret = pack_add(m->w, type, buf_bytes(&data), &id, NULL, err);
+	buf_release(&data);
+	return ret;
+}
+
 static int merge_entry(void *ctx, const struct pack_entry *e, struct err *err)
 {
 	struct merging *m = ctx;
 	struct pack_record record = { .id = e->id, .crc = e->crc };
 	struct err why;
 
-	if (e->type == GIT_DELTA)
-		return err_set(err, ERR_FATAL, "%s holds deltas: it cannot be merged", m->from->path);
-	if (pack_table_find(&m->w->table, &e->id))
+	if ((m->wanted && !pack_table_find(m->wanted, &e->id)) ||
+	    pack_table_find(&m->w->table, &e->id))
 		return 0;
+	if (e->type == GIT_DELTA)
+		return add_delta(m, e, err);
 	if (pack_writer_begin(m->w, &m->w->pack, err) < 0)
 		return -1;
 	record.where = out_file_size(&m->w->pack);
@@ -103,9 +124,10 @@ static int account_for(struct merging *m, const char *const *names, size_t n, st
 }
 
 int pack_merge(struct pack_set *set, const char *const *names, size_t n,
-	       char name[PACK_NAME_SIZE], uint64_t *dropped, struct err *err)
+	       const struct pack_table *wanted, char name[PACK_NAME_SIZE], uint64_t *dropped,
+	       struct err *err)
 {
-	struct merging m = { .set = set };
+	struct merging m = { .set = set, .wanted = wanted };
 	int ret = -1;
 
 	*dropped = 0;

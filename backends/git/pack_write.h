@@ -10,6 +10,7 @@
 
 struct err;
 struct pack_set;
+struct pack_table;
 
 /*
  * Objects into a new pack (version 2, without deltas) and its index (version 2). Nothing is
@@ -102,15 +103,17 @@ int pack_clean(const char *pack_dir, struct err *err);
 
 /*
  * One new pack of everything in packs `names[0..n)` of `set`, each object once, copied without
- * inflating (the CRC of each entry is checked) and published as above. For packs without
- * deltas, ours: one with deltas fails and nothing changes. A damaged copy is left out (*dropped
+ * inflating (the CRC of each entry is checked) and published as above. `wanted` (NULL: all): only
+ * these objects; `name` is "" when there is none of them. For packs without
+ * deltas, ours: one with deltas fails and nothing changes; with `wanted` they are made whole. A damaged copy is left out (*dropped
  * counts them) when there is a sound one, here or in a pack that is not listed; else it fails. The
  * old packs stay: the caller removes them (pack_remove()) after pack_set_refresh(). `name` may be
  * that of one of the old ones, when that one held everything: do not remove it.
  */
 int pack_merge(struct pack_set *set, const char *const *names, size_t n,
-	       char name[PACK_NAME_SIZE], uint64_t *dropped, struct err *err);
-/* Remove a pack of ours for good: the index first, the .keep last, durable. None is fine. */
+	       const struct pack_table *wanted, char name[PACK_NAME_SIZE], uint64_t *dropped,
+	       struct err *err);
+/* Remove a pack for good: the index first, the .keep last, durable. None is fine. */
 int pack_remove(const char *pack_dir, const char *name, struct err *err);
 
 #endif

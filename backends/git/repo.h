@@ -97,8 +97,8 @@ struct object_source repo_source(struct repo *r);
 int repo_refresh(struct repo *r, struct err *err);
 
 /*
- * What the store holds: its base. `tip` is a valid wip (its only parent is main's tip, or none
- * while there is no main), else main.
+ * What the store holds: its base. `tip` is a valid wip (its only parent is main's tip, or what that was
+ * before gitstore_forget(); none while there is no main), else main.
  */
 struct repo_tips {
 	struct object_id tip, main, wip;

@@ -108,11 +108,31 @@ int repo_ref_remove(const struct repo *r, const char *ref, struct err *err)
 	return 0;
 }
 
-static bool wip_is_valid(const struct repo_tips *t, const struct commit_text *wip)
+/*
+ * Whether the commit `id` is main's tip as it was before older snapshots were forgotten (forget.h): that was
+ * stopped before it came to wip.
+ */
+static bool was_main(const struct repo *r, const struct repo_tips *t, uint64_t generation,
+		     const struct object_id *id)
+{
+	struct buf text = BUF_INIT(COMMIT_TEXT_MAX);
+	struct commit_text c;
+	struct err err;
+	bool was = repo_read_commit(r, id, &text, &c, &err) == 0 && c.generation > 0 &&
+		   c.generation == generation && object_id_equal(&c.tree, &t->main_root);
+
+	buf_release(&text);
+	return was;
+}
+
+/* `generation`: of main's tip as it says itself. */
+static bool wip_is_valid(const struct repo *r, const struct repo_tips *t, uint64_t generation,
+			 const struct commit_text *wip)
 {
 	if (!t->has_main)
 		return wip->parents == 0;
-	return wip->parents == 1 && object_id_equal(&wip->parent, &t->main);
+	return wip->parents == 1 && (object_id_equal(&wip->parent, &t->main) ||
+				     was_main(r, t, generation, &wip->parent));
 }
 
 /* The next run can do without what an interrupted one began; the archive itself it cannot spare. */
@@ -149,6 +169,7 @@ int repo_find_tips(const struct repo *r, struct repo_tips *out, struct err *err)
 {
 	struct buf text = BUF_INIT(COMMIT_TEXT_MAX);
 	struct commit_text c;
+	uint64_t generation = 0;
 	int main, wip = 0, ret = -1;
 
 	*out = (struct repo_tips){ 0 };
@@ -165,6 +186,7 @@ int repo_find_tips(const struct repo *r, struct repo_tips *out, struct err *err)
 			goto out;
 		out->tip = out->main;
 		out->root = out->main_root = c.tree;
+		generation = c.generation;
 		out->generation = generation_behind(r, c);
 	}
 	if (out->has_wip) {
@@ -172,7 +194,7 @@ int repo_find_tips(const struct repo *r, struct repo_tips *out, struct err *err)
 			wip_unreadable(r, err);
 			goto out;
 		}
-		if (wip_is_valid(out, &c)) {
+		if (wip_is_valid(r, out, generation, &c)) {
 			out->on_wip = true;
 			out->tip = out->wip;
 			out->root = c.tree;

@@ -280,7 +280,7 @@ static void merge_packs(const char *path)
 	must(set ? 0 : -1, &err);
 	for (n = 0; n < pack_set_count(set); n++)
 		names[n] = pack_name(pack_set_pack(set, n));
-	must(pack_merge(set, names, n, name, &dropped, &err), &err);
+	must(pack_merge(set, names, n, NULL, name, &dropped, &err), &err);
 	pack_set_free(set);
 }
 

@@ -67,6 +67,8 @@ done
 expect 10 "mailcask: there is no store and no directory './nowhere'" check ./nowhere
 expect 2 "mailcask: one STORE is needed (see 'mailcask help compact')" compact
 expect 10 "mailcask: there is no store and no directory './nowhere'" compact ./nowhere
+expect 2 "mailcask: one STORE is needed (see 'mailcask help forget')" forget --keep-last=1
+expect 10 "mailcask: there is no store and no directory './nowhere'" forget --keep-last=1 ./nowhere
 # What is wrong with an IMAP command is told before anything is connected.
 while IFS='|' read -r words want; do
 	eval "set -- $words"

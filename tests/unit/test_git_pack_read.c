@@ -761,7 +761,7 @@ static void test_many_packs_become_one(void **state)
 	char *names[MERGED], name[PACK_NAME_SIZE], text[16], *files, *want;
 
 	many_packs(r, id, names);
-	assert_int_equal(pack_merge(r->set, (const char *const *)names, MERGED, name, &dropped, &r->err), 0);
+	assert_int_equal(pack_merge(r->set, (const char *const *)names, MERGED, NULL, name, &dropped, &r->err), 0);
 	pack_rig_look(r);
 	assert_int_equal(pack_set_count(r->set), MERGED + 1);
 	pack_rig_git_approves(r);
@@ -785,7 +785,7 @@ static void test_many_packs_become_one(void **state)
 			const char *one = name;
 			char again[PACK_NAME_SIZE];
 
-			assert_int_equal(pack_merge(r->set, &one, 1, again, &dropped, &r->err), 0);
+			assert_int_equal(pack_merge(r->set, &one, 1, NULL, again, &dropped, &r->err), 0);
 			assert_string_equal(again, name);
 		}
 	}
@@ -808,7 +808,7 @@ static void test_merging_stops_at_a_changed_byte(void **state)
 	fseek(f, PACK_HEAD_SIZE + 5, SEEK_SET);
 	fputc(0x55, f);
 	fclose(f);
-	assert_int_equal(pack_merge(r->set, (const char *const *)names, MERGED, name, &dropped, &r->err), -1);
+	assert_int_equal(pack_merge(r->set, (const char *const *)names, MERGED, NULL, name, &dropped, &r->err), -1);
 	assert_int_equal(r->err.kind, ERR_FATAL);
 	assert_non_null(strstr(r->err.text, path));
 	after = dir_text(r->packs);
@@ -841,7 +841,7 @@ static void test_merging_takes_the_copy_that_was_stored_again(void **state)
 	{
 		const char *names[] = { old, new };
 
-		assert_int_equal(pack_merge(r->set, names, 2, name, &dropped, &r->err), 0);
+		assert_int_equal(pack_merge(r->set, names, 2, NULL, name, &dropped, &r->err), 0);
 	}
 	assert_string_equal(name, new); /* nothing in the old one was worth copying */
 	assert_int_equal(pack_remove(r->packs, old, &r->err), 0);
@@ -873,10 +873,10 @@ static void test_packs_with_deltas_are_not_merged(void **state)
 	pack_rig_git(r, NULL, "repack", "-q", "-a", "-d", NULL);
 	pack_rig_look(r);
 	names[0] = pack_name(pack_set_pack(r->set, 0));
-	assert_int_equal(pack_merge(r->set, names, 1, name, &dropped, &r->err), -1);
+	assert_int_equal(pack_merge(r->set, names, 1, NULL, name, &dropped, &r->err), -1);
 	assert_non_null(strstr(r->err.text, "deltas"));
 	names[0] = "pack-none";
-	assert_int_equal(pack_merge(r->set, names, 1, name, &dropped, &r->err), -1);
+	assert_int_equal(pack_merge(r->set, names, 1, NULL, name, &dropped, &r->err), -1);
 }
 
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, open_rig, close_rig)
