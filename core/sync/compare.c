@@ -166,7 +166,9 @@ static int compare_sources(struct job *job, struct err *err)
 					  !job_may_adopt(lane),
 			.sizes = job->set->dry_run || job_may_adopt(lane),
 			.describe = lane->rebinding,
-			.since = lane->base.token.known && !lane->rebinding ? &lane->base.token : NULL,
+			/* That it was empty then says nothing of what is there now. */
+			.since = lane->base.token.known && !lane->rebinding && holds_uids(lane)
+					 ? &lane->base.token : NULL,
 			.known = &lane->base.known,
 			.flags_as_then = job_flags_as_then(job, &lane->from->token, &lane->base.token),
 			.flagged = lane->flagged.n ? &lane->flagged : NULL,

@@ -408,7 +408,10 @@ struct store_ops {
 	const char *type; /* as written in the config file */
 	unsigned traits;  /* enum store_traits */
 
-	/* Local stores: look at cfg->path, changing and locking nothing. NULL for remote ones. */
+	/*
+	 * Look at cfg->path, or of an account at what is remembered of it in cfg->index, changing and locking nothing, and
+	 * without asking a server.
+	 */
 	int (*identify)(const struct store_config *cfg, struct store_identity *out,
 			struct err *err);
 	/*

@@ -173,6 +173,29 @@ static void test_later_only_what_changed_moves(void **state)
 	relay_stop(to);
 }
 
+static void test_lines_that_break_on_either_side_cost_nothing_but_time(void **state)
+{
+	struct move *m = *state;
+	struct relay *from = relay_start(&(struct relay_opts){
+		.port = m->dv->port, .cut_to_client = 150000, .cut_times = 2 });
+	struct relay *to = relay_start(&(struct relay_opts){
+		.port = m->dv->port, .cut_to_server = 100000, .cut_times = 2 });
+
+	m->config.port = relay_port(from);
+	m->config.to_port = relay_port(to);
+	backup_configure(&m->job, &m->config);
+	corpus_fill(m->from, "INBOX", 0, 120, 1000, 5000);
+	oracle_create(m->from, "Work");
+	corpus_fill(m->from, "Work", 200, 60, 1000, 5000);
+	ends_with(m, 0, "", 180, 180, 0, 0);
+	assert_int_equal(relay_stats(from).cuts, 2);
+	assert_int_equal(relay_stats(to).cuts, 2);
+	accounts_equal(m->from, m->to, "");
+	ends_with(m, 0, "", 180, 180, 0, 0);
+	relay_stop(from);
+	relay_stop(to);
+}
+
 static void test_what_is_changed_at_the_target_stays(void **state)
 {
 	struct move *m = *state;
@@ -317,6 +340,23 @@ static int start_german(void **state)
 				    "  mailbox Entwurf {\n    special_use = \\Drafts\n  }\n}\n";
 
 	return start_on(state, &(struct dovecot_opts){ .extra = extra });
+}
+
+static void test_an_empty_mailbox_that_is_made_anew_is_no_trouble(void **state)
+{
+	struct move *m = *state;
+
+	append(m->from, "INBOX", "one", "");
+	oracle_create(m->from, "empty");
+	ends_with(m, 0, "", 1, 1, 0, 0);
+	oracle_command(m->from, "DELETE empty");
+	oracle_create(m->from, "empty");
+	ends_with(m, 0, "", 1, 1, 0, 0);
+	oracle_command(m->from, "DELETE empty");
+	oracle_create(m->from, "empty");
+	append(m->from, "empty", "two", "");
+	ends_with(m, 0, "", 2, 2, 0, 0);
+	accounts_equal(m->from, m->to, "");
 }
 
 static void test_special_uses_lead_to_each_other_and_rules_come_first(void **state)
@@ -600,11 +640,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_all_mail_is_the_same_there_and_a_second_run_lists_and_nothing_else),
 		CASE(test_later_only_what_changed_moves),
+		CASE(test_lines_that_break_on_either_side_cost_nothing_but_time),
 		CASE(test_what_is_changed_at_the_target_stays),
 		CASE(test_deletions_are_followed_when_asked_for_and_behind_the_guard),
 		CASE(test_a_mailbox_with_other_mail_in_it_stays),
 		CASE(test_what_the_target_holds_is_adopted_with_and_without_a_ledger),
 		CASE(test_a_mailbox_that_was_made_anew_at_the_target_is_filled_again),
+		CASE(test_an_empty_mailbox_that_is_made_anew_is_no_trouble),
 		cmocka_unit_test_setup_teardown(test_special_uses_lead_to_each_other_and_rules_come_first,
 						start_german, stop),
 		CASE(test_a_name_with_mailboxes_below_it_becomes_a_mailbox),
