@@ -1,4 +1,5 @@
 #include "backends/imap/target_look.h"
+#include "backends/imap/write_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,9 @@
  * which is all that who pairs them looks at. Of those that are alike in both, the hash of all their bytes is told, too, behind
  * the header: equal only where they are.
  *
- * One that is taken becomes a row as it is; that its flags become those of the source is done at commit(), for all
- * that need the same change at once.
+ * One that is taken is given the flags that it is taken with, at commit(), for all that need the same at once; none is
+ * taken from it. It is its user's, who may have read or flagged it there; and of a message that was copied before the ledger
+ * was lost nobody knows what it had then.
  */
 struct stranger {
 	struct seen seen;
@@ -25,7 +27,7 @@ struct stranger {
 };
 
 struct correction {
-	uint32_t from, to; /* ids in strangers.flags */
+	uint32_t add; /* id in strangers.flags */
 	struct uidset uids;
 };
 
@@ -90,7 +92,7 @@ static int find_strangers(struct imap_mailbox_handle *mb, const struct uidset *s
 	return ret;
 }
 
-struct gathering {
+struct header_gathering {
 	struct strangers *s;
 	struct buf header;
 };
@@ -98,7 +100,7 @@ struct gathering {
 /* Headers may come by several connections at once. */
 static int gather_begin(void *ctx, void *tag, const struct message *msg, void **handle, struct err *err)
 {
-	struct gathering *g = xcalloc(1, sizeof(*g));
+	struct header_gathering *g = xcalloc(1, sizeof(*g));
 
 	(void)tag;
 	(void)msg;
@@ -111,7 +113,7 @@ static int gather_begin(void *ctx, void *tag, const struct message *msg, void **
 
 static int gather_write(void *ctx, void *handle, struct bytes piece, struct err *err)
 {
-	struct gathering *g = handle;
+	struct header_gathering *g = handle;
 
 	(void)ctx;
 	(void)err;
@@ -121,7 +123,7 @@ static int gather_write(void *ctx, void *handle, struct bytes piece, struct err 
 
 static int gather_end(void *ctx, void *handle, const struct message *msg, bool complete, struct err *err)
 {
-	struct gathering *g = handle;
+	struct header_gathering *g = handle;
 	struct strangers *s = ctx;
 	struct stranger *one = complete ? find(s, msg->uid) : NULL;
 
@@ -270,22 +272,31 @@ int target_strangers(struct mailbox *mb, const struct uidset *sizes, void *tag,
 
 /* --- taking --- */
 
-static void correct_later(struct strangers *s, uint32_t uid, uint32_t from, uint32_t to)
+/* `lacks`: the flags that the message `uid` is to be given. */
+static void correct_later(struct strangers *s, uint32_t uid, const struct flags *lacks)
 {
-	struct correction *c;
+	uint32_t add = flag_table_intern(s->flags, lacks);
 	size_t i = 0;
 
-	if (from == to)
-		return;
-	while (i < s->n_corrections && (s->correction[i].from != from || s->correction[i].to != to))
+	while (i < s->n_corrections && s->correction[i].add != add)
 		i++;
 	if (i == s->n_corrections) {
 		s->correction = xgrow(s->correction, s->n_corrections, &s->cap_corrections,
 				      sizeof(*s->correction));
-		s->correction[s->n_corrections++] = (struct correction){ .from = from, .to = to };
+		s->correction[s->n_corrections++] = (struct correction){ .add = add };
 	}
-	c = &s->correction[i];
-	uidset_add(&c->uids, uid);
+	uidset_add(&s->correction[i].uids, uid);
+}
+
+static void give_flags(struct strangers *s, const struct stranger *one, const struct flags *flags)
+{
+	struct flags add = FLAGS_INIT, remove = FLAGS_INIT;
+
+	flags_diff(flag_table_get(s->flags, one->seen.flags), flags, &add, &remove);
+	if (!flags_is_empty(&add))
+		correct_later(s, one->seen.uid, &add);
+	flags_release(&add);
+	flags_release(&remove);
 }
 
 int target_take(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
@@ -308,7 +319,7 @@ int target_take(struct mailbox *mb, uint32_t stranger, const struct message *msg
 	row.size = one->seen.size;
 	if (one->hashed)
 		row.sha256 = bytes_from(one->sha256, sizeof(one->sha256));
-	flags_format(flag_table_get(h->strangers->flags, one->seen.flags), &flags);
+	flags_format(msg->flags, &flags);
 	maildate_format(msg->date, &date);
 	row.flags = buf_bytes(&flags);
 	row.date = buf_bytes(&date);
@@ -317,26 +328,21 @@ int target_take(struct mailbox *mb, uint32_t stranger, const struct message *msg
 	buf_release(&date);
 	if (got < 0)
 		return -1;
-	correct_later(h->strangers, stranger, one->seen.flags,
-		      flag_table_intern(h->strangers->flags, msg->flags));
+	give_flags(h->strangers, one, msg->flags);
 	*uid = stranger;
 	return 0;
 }
 
 int strangers_correct(struct imap_mailbox_handle *mb, struct err *err)
 {
+	static const struct flags none = FLAGS_INIT;
 	struct strangers *s = mb->strangers;
 	int ret = 0;
 
 	while (ret == 0 && s && s->n_corrections > 0) {
 		struct correction *c = &s->correction[s->n_corrections - 1];
-		struct flag_delta delta = { FLAGS_INIT, FLAGS_INIT };
 
-		flags_diff(flag_table_get(s->flags, c->from), flag_table_get(s->flags, c->to),
-			   &delta.add, &delta.remove);
-		ret = mailbox_change_flags(&mb->mailbox, &c->uids, &delta, err);
-		flags_release(&delta.add);
-		flags_release(&delta.remove);
+		ret = alter_flags(mb, &c->uids, flag_table_get(s->flags, c->add), &none, err);
 		uidset_release(&c->uids);
 		s->n_corrections--;
 	}

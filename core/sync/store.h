@@ -509,7 +509,8 @@ struct store_ops {
 			 const struct message_sink *sink, struct err *err);
 	/*
 	 * Make a stranger the message that `msg` tells of, bound to source UID msg->uid, with these flags
-	 * and this date, as if its content had come by append(). *uid is its UID here, or 0: it is not what
+	 * and this date, as if its content had come by append(); in an account it keeps its date, and the flags it
+	 * has besides, which are its user's. *uid is its UID here, or 0: it is not what
 	 * it was when strangers() gave it, and was left alone. For good only after commit().
 	 */
 	int (*take)(struct mailbox *mb, uint32_t stranger, const struct message *msg, uint32_t *uid,
