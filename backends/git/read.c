@@ -64,7 +64,8 @@ static int send_item(struct fetch *f, const struct item *item, struct err *err)
 	struct flags flags = FLAGS_INIT;
 	struct maildate date;
 	struct message msg = { .uid = item->line.uid, .flags = &flags, .date = &date,
-			       .size = item->line.size, .identity = entry_identity(&item->line) };
+			       .size = item->line.size, .identity = entry_identity(&item->line),
+			       .content = bytes_from(item->id.b, OBJECT_ID_SIZE) };
 	struct err second;
 	int ret;
 

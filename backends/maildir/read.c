@@ -201,6 +201,8 @@ static int send_file(struct box *box, const struct row *row, const struct place 
 	msg.date = &a.date;
 	msg.size = o.size;
 	msg.identity = row->identity;
+	if (row->form != FORM_UNKNOWN)
+		msg.content = row->sha256;
 	if (sink->begin(sink->ctx, tag, &msg, &o.handle, err) < 0) {
 		ret = -1;
 		goto out;

@@ -302,6 +302,11 @@ struct message {
 	const struct maildate *date;
 	uint64_t size; /* bytes that will be written, if told; else 0 */
 	struct bytes identity; /* see identity.h; nothing in it: not told */
+	/*
+	 * fetch, of a local store: what it knows the bytes by. Two messages of one store, whenever they are
+	 * fetched, have the same bytes when they have the same. Nothing in it: not told.
+	 */
+	struct bytes content;
 };
 
 /* What append()'s report() calls it. */
