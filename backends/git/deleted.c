@@ -9,7 +9,7 @@
 
 /* A message by the snapshot that has it. Its UID in this store is its index + 1. */
 struct lost {
-	size_t snapshot;
+	size_t snapshot, first;
 	uint32_t uid; /* there */
 };
 
@@ -66,7 +66,8 @@ static int on_deleted(void *ctx, const struct deleted *d, struct err *err)
 		return 0;
 	box = box_for(s, d->mailbox);
 	box->v = xgrow(box->v, box->n, &box->cap, sizeof(*box->v));
-	box->v[box->n++] = (struct lost){ .snapshot = d->snapshot, .uid = d->uid };
+	box->v[box->n++] = (struct lost){ .snapshot = d->snapshot, .first = d->first,
+					     .uid = d->uid };
 	return 0;
 }
 
@@ -191,6 +192,15 @@ static int lost_changes(struct store *st, struct changes_request *req, size_t n,
 					     .messages = (uint32_t)box->n };
 	}
 	return 0;
+}
+
+void git_deleted_where(const struct mailbox *mb, uint32_t uid, struct git_deleted_place *out)
+{
+	const struct lost *l = &((const struct lost_box *)mb)->v[uid - 1];
+	const struct history *h = ((const struct lost_store *)mb->store)->history;
+
+	*out = (struct git_deleted_place){ .first = history_snapshot(h, l->first),
+					   .last = history_snapshot(h, l->snapshot), .uid = l->uid };
 }
 
 /* --- fetching: one snapshot after the other, of all mailboxes --- */

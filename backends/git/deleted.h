@@ -17,4 +17,15 @@ struct git_deleted {
 
 extern const struct store_ops git_deleted_store;
 
+struct snapshot;
+
+/* Where a message of such a store lies in the archive: under `uid` in the snapshots from `first` to `last`. */
+struct git_deleted_place {
+	const struct snapshot *first, *last; /* borrowed from the store */
+	uint32_t uid;
+};
+
+/* `uid`: the store's, of a message that is in `mb`. */
+void git_deleted_where(const struct mailbox *mb, uint32_t uid, struct git_deleted_place *out);
+
 #endif

@@ -70,6 +70,7 @@ struct deleted {
 	uint32_t uid;
 	char blob[SNAPSHOT_ID_SIZE]; /* id of its content */
 	size_t snapshot;             /* number of the last one that has it under this UID */
+	size_t first;                /* of the first one of those looked at that had it there; older is higher */
 	/*
 	 * As many messages with this content are live now, in all mailboxes, as ever since then: it
 	 * was moved.

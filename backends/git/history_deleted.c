@@ -20,6 +20,7 @@ struct event {
 	uint32_t step; /* rises with time */
 	bool came;
 	bool missing, moved; /* the answer, of those that went */
+	uint32_t since;      /* of those that are missing: the step it came with, 0: it was there at first */
 };
 
 struct gatherer {
@@ -157,6 +158,32 @@ static void mark_moved(struct event *v, size_t n)
 		}
 }
 
+/* So far is looked back for where a message came: a thousand equal ones are no mail that anyone misses. */
+#define LOOK_BACK 1000u
+
+/* Under the same UID in the same mailbox; or in another, for one that was renamed has no events of its own. */
+static uint32_t came_in(const struct event *v, size_t i)
+{
+	uint32_t elsewhere = 0;
+
+	for (size_t k = i; k-- > 0 && i - k <= LOOK_BACK;) {
+		if (!v[k].came || v[k].uid != v[i].uid || v[k].step >= v[i].step)
+			continue;
+		if (v[k].box == v[i].box)
+			return v[k].step;
+		if (elsewhere == 0)
+			elsewhere = v[k].step;
+	}
+	return elsewhere;
+}
+
+static void mark_since(struct event *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].missing)
+			v[i].since = came_in(v, i);
+}
+
 static void each_content(struct gatherer *g, int (*order)(const void *, const void *), bool in_box,
 			 void (*mark)(struct event *v, size_t n))
 {
@@ -189,7 +216,7 @@ static int read_name(struct history *h, size_t snapshot, const char *dir,
 	return ret;
 }
 
-static int tell(struct gatherer *g, deleted_fn *fn, void *ctx, struct err *err)
+static int tell(struct gatherer *g, size_t first, deleted_fn *fn, void *ctx, struct err *err)
 {
 	struct mailbox_text box;
 	uint32_t open = UINT32_MAX; /* whose name is in `box` */
@@ -199,7 +226,8 @@ static int tell(struct gatherer *g, deleted_fn *fn, void *ctx, struct err *err)
 	for (size_t i = 0; i < g->n && ret == 0; i++) {
 		const struct event *e = &g->v[i];
 		struct deleted d = { .mailbox = &box.name, .uid = e->uid, .moved = e->moved,
-				     .snapshot = g->h->n - e->step };
+				     .snapshot = g->h->n - e->step,
+				     .first = e->since ? g->h->n - 1 - e->since : first };
 
 		if (!e->missing)
 			continue;
@@ -232,9 +260,10 @@ int history_deleted_since(struct history *h, int64_t since, deleted_fn *fn, void
 	if (ret == 0) {
 		each_content(&g, by_box_blob_and_step, true, mark_missing);
 		each_content(&g, by_blob_and_step, false, mark_moved);
+		each_content(&g, by_blob_and_step, false, mark_since);
 		if (g.n > 0)
 			qsort(g.v, g.n, sizeof(*g.v), by_box_and_uid);
-		ret = tell(&g, fn, ctx, err);
+		ret = tell(&g, first, fn, ctx, err);
 	}
 	for (size_t i = 0; i < g.n_boxes; i++)
 		free(g.boxes[i]);
