@@ -15,6 +15,7 @@
 #include "cmd/imap_cli.h"
 #include "cmd/look.h"
 #include "cmd/report.h"
+#include "cmd/row.h"
 
 typedef unsigned long long ull;
 
@@ -139,77 +140,22 @@ struct listing {
 	bool failed; /* a message could not be read */
 };
 
-#define NAME_WIDTH ((size_t)22)
-
-/* "SAFDT+", a letter for each flag, the last for keywords. */
-static void add_letters(struct buf *out, const struct flags *flags)
-{
-	static const struct {
-		unsigned bit;
-		char letter;
-	} letters[] = { { FLAG_SEEN, 'S' },
-			{ FLAG_ANSWERED, 'A' },
-			{ FLAG_FLAGGED, 'F' },
-			{ FLAG_DELETED, 'D' },
-			{ FLAG_DRAFT, 'T' } };
-	size_t before = out->n;
-
-	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
-		if (flags->bits & letters[i].bit)
-			buf_add_byte(out, (uint8_t)letters[i].letter);
-	if (flags->count)
-		buf_add_byte(out, '+');
-	if (out->n == before)
-		buf_add_byte(out, '-');
-	buf_addf(out, "%*s", (int)(6 - (out->n - before)), "");
-}
-
-/* In local time; of a date that is none, as much of its text as there is room for. */
-static void add_date(struct buf *out, const struct maildate *date)
-{
-	char text[32];
-	time_t when = (time_t)date->unix_time;
-	struct tm tm;
-	char *safe;
-
-	if (date->known && localtime_r(&when, &tm) &&
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm) > 0) {
-		columns_add(out, text, 16);
-		return;
-	}
-	safe = escape_text(bytes_of(date->raw ? date->raw : "-"), 100);
-	columns_add(out, safe, 16);
-	free(safe);
-}
-
-static void add_value(struct buf *out, char *decoded, size_t width, bool last)
-{
-	char *safe = escape_text(bytes_of(decoded), 1000);
-
-	if (last)
-		columns_add_last(out, safe, width);
-	else
-		columns_add(out, safe, width);
-	free(safe);
-	free(decoded);
-}
-
 static void print_row(struct listing *l)
 {
 	struct buf line = BUF_INIT(1 << 16), size = BUF_INIT(64);
 	struct bytes from = header_reader_value(l->header, FIELD_FROM);
 	struct bytes subject = header_reader_value(l->header, FIELD_SUBJECT);
-	size_t fixed = (size_t)l->uid_width + 2 + 16 + 2 + 9 + 2 + 6 + 2 + NAME_WIDTH + 2;
+	size_t fixed = (size_t)l->uid_width + 2 + 16 + 2 + 9 + 2 + 6 + 2 + ROW_NAME_WIDTH + 2;
 
 	report_bytes(&size, l->msg.size);
 	buf_addf(&line, "%*u  ", l->uid_width, l->msg.uid);
-	add_date(&line, &l->date);
+	row_add_date(&line, &l->date);
 	buf_addf(&line, "  %9s  ", buf_str(&size));
-	add_letters(&line, &l->flags);
+	row_add_letters(&line, &l->flags);
 	buf_add_str(&line, "  ");
-	add_value(&line, decode_first_name(from), NAME_WIDTH, false);
+	row_add_text(&line, decode_first_name(from), ROW_NAME_WIDTH, false);
 	buf_add_str(&line, "  ");
-	add_value(&line, decode_words(subject),
+	row_add_text(&line, decode_words(subject),
 		  l->terminal == 0	   ? 0 :
 		  l->terminal > fixed + 10 ? l->terminal - fixed :
 					     10,
@@ -233,24 +179,13 @@ static void add_field(json_t *event, const char *name, struct bytes raw,
 	free(text);
 }
 
-static void add_moment(json_t *event, const char *name, const struct maildate *date)
-{
-	struct buf text = BUF_INIT(1024);
-
-	if (maildate_format_rfc3339(date, &text))
-		json_object_set_new(event, name, json_string(buf_str(&text)));
-	else if (date->raw)
-		json_object_set_new(event, name, imap_json_text(bytes_of(date->raw)));
-	buf_release(&text);
-}
-
 static void print_event(struct listing *l)
 {
 	json_t *event = imap_json_event("message");
 	struct maildate sent = { 0 };
 
 	json_object_set_new(event, "uid", json_integer(l->msg.uid));
-	add_moment(event, "date", &l->date);
+	row_json_moment(event, "date", &l->date);
 	json_object_set_new(event, "size", json_integer((json_int_t)l->msg.size));
 	json_object_set_new(event, "flags", imap_json_flags(&l->flags));
 	add_field(event, "from", header_reader_value(l->header, FIELD_FROM), decode_addresses);
@@ -258,7 +193,7 @@ static void print_event(struct listing *l)
 	add_field(event, "message_id", header_reader_value(l->header, FIELD_MESSAGE_ID),
 		  decode_words);
 	if (decode_date(header_reader_value(l->header, FIELD_DATE), &sent))
-		add_moment(event, "sent", &sent);
+		row_json_moment(event, "sent", &sent);
 	maildate_release(&sent);
 	report_event(event);
 }
@@ -359,7 +294,7 @@ static int list_messages(struct look *lk, const char *name, bool *failed, struct
 	l.uid_width = snprintf(last, sizeof(last), "%3u", held.n ? held.v[held.n - 1].uid : 0);
 	if (!lk->app->json && !lk->app->quiet)
 		printf("%*s  %-16s  %9s  %-6s  %-*s  %s\n", l.uid_width, "UID", "DATE", "SIZE",
-		       "FLAGS", (int)NAME_WIDTH, "FROM", "SUBJECT");
+		       "FLAGS", (int)ROW_NAME_WIDTH, "FROM", "SUBJECT");
 	ret = store_fetch(lk->store, &want, held.n ? 1 : 0, &sink, on_outcome, &l, err);
 	if (ret == 0 && want.err.kind != ERR_NONE) {
 		*err = want.err;
