@@ -42,14 +42,14 @@ struct cmd {
 };
 
 extern const struct cmd cmd_backup, cmd_migrate, cmd_plan, cmd_apply, cmd_restore, cmd_snapshots, cmd_ls,
-	cmd_show, cmd_check, cmd_compact, cmd_forget, cmd_status, cmd_quarantine, cmd_imap,
+	cmd_show, cmd_find, cmd_check, cmd_compact, cmd_forget, cmd_status, cmd_quarantine, cmd_imap,
 	cmd_config_check, cmd_help, cmd_version;
 
 /* In the order `help` shows them; ends with NULL. */
 extern const struct cmd *const cmd_all[];
 extern const struct cmd_option cmd_global_options[];
 /* The command whose name `argv` begins with; *words is how many of them. NULL: none. */
-const struct cmd *cmd_find(int argc, char **argv, int *words);
+const struct cmd *cmd_lookup(int argc, char **argv, int *words);
 /* Names of commands, for "did you mean". */
 const char *cmd_nearest(const char *wrong);
 

@@ -14,6 +14,7 @@
 #include "core/mail/maildate.h"
 
 #include "cmd/cmd.h"
+#include "cmd/find_index.h"
 #include "cmd/report.h"
 #include "cmd/snapshot_arg.h"
 #include "cmd/store_arg.h"
@@ -164,6 +165,8 @@ static int forget(struct request *q, struct store_arg *arg, struct err *err)
 		return -1;
 	history_close(h);
 	ret = gitstore_forget(&arg->config, &f, err);
+	if (ret == 0 && !q->dry_run)
+		find_index_remove(arg); /* with the words of what is gone */
 	ms = clock_ms() - started;
 	if (ret == 0 && q->app->json)
 		print_summary_event(q, &f, ms);

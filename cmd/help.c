@@ -89,7 +89,7 @@ static int help_run(struct app *app, int argc, char **argv)
 		return EXIT_USAGE;
 	argc -= optind;
 	argv += optind;
-	cmd = cmd_find(argc, argv, &words);
+	cmd = cmd_lookup(argc, argv, &words);
 	if (argc == 0)
 		help_show(NULL);
 	else if (cmd && argc == words)

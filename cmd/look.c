@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "backends/git/history.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -10,9 +11,32 @@
 #include "cmd/config.h"
 #include "cmd/snapshot_arg.h"
 
-int look_open(struct look *lk, struct app *app, const char *text, struct err *err)
+/* The kind of store that shows what is asked for. */
+static const struct store_ops *kind_of(struct look *lk, enum look_what what, struct err *err)
+{
+	struct history *h;
+
+	lk->arg.config.with_kept = what == LOOK_KEPT;
+	if (what != LOOK_DELETED)
+		return lk->arg.ops;
+	if (lk->arg.snapshot) {
+		err_set(err, ERR_CONFIG,
+			"what was deleted is looked for in all snapshots: leave @ and what follows out");
+		return NULL;
+	}
+	if (snapshot_arg_open(&lk->arg, &h, err) < 0)
+		return NULL;
+	history_close(h);
+	lk->deleted.since = INT64_MIN;
+	lk->arg.config.settings = &lk->deleted;
+	return &git_deleted_store;
+}
+
+int look_open_at(struct look *lk, struct app *app, const char *text, enum look_what what,
+		 struct err *err)
 {
 	struct store_arg *arg = &lk->arg;
+	const struct store_ops *ops;
 
 	*lk = (struct look){ .app = app, .run = { .stop = app->stop } };
 	signal(SIGPIPE, SIG_DFL); /* nothing to put in order when nobody reads on */
@@ -21,11 +45,17 @@ int look_open(struct look *lk, struct app *app, const char *text, struct err *er
 	if (store_arg_find(arg, app, text, err) < 0)
 		return -1;
 	arg->config.run = &lk->run;
-	if (snapshot_arg_resolve(arg, err) < 0)
+	ops = kind_of(lk, what, err);
+	if (!ops || snapshot_arg_resolve(arg, err) < 0)
 		return -1;
-	if (store_open(arg->ops, &lk->store, &arg->config, STORE_READ, err) < 0)
+	if (store_open(ops, &lk->store, &arg->config, STORE_READ, err) < 0)
 		return -1;
 	return store_list(lk->store, NULL, &lk->list, err);
+}
+
+int look_open(struct look *lk, struct app *app, const char *text, struct err *err)
+{
+	return look_open_at(lk, app, text, LOOK_LIVE, err);
 }
 
 void look_close(struct look *lk)

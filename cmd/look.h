@@ -1,6 +1,7 @@
 #ifndef CMD_LOOK_H
 #define CMD_LOOK_H
 
+#include "backends/git/deleted.h"
 #include "core/sync/store.h"
 
 #include "cmd/exit_status.h"
@@ -15,10 +16,22 @@ struct look {
 	struct run run;
 	struct store *store;
 	struct mailbox_list list;
+	struct git_deleted deleted; /* of LOOK_DELETED: all of history */
 };
 
-/* Open STORE[@SNAPSHOT]. After a failure, too, look_close() must follow. */
+enum look_what {
+	LOOK_LIVE,
+	LOOK_KEPT,    /* live and kept messages */
+	LOOK_DELETED, /* messages that were live once, as git_deleted_store has them */
+};
+
+/*
+ * Open STORE[@SNAPSHOT]: look_open() its live messages. After a failure, too, look_close() must follow. ERR_CONFIG: there are
+ * none of that kind in it.
+ */
 int look_open(struct look *lk, struct app *app, const char *text, struct err *err);
+int look_open_at(struct look *lk, struct app *app, const char *text, enum look_what what,
+		 struct err *err);
 void look_close(struct look *lk);
 
 /*

@@ -60,7 +60,7 @@ static int run(struct app *app, int argc, char **argv)
 		help_show(NULL);
 		return EXIT_USAGE;
 	}
-	cmd = cmd_find(argc, argv, &words);
+	cmd = cmd_lookup(argc, argv, &words);
 	if (!cmd)
 		return unknown_command(argc, argv);
 	optind = 0; /* getopt begins anew, after the command's name */

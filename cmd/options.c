@@ -26,12 +26,12 @@ const struct cmd_option cmd_global_options[] = {
 
 const struct cmd *const cmd_all[] = {
 	&cmd_backup,  &cmd_migrate, &cmd_plan,  &cmd_apply,   &cmd_restore, &cmd_snapshots,
-	&cmd_ls,      &cmd_show,  &cmd_check,   &cmd_compact, &cmd_forget, &cmd_status, &cmd_quarantine, &cmd_imap,
+	&cmd_ls,      &cmd_show,  &cmd_find, &cmd_check,   &cmd_compact, &cmd_forget, &cmd_status, &cmd_quarantine, &cmd_imap,
 	&cmd_config_check, &cmd_help, &cmd_version,
 	NULL,
 };
 
-const struct cmd *cmd_find(int argc, char **argv, int *words)
+const struct cmd *cmd_lookup(int argc, char **argv, int *words)
 {
 	for (size_t i = 0; cmd_all[i]; i++) {
 		const char *name = cmd_all[i]->name, *blank = strchr(name, ' ');

@@ -18,6 +18,7 @@ const struct criterion search_criteria[CRITERIA] = {
 	[SEARCH_SUBJECT] = { "subject", A_TEXT, NEED_HEADER, "TEXT", "the subject has that" },
 	[SEARCH_HEADER] = { "header", A_TEXT, NEED_HEADER, "TEXT", "a line of the header, such as 'List-Id: dev', has that" },
 	[SEARCH_MESSAGE_ID] = { "message-id", A_TEXT, NEED_HEADER, "ID", "this very message" },
+	[SEARCH_TEXT] = { "text", A_TEXT, NEED_TEXT, "WORDS", "it has these words, one after the other; 'hous*' is any word that begins so" },
 	[SEARCH_SINCE] = { "since", A_DATE, NEED_DATE, "DATE", "it arrived on that day, or at that time, or later" },
 	[SEARCH_BEFORE] = { "before", A_DATE, NEED_DATE, "DATE", "it arrived earlier" },
 	[SEARCH_LARGER] = { "larger", A_SIZE, NEED_ENTRY, "SIZE", "it has more bytes: 5000, 20k, 3M" },
@@ -41,27 +42,61 @@ void search_release(struct search *s)
 	*s = (struct search){ 0 };
 }
 
-void search_show(void)
+static void show_criteria(const char *heading, bool texts)
 {
-	printf("\ncriteria of --search (all of them must hold; with 'not' before it, one must not):\n");
+	printf("\n%s (all of them must hold; with 'not' before it, one must not):\n", heading);
 	for (size_t i = 0; i < CRITERIA; i++) {
 		char left[40];
 
+		if (i == SEARCH_TEXT && !texts)
+			continue;
 		snprintf(left, sizeof(left), "%s %s", search_criteria[i].name, search_criteria[i].shown);
 		printf("  %-16s  %s\n", left, search_criteria[i].help);
 	}
 	printf("A word with blanks in it stands in double quotes: 'subject \"new house\" since 2024-02'.\n");
 }
 
+void search_show(void)
+{
+	show_criteria("criteria of --search", false);
+}
+
+void search_show_find(void)
+{
+	show_criteria("criteria", true);
+}
+
 /* --- words --- */
 
-/* The next word into *word, owned by the caller: 1, 0 at the end, -1. */
-static int next_word(const char **at, char **word, struct err *err)
+/* Where words come from: one text, then the operands. */
+struct words {
+	const char *at;
+	char *const *argv;
+	size_t n;
+};
+
+/* Go to where the next word begins, if there is one. */
+static void skip_blanks(struct words *w)
 {
-	const char *p = *at + strspn(*at, " \t\n");
-	bool quoted = *p == '"';
+	for (;;) {
+		w->at += strspn(w->at, " \t\n");
+		if (*w->at || w->n == 0)
+			return;
+		w->at = *w->argv++;
+		w->n--;
+	}
+}
+
+/* The next word into *word, owned by the caller: 1, 0 at the end, -1. */
+static int next_word(struct words *w, char **word, struct err *err)
+{
+	const char *p;
+	bool quoted;
 	size_t n;
 
+	skip_blanks(w);
+	p = w->at;
+	quoted = *p == '"';
 	if (!*p)
 		return 0;
 	p += quoted;
@@ -69,17 +104,29 @@ static int next_word(const char **at, char **word, struct err *err)
 	if (quoted && p[n] != '"')
 		return err_set(err, ERR_CONFIG, "a quotation mark is missing at the end of a word");
 	*word = bytes_dup(bytes_from(p, n));
-	*at = p + n + quoted;
+	w->at = p + n + quoted;
 	return 1;
 }
 
-static int unknown_word(const char *word, struct err *err)
+/* The same of an argument: an operand of its own is one word. */
+static int next_argument(struct words *w, char **word, struct err *err)
+{
+	if (w->at[strspn(w->at, " \t\n")] || w->n == 0 || **w->argv == '"')
+		return next_word(w, word, err);
+	*word = xstrdup(*w->argv++);
+	w->n--;
+	w->at = "";
+	return 1;
+}
+
+static int unknown_word(const struct search *s, const char *word, struct err *err)
 {
 	char *safe = escape_text(bytes_of(word), 100);
 	struct buf all = BUF_INIT(1000);
 
 	for (size_t i = 0; i < CRITERIA; i++)
-		buf_addf(&all, "%s%s", i ? ", " : "", search_criteria[i].name);
+		if (i != SEARCH_TEXT || s->texts)
+			buf_addf(&all, "%s%s", i ? ", " : "", search_criteria[i].name);
 	err_set(err, ERR_CONFIG, "'%s' is no criterion; there are %s, and 'not' before one", safe,
 		buf_str(&all));
 	buf_release(&all);
@@ -114,6 +161,16 @@ void search_strip_brackets(char *text)
 	text[n - 2] = '\0';
 }
 
+/* Letters and digits make words; beyond ASCII the index tells. */
+static bool has_letter(const char *text)
+{
+	for (; *text; text++)
+		if (ascii_is_digit((uint8_t)*text) || (uint8_t)*text >= 0x80 ||
+		    (ascii_lower((uint8_t)*text) >= 'a' && ascii_lower((uint8_t)*text) <= 'z'))
+			return true;
+	return false;
+}
+
 static int take_argument(struct search_term *t, int64_t now, struct err *err)
 {
 	const struct criterion *c = &search_criteria[t->what];
@@ -133,6 +190,9 @@ static int take_argument(struct search_term *t, int64_t now, struct err *err)
 	default:
 		if (!*t->text)
 			return err_set(err, ERR_CONFIG, "%s: there is nothing to look for", c->name);
+		if (t->what == SEARCH_TEXT && !has_letter(t->text))
+			return err_set(err, ERR_CONFIG, "text: there is no word in '%s'",
+				       strlen(t->text) < 40 ? t->text : "it");
 		if (t->what == SEARCH_MESSAGE_ID)
 			search_strip_brackets(t->text);
 		t->folded = decode_fold(t->text);
@@ -140,16 +200,17 @@ static int take_argument(struct search_term *t, int64_t now, struct err *err)
 	}
 }
 
-static int find_criterion(const char *word)
+static int find_criterion(const struct search *s, const char *word)
 {
 	for (int i = 0; i < CRITERIA; i++)
-		if (bytes_is_nocase(bytes_of(word), search_criteria[i].name))
+		if (bytes_is_nocase(bytes_of(word), search_criteria[i].name) &&
+		    (i != SEARCH_TEXT || s->texts))
 			return i;
 	return -1;
 }
 
 /* The term whose first word is *word; that is freed or replaced. */
-static int add_term(struct search *s, const char **at, char **word, int64_t now, struct err *err)
+static int add_term(struct search *s, struct words *w, char **word, int64_t now, struct err *err)
 {
 	struct search_term t = { 0 };
 	int ret = 1;
@@ -158,17 +219,17 @@ static int add_term(struct search *s, const char **at, char **word, int64_t now,
 		t.not = !t.not;
 		free(*word);
 		*word = NULL;
-		ret = next_word(at, word, err);
+		ret = next_word(w, word, err);
 		if (ret == 0)
 			return err_set(err, ERR_CONFIG, "there is nothing after 'not'");
 	}
 	if (ret < 0)
 		return -1;
-	t.what = find_criterion(*word);
+	t.what = find_criterion(s, *word);
 	if (t.what < 0)
-		return unknown_word(*word, err);
+		return unknown_word(s, *word, err);
 	if (search_criteria[t.what].argument != NO_ARGUMENT) {
-		ret = next_word(at, &t.text, err);
+		ret = next_argument(w, &t.text, err);
 		if (ret <= 0)
 			return ret < 0 ? -1
 				       : err_set(err, ERR_CONFIG, "%s needs a %s",
@@ -179,16 +240,16 @@ static int add_term(struct search *s, const char **at, char **word, int64_t now,
 	return t.text ? take_argument(&s->v[s->n - 1], now, err) : 0;
 }
 
-int search_add(struct search *s, const char *text, int64_t now, struct err *err)
+static int add_terms(struct search *s, struct words *w, int64_t now, struct err *err)
 {
 	size_t before = s->n;
 
 	for (;;) {
 		char *word = NULL;
-		int ret = next_word(&text, &word, err);
+		int ret = next_word(w, &word, err);
 
 		if (ret == 1)
-			ret = add_term(s, &text, &word, now, err) < 0 ? -1 : 1;
+			ret = add_term(s, w, &word, now, err) < 0 ? -1 : 1;
 		free(word);
 		if (ret < 0)
 			return -1;
@@ -196,4 +257,18 @@ int search_add(struct search *s, const char *text, int64_t now, struct err *err)
 			break;
 	}
 	return s->n > before ? 0 : err_set(err, ERR_CONFIG, "there is no criterion in it");
+}
+
+int search_add(struct search *s, const char *text, int64_t now, struct err *err)
+{
+	struct words w = { .at = text };
+
+	return add_terms(s, &w, now, err);
+}
+
+int search_add_operands(struct search *s, char *const *argv, size_t n, int64_t now, struct err *err)
+{
+	struct words w = { .at = "", .argv = argv, .n = n };
+
+	return add_terms(s, &w, now, err);
 }

@@ -1,6 +1,7 @@
 #ifndef CMD_SEARCH_H
 #define CMD_SEARCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,10 +22,16 @@ struct uidset;
 struct search {
 	struct search_term *v;
 	size_t n, cap;
+	bool texts; /* the criterion `text` is one of them: for who has an index of words (find_index.h) */
 };
 
 /* Add the criteria of one text to *s (zeroed at first). `now`: Unix time. ERR_CONFIG says what is wrong. */
 int search_add(struct search *s, const char *text, int64_t now, struct err *err);
+/*
+ * The same of the operands of a command, which the shell has split: each may hold several words, but what
+ * stands for the argument of a criterion is one, blanks or not.
+ */
+int search_add_operands(struct search *s, char *const *argv, size_t n, int64_t now, struct err *err);
 void search_release(struct search *s);
 
 /*
@@ -34,7 +41,8 @@ void search_release(struct search *s);
 int search_select(const struct search *s, struct mailbox *mb, const struct changes *have,
 		  struct uidset *out, struct err *err);
 
-/* Print the criteria, for `help`. */
+/* Print the criteria, for `help`: of `restore --search`, and of `find`, which has `text`. */
 void search_show(void);
+void search_show_find(void);
 
 #endif

@@ -1,16 +1,24 @@
 #ifndef CMD_SEARCH_PRIV_H
 #define CMD_SEARCH_PRIV_H
 
-/* Shared by search.c (words into criteria) and search_select.c (criteria against messages). */
+/*
+ * Shared by search.c (words into criteria), search_select.c (criteria against messages) and find_select.c (criteria
+ * against an index).
+ */
 
 #include <stdbool.h>
+
+#include "core/base/bytes.h"
 
 #include "cmd/search.h"
 
 enum argument { NO_ARGUMENT, A_TEXT, A_DATE, A_SIZE };
 
 /* What has to be known of a message to tell. */
-enum need { NEED_ENTRY, NEED_DATE, NEED_HEADER };
+enum need { NEED_ENTRY, NEED_DATE, NEED_HEADER, NEED_TEXT };
+
+struct flags;
+struct maildate;
 
 /* One kind of criterion. */
 struct criterion {
@@ -28,6 +36,7 @@ enum {
 	SEARCH_SUBJECT,
 	SEARCH_HEADER,
 	SEARCH_MESSAGE_ID,
+	SEARCH_TEXT,
 	SEARCH_SINCE,
 	SEARCH_BEFORE,
 	SEARCH_LARGER,
@@ -52,6 +61,19 @@ struct search_term {
 	uint64_t size;
 	int64_t moment; /* the first second of the date */
 };
+
+/* What is known of a message. */
+struct facts {
+	const struct flags *flags;
+	uint64_t size;
+	const struct maildate *date;
+	struct bytes header;
+};
+
+/* Whether it holds, leaving `not` aside. Not for SEARCH_TEXT. */
+bool search_holds(const struct search_term *t, const struct facts *f);
+/* Whether all criteria hold that need no more than `most`. */
+bool search_all_hold(const struct search *s, enum need most, const struct facts *f);
 
 /* <ID> and ID are the same. */
 void search_strip_brackets(char *text);

@@ -14,14 +14,6 @@
 
 /* --- judging --- */
 
-/* What is known of a message. */
-struct facts {
-	const struct flags *flags;
-	uint64_t size;
-	const struct maildate *date;
-	struct bytes header;
-};
-
 static bool contains(char *decoded, const char *folded)
 {
 	char *text = decode_fold(decoded);
@@ -93,7 +85,7 @@ static bool has_id(const struct search_term *t, struct bytes header)
 	return false;
 }
 
-static bool holds(const struct search_term *t, const struct facts *f)
+bool search_holds(const struct search_term *t, const struct facts *f)
 {
 	static const char *const from[] = { "From", NULL }, *const to[] = { "To", "Cc", "Bcc", NULL },
 				 *const subject[] = { "Subject", NULL };
@@ -136,11 +128,10 @@ static bool holds(const struct search_term *t, const struct facts *f)
 	}
 }
 
-/* All criteria that need no more than `most`. */
-static bool all_hold(const struct search *s, enum need most, const struct facts *f)
+bool search_all_hold(const struct search *s, enum need most, const struct facts *f)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (search_criteria[s->v[i].what].need <= most && holds(&s->v[i], f) == s->v[i].not)
+		if (search_criteria[s->v[i].what].need <= most && search_holds(&s->v[i], f) == s->v[i].not)
 			return false;
 	return true;
 }
@@ -177,7 +168,7 @@ static void judge(struct looking *l, uint32_t uid)
 				 .header = buf_bytes(&l->header) };
 
 	l->judged = uid;
-	if (all_hold(l->s, l->need, &f))
+	if (search_all_hold(l->s, l->need, &f))
 		uidset_add(l->out, uid);
 }
 
@@ -293,7 +284,7 @@ int search_select(const struct search *s, struct mailbox *mb, const struct chang
 		const struct facts f = { .flags = flag_table_get(have->flags, e->flags), .size = e->size };
 		bool told = e->size != 0 && e->size != UINT32_MAX; /* else flags may not be, either */
 
-		if (told && !all_hold(s, NEED_ENTRY, &f))
+		if (told && !search_all_hold(s, NEED_ENTRY, &f))
 			continue;
 		uidset_add(told && need == NEED_ENTRY ? out : &open, e->uid);
 	}

@@ -267,7 +267,7 @@ static int show_run(struct app *app, int argc, char **argv)
 	r.mailbox = argv[optind + 1];
 	if (!bytes_to_u32(bytes_of(argv[optind + 2]), &r.uid) || r.uid == 0)
 		return cmd_usage_error(&cmd_show, "'%s' is not a UID", argv[optind + 2]);
-	ret = look_open(&lk, app, argv[optind], &err);
+	ret = look_open_at(&lk, app, argv[optind], LOOK_KEPT, &err);
 	if (ret == 0)
 		ret = show(&lk, &r, &a, &err);
 	look_close(&lk);

@@ -45,7 +45,7 @@ for c in $(printf '%s\n' "$commands" | tr ' ' '_'); do
 	options=$(printf '%s\n' "$text" | sed -n '/^options:/,/^$/s/^  *\(-.,\)\{0,1\} *--\([a-z-]*\).*/\2/p')
 	own="$own
 $options"
-	case $c in backup | migrate | plan | restore | snapshots | show | check | compact | forget | status | quarantine | imap) ;; *) continue ;; esac
+	case $c in backup | migrate | plan | restore | snapshots | show | find | check | compact | forget | status | quarantine | imap) ;; *) continue ;; esac
 	in_bash=$(sed -n "/^	$c)/,/;;/p" "$bash" | grep -o -- '--[a-z-]*' | sed 's/^--//')
 	same "options of $c in $bash" "$options" "$in_bash"
 done
@@ -67,9 +67,9 @@ for c in $imap; do
 	printf '%s\n' "$plain" | grep -qxF -- "$example" || fail "$man lacks: $example"
 done
 
-# Criteria of --search.
+# Criteria of `find`; --search has them, but for `text`.
 same "criteria of $man" \
-	"$("$program" help restore | sed -n '/^criteria of --search/,/^A word/s/^  \([a-z-]*\) .*/\1/p')" \
+	"$("$program" help find | sed -n '/^criteria (/,/^A word/s/^  \([a-z-]*\) .*/\1/p')" \
 	"$(heads 'SEARCH CRITERIA' | sed 's/ .*//')"
 
 # Keys.

@@ -98,6 +98,9 @@ static void test_each_criterion_finds_what_it_says(void **state)
 		const char *text, *want;
 	} cases[] = {
 		{ "from jürgen", "1" },
+		{ "text body", "error: 'text' is no criterion; there are from, to, subject, header, message-id, since, "
+			       "before, larger, smaller, seen, unseen, answered, flagged, draft, deleted, keyword, and "
+			       "'not' before one" },
 		{ "from JÜRGEN", "1" },
 		{ "from \"jürgen müller\"", "1" },
 		{ "FROM example.ORG", "1:2" },
