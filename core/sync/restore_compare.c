@@ -147,6 +147,7 @@ static int add_content(void *ctx, uint32_t uid, uint64_t size,
 
 	(void)err;
 	content_set_add(&c->there, uid, size, sha256);
+	restore_tell(c->lane->run, JOB_COMPARE); /* an account may have had to be read for it */
 	return 0;
 }
 
