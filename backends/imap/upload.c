@@ -63,6 +63,7 @@ static void free_batches(struct upload_batches *list)
 		list->first = b->next;
 		batch_free(b);
 	}
+	list->last = &list->first;
 }
 
 void uploads_free(struct uploads *up)
@@ -155,6 +156,7 @@ int upload_done(struct imap_store *st, struct upload *u, struct err *err)
 	if (drop_intent(st, u, err) < 0)
 		return -1;
 	st->writer->losses = 0;
+	st->throttle.times = 0;
 	st->writer->uploads->overquota = 0;
 	tell(st, u, OUTCOME_DONE, u->uid, NULL);
 	return 0;
@@ -503,6 +505,7 @@ static int take_message(struct imap_store *st, struct upload *u, const struct me
 	if (check_mailbox(st, u->mb, err) < 0)
 		return -1;
 	st->writer->uploads->bytes += u->body.size;
+	u->complete = true;
 	if (is_refused_here(st, u, &why)) {
 		tell(st, u, OUTCOME_REFUSED, 0, &why);
 		return 0;
@@ -514,6 +517,7 @@ static int take_message(struct imap_store *st, struct upload *u, const struct me
 		got = find_elsewhere(st, u, &from, err);
 	if (got < 0) {
 		st->writer->uploads->bytes -= u->body.size;
+		u->complete = false;
 		return -1;
 	}
 	gather(st, u, from);
@@ -548,6 +552,32 @@ int imap_store_append(struct mailbox *base, outcome_fn *report, void *ctx, void 
 	*sink = (struct message_sink){ .ctx = s, .begin = sink_begin, .write = sink_write,
 				       .end = sink_end };
 	return 0;
+}
+
+void uploads_abandon(struct imap_store *st, const struct err *why)
+{
+	struct uploads *up = st->writer ? st->writer->uploads : NULL;
+
+	if (!up)
+		return;
+	free_batches(&up->queued);
+	for (size_t k = 0; k < WRITER_LINES; k++) {
+		writer_use(st, k);
+		if (st->writer->conn && up->sent[k].first)
+			imap_session_close(st->writer->conn->session, why); /* answers nobody any more */
+		free_batches(&up->sent[k]);
+	}
+	for (struct imap_mailbox_handle *mb = st->mailboxes; mb; mb = mb->next)
+		if (mb->writing) {
+			batch_free(mb->writing->gathered.batch);
+			batch_free(mb->writing->copies.batch);
+			mb->writing->gathered = mb->writing->copies = (struct gathering){ .batch = NULL };
+		}
+	for (struct upload *u = up->all, *next; u; u = next) {
+		next = u->next;
+		if (u->complete)
+			give_up(st, u, why);
+	}
 }
 
 int uploads_flush(struct imap_store *st, struct err *err)

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/imap/commands.h"
+#include "core/imap/loop.h"
 
 /* What became of a batch. */
 
@@ -23,6 +25,7 @@ struct again {
 	bool pause;                /* not at once, for this: */
 	struct err why;
 	bool reselect;             /* whether the mailbox is there is asked anew */
+	bool gone_before;          /* which was done once */
 };
 
 static void again_init(struct again *again)
@@ -215,13 +218,11 @@ static void again_hold(struct again *again, const struct upload_batch *b, enum v
 	again->reselect |= verdict == VERDICT_GONE;
 	again->pause |= verdict == VERDICT_LATER;
 	again->why = *why;
-	if (again->why.kind != ERR_NONE && verdict == VERDICT_LATER)
-		again->why.kind = ERR_RETRY; /* also what was throttled in other words */
 }
 
-static bool is_over(const struct upload_batch *b, enum verdict verdict)
+static bool is_over(const struct again *again, enum verdict verdict)
 {
-	return verdict == VERDICT_MAILBOX || (verdict == VERDICT_GONE && b->mb->writing->gone_once);
+	return verdict == VERDICT_MAILBOX || (verdict == VERDICT_GONE && again->gone_before);
 }
 
 /* Nothing more goes into this mailbox. */
@@ -242,7 +243,7 @@ static int refuse_one(struct imap_store *st, struct upload_batch *b, struct uplo
 	enum verdict verdict = judge(b, u);
 	const struct err why = u->why;
 
-	if (is_over(b, verdict))
+	if (is_over(again, verdict))
 		return refuse_mailbox(st, u, err);
 	if (verdict == VERDICT_ROOM)
 		return no_room_for(st, u, err);
@@ -267,7 +268,7 @@ static int refuse_together(struct imap_store *st, struct upload_batch *b, struct
 	enum verdict verdict = judge(b, first);
 	bool bad = first->bad, same = verdict == VERDICT_LATER || verdict == VERDICT_GONE;
 
-	if (is_over(b, verdict)) {
+	if (is_over(again, verdict)) {
 		for (size_t i = 0; i < b->n; i++)
 			if (refuse_mailbox(st, b->v[i], err) < 0)
 				return -1;
@@ -387,16 +388,33 @@ static int settle(struct imap_store *st, struct upload_batch *b, struct again *a
 	return ret;
 }
 
+/* Until a server that asks to be left alone may be asked again. */
+static int wait_out(struct imap_store *st, struct err *err)
+{
+	if (st->throttle.why.kind == ERR_RETRY) {
+		*err = st->throttle.why;
+		return -1;
+	}
+	while (clock_ms() < st->throttle.until)
+		if (loop_step(st->loop, st->throttle.until, err) < 0)
+			return -1;
+	return 0;
+}
+
 int batch_settle(struct imap_store *st, struct upload_batch *b, struct err *err)
 {
 	struct again again;
+	bool throttled = b->throttled;
 	int ret;
 
 	again_init(&again);
+	again.gone_before = b->mb->writing->gone_once;
 	ret = settle(st, b, &again, err);
 	again_queue(st, &again);
 	batch_free(b); /* what failed ends the run: its messages have their intents, and are not told */
 	if (again.reselect && st->writer->conn)
 		st->writer->conn->opened = NULL;
-	return ret == 0 && again.pause ? writer_retry(st, &again.why, err) : ret;
+	if (ret < 0 || !again.pause)
+		return ret;
+	return throttled ? wait_out(st, err) : writer_retry(st, &again.why, err);
 }

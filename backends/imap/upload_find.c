@@ -262,6 +262,23 @@ static void match_by_hash(struct finding *f, struct claim *v, size_t n)
 				take(&v[i], &f->v[k]);
 }
 
+/* By its looks it is one of a batch that was sent as well, and will be looked for itself. */
+static bool is_of_another_batch(const struct finding *f, const struct candidate *c)
+{
+	const struct uploads *up = writer_of(f->st)->uploads;
+
+	for (size_t k = 0; up && k < WRITER_LINES; k++)
+		for (const struct upload_batch *b = up->sent[k].first; b; b = b->next)
+			for (size_t i = 0; b->mb == f->mb && i < b->n; i++) {
+				const struct spool *body = &b->v[i]->body;
+
+				if (body->size == c->size && c->message_id && body->message_id &&
+				    strcmp(body->message_id, c->message_id) == 0)
+					return true;
+			}
+	return false;
+}
+
 /*
  * Servers rewrite line ends (a byte for each line, more or less) and NUL bytes. Lines of less than 8 bytes on
  * average are no mail.
@@ -277,6 +294,8 @@ static bool may_be_altered(const struct claim *claim, const struct candidate *c)
 
 static void match_altered(struct finding *f, struct claim *v, size_t n)
 {
+	for (size_t k = 0; k < f->n; k++)
+		f->v[k].taken |= is_of_another_batch(f, &f->v[k]);
 	for (size_t i = 0; i < n; i++) {
 		struct candidate *only = NULL;
 		size_t fit = 0, rivals = 0;

@@ -61,6 +61,7 @@ struct upload {
 	uint32_t source_uid;   /* 0: it will be bound to none */
 	uint32_t called;       /* what report() calls it */
 	struct spool body;
+	bool complete;         /* it counts in uploads.bytes, and has to be told of */
 	uint64_t read_at;      /* so much of it was handed over */
 	struct flags flags;    /* as they are sent */
 	struct maildate date;

@@ -145,7 +145,7 @@ static void on_appended(void *ctx, const struct imap_append_answer *answer, cons
 			note_refusal(u, r);
 		}
 	}
-	b->throttled |= r->throttled && r->outcome != IMAP_DONE_OK;
+	b->throttled |= throttle_note(&imap_of(b->mb->mailbox.store)->throttle, r);
 	b->unanswered--;
 	free(a);
 }

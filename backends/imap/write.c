@@ -400,8 +400,13 @@ int imap_store_commit(struct store *base, struct err *err)
 {
 	struct imap_store *st = imap_of(base);
 
+	if (uploads_flush(st, err) < 0) {
+		/* Who interrupts does not want to wait for the server, and keeps what came. */
+		if (err->kind != ERR_STOPPED)
+			return -1;
+		uploads_abandon(st, err);
+		return ledger_commit(st->ledger, err);
+	}
 	/* The ledger last: what it does not say yet is asked or done again. */
-	if (uploads_flush(st, err) < 0 || alter_remove_all(st, err) < 0)
-		return -1;
-	return target_commit(base, err);
+	return alter_remove_all(st, err) < 0 ? -1 : target_commit(base, err);
 }

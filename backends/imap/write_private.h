@@ -133,6 +133,8 @@ int imap_store_append(struct mailbox *base, outcome_fn *report, void *ctx, void 
 		      struct message_sink *sink, struct err *err);
 /* Everything that was appended has its outcome when it returns. */
 int uploads_flush(struct imap_store *st, struct err *err);
+/* The same at once: what has no answer yet is told so; the ledger knows that it may have come. */
+void uploads_abandon(struct imap_store *st, const struct err *why);
 void uploads_free(struct uploads *u); /* NULL is allowed */
 /* Settle what an earlier run had begun to put into `mb`. */
 int uploads_settle_intents(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err);

@@ -1,9 +1,11 @@
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -384,6 +386,79 @@ static void test_a_message_on_which_every_line_is_lost_is_refused_and_the_others
 	end(&s);
 }
 
+static void test_all_of_a_flight_that_find_no_mailbox_are_sent_again_once_it_is_made(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, BEGIN("UIDPLUS LITERAL+")
+	      "C: APPEND INBOX" DATE " {6}\n" ASKED("A: 1\\r\\n", "6") END
+	      "S: $TAG OK [APPENDUID 7 5] done\n"
+	      "C(b): APPEND INBOX" DATE " {6+}\nC{6}: B: 2\\r\\n\n" END
+	      "C(c): APPEND INBOX" DATE " {6+}\nC{6}: C: 3\\r\\n\n" END
+	      "S: $b NO [TRYCREATE] none\nS: $c NO [TRYCREATE] none\n" SELECT(ALL)
+	      "C: APPEND INBOX" DATE " {6+}\nC{6}: B: 2\\r\\n\n" END
+	      "S: $TAG OK [APPENDUID 7 6] done\n"
+	      "C: APPEND INBOX" DATE " {6+}\nC{6}: C: 3\\r\\n\n" END
+	      "S: $TAG OK [APPENDUID 7 7] done\n" LOGOUT);
+	add(&s, 1, "", "A: 1\r\n");
+	commit(&s);
+	add(&s, 2, "", "B: 2\r\n");
+	add(&s, 3, "", "C: 3\r\n");
+	commit(&s);
+	came_to(&s, 2, OUTCOME_DONE, NULL);
+	came_to(&s, 3, OUTCOME_DONE, NULL);
+	end(&s);
+}
+
+static volatile int *interrupted;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	*interrupted = 1;
+}
+
+/* As by a user, while the server is waited for. */
+static void interrupt_soon(struct scene *s)
+{
+	interrupted = &s->rig.probe.stop;
+	signal(SIGALRM, on_alarm);
+	ualarm(200000, 0);
+}
+
+static void test_who_interrupts_keeps_what_was_answered_and_the_rest_is_looked_for_later(void **state)
+{
+	struct scene s;
+	struct uidset has = UIDSET_INIT;
+
+	(void)state;
+	begin(&s, BEGIN("UIDPLUS LITERAL+ MULTIAPPEND")
+	      "C: APPEND INBOX" DATE " {6}\n" ASKED("A: 1\\r\\n", "6") END
+	      "S: $TAG OK [APPENDUID 7 5] done\n"
+	      "C: APPEND INBOX" DATE " {24+}\nC{24}: " ONE_SENT "\n" END "CLOSED\n");
+	add(&s, 1, "", "A: 1\r\n");
+	commit(&s);
+	add(&s, 2, "", ONE);
+	interrupt_soon(&s);
+	commit(&s);
+	came_to(&s, 1, OUTCOME_DONE, NULL);
+	came_to(&s, 2, OUTCOME_NO_ANSWER, "interrupted");
+	end_run(&s);
+	s.rig.probe.stop = 0;
+	begin_run(&s, LOGIN("UIDPLUS LITERAL+ MULTIAPPEND")
+		  "C: LIST *\nS: * LIST () \"/\" INBOX\n"
+		  "S: * STATUS INBOX (MESSAGES 2 UIDNEXT 7 UIDVALIDITY 7)\nS: $TAG OK listed\n"
+		  FIRST_SELECT(ALL)
+		  "C(n): NOOP\nC: UID FETCH 6:4294967295 *\nS: $n OK\n" FOUND("2", "6", "24", THEN) OK
+		  "C: UID FETCH 6 (UID BODY.PEEK\\[\\])\n"
+		  "S: * 2 FETCH (UID 6 BODY[] {24}\nS+: " ONE_SENT ")\\r\\n\n" OK LOGOUT);
+	target_rig_bound(&s.rig, s.mb, &has);
+	assert_int_equal(uidset_count(&has), 2);
+	uidset_release(&has);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +475,8 @@ int main(void)
 		cmocka_unit_test(test_a_uid_that_another_message_has_ends_uploads_to_the_mailbox),
 		cmocka_unit_test(test_a_server_that_cannot_just_now_is_asked_again),
 		cmocka_unit_test(test_a_message_on_which_every_line_is_lost_is_refused_and_the_others_are_not),
+		cmocka_unit_test(test_all_of_a_flight_that_find_no_mailbox_are_sent_again_once_it_is_made),
+		cmocka_unit_test(test_who_interrupts_keeps_what_was_answered_and_the_rest_is_looked_for_later),
 		cmocka_unit_test(test_of_several_that_it_could_be_none_is_taken_and_nothing_sent),
 	};
 
