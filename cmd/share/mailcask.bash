@@ -51,7 +51,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find check compact forget status quarantine imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff check compact forget status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -87,6 +87,9 @@ _mailcask() {
 	find)
 		COMPREPLY=($(compgen -W "--deleted --mailbox $global $(_mailcask_names store)" -- "$word"))
 		;;
+	diff)
+		COMPREPLY=($(compgen -W "--list $global $(_mailcask_names store)" -- "$word"))
+		;;
 	check)
 		COMPREPLY=($(compgen -W "--read-data --max-duration --against --sample $global $(_mailcask_names store)" \
 			-- "$word"))
@@ -109,7 +112,7 @@ _mailcask() {
 		esac
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find check compact forget status quarantine imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff check compact forget status quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \
