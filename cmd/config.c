@@ -162,12 +162,12 @@ bool config_store_is_per_account(const struct config_store *st)
 	return false;
 }
 
-char *config_store_path(const struct config_store *st, const char *account)
+/* What else follows a `%` makes a configuration unsound; what is said of that shows it as it is. */
+static char *expand(const char *text, const char *account)
 {
 	struct buf out = BUF_INIT(64 * 1024);
 
-	/* What else follows a `%` makes a configuration unsound; what is said of that shows it as it is. */
-	for (const char *p = st->path; *p; p++) {
+	for (const char *p = text; *p; p++) {
 		if (*p == '%' && p[1] == 'a')
 			buf_add_str(&out, account);
 		else
@@ -175,4 +175,31 @@ char *config_store_path(const struct config_store *st, const char *account)
 		p += *p == '%' && (p[1] == 'a' || p[1] == '%');
 	}
 	return buf_take(&out);
+}
+
+char *config_store_path(const struct config_store *st, const char *account)
+{
+	return expand(st->path, account);
+}
+
+/* As git has it: with a colon before the first slash it is a URL, or HOST:PATH. */
+static bool is_path(const char *place)
+{
+	return place[strcspn(place, ":/")] != ':';
+}
+
+char *config_store_mirror(const struct config_store *st, const char *account)
+{
+	char *place, *path;
+
+	if (!st->mirror)
+		return NULL;
+	place = expand(st->mirror, account);
+	if (!is_path(place))
+		return place;
+	path = config_path(place, st->head.at[config_key_index(CONFIG_STORE, "mirror")].file);
+	if (!path)
+		return place;
+	free(place);
+	return path;
 }

@@ -96,6 +96,7 @@ struct config_store {
 	int type; /* enum config_store_type */
 	int layout; /* of a maildir */
 	char *path; /* may hold %a */
+	char *mirror; /* of an archive: where it is pushed to; may hold %a, see config_store_mirror() */
 };
 
 enum config_job_kind { CONFIG_JOB_BACKUP, CONFIG_JOB_MIGRATE };
@@ -164,6 +165,11 @@ const char *config_nearest(const struct config *cfg, enum config_kind kind, cons
 
 /* The store's path for the account of this name: that is what `%a` becomes; `%%` is a percent sign. */
 char *config_store_path(const struct config_store *st, const char *account);
+/*
+ * Where its archive is pushed to: a URL as git takes it, or a path, which is made absolute. The caller frees
+ * it; NULL: nowhere.
+ */
+char *config_store_mirror(const struct config_store *st, const char *account);
 /*
  * A path as written in `file`: `~/x` and `$HOME/x` from the home directory, other relative ones
  * from the file's directory. Owned by the caller; NULL for other variables.

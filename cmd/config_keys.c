@@ -109,7 +109,8 @@ static const struct config_key store_keys[] = {
 	  .help = "Its directory; %a stands for the account's name." },
 	{ "layout", CONFIG_CHOICE, AT(config_store, layout), .choices = config_layout_words,
 	  .value = "fs", .help = "Of a maildir: fs (nested directories) or maildir++ (.Work.Reports)." },
-	{ "mirror", CONFIG_LATER, .help = "Pushing an archive to another place." },
+	{ "mirror", CONFIG_TEXT, AT(config_store, mirror), .value = "URL or PATH",
+	  .help = "Of an archive: a bare git repository to push it to after each run; %a as in path." },
 };
 
 static const struct config_key job_keys[] = {

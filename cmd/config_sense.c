@@ -129,21 +129,53 @@ static void check_account(struct config *cfg, const struct config_account *ac)
 			       ac->head.name);
 }
 
+/* Something else than %a and %% in a path. */
+static bool has_odd_percent(const char *text)
+{
+	for (const char *p = text; *p; p++)
+		if (*p == '%' && *++p != 'a' && *p != '%')
+			return true;
+	return false;
+}
+
+static bool names_password(const char *url)
+{
+	const char *host = strstr(url, "://"), *at;
+
+	if (!host)
+		return false;
+	host += 3;
+	at = memchr(host, '@', strcspn(host, "/"));
+	return at && memchr(host, ':', (size_t)(at - host));
+}
+
+static void check_mirror(struct config *cfg, const struct config_store *st)
+{
+	struct config_place place = st->head.at[config_key_index(CONFIG_STORE, "mirror")];
+
+	if (!st->mirror || (st->type != CONFIG_STORE_GIT && is_global(cfg, place)))
+		return;
+	if (st->type != CONFIG_STORE_GIT)
+		config_problem(cfg, place, "mirror: only a store of type git can be pushed to another place");
+	else if (has_odd_percent(st->mirror))
+		config_problem(cfg, place, "mirror: after '%%' only 'a' (the account's name) or '%%' can follow");
+	else if (names_password(st->mirror))
+		config_problem(cfg, place, "mirror: leave the password out of the URL and give it to git: git help "
+					   "credentials");
+	else if (st->path && config_store_is_per_account(st) && !strstr(st->mirror, "%a"))
+		config_problem(cfg, place, "mirror: the path has a directory for each account: write %%a here, too");
+}
+
 static void check_store(struct config *cfg, const struct config_store *st)
 {
 	struct config_place layout = st->head.at[config_key_index(CONFIG_STORE, "layout")];
 
 	if (st->type == CONFIG_STORE_GIT && layout.line && !is_global(cfg, layout))
 		config_problem(cfg, layout, "layout: a store of type git has none; it is for maildir");
-	if (!st->path)
-		return;
-	for (const char *p = st->path; *p; p++)
-		if (*p == '%' && *++p != 'a' && *p != '%') {
-			config_problem(cfg, place_of(CONFIG_STORE, st, "path"),
-				       "path: after '%%' only 'a' (the account's name) or '%%' can "
-				       "follow");
-			return;
-		}
+	check_mirror(cfg, st);
+	if (st->path && has_odd_percent(st->path))
+		config_problem(cfg, place_of(CONFIG_STORE, st, "path"),
+			       "path: after '%%' only 'a' (the account's name) or '%%' can follow");
 }
 
 /* The problem with a name that no section has. `kind` is the one that was rather meant. */

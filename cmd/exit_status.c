@@ -9,8 +9,8 @@ const struct exit_meaning exit_meanings[] = {
 	{ EXIT_FAILED, "failed, check found damage or what a backup lacks, or status a job that fails" },
 	{ EXIT_USAGE, "the command line or the configuration is wrong" },
 	{ EXIT_INCOMPLETE,
-	  "done but incomplete: messages in quarantine, mailboxes skipped, or not all could be "
-	  "checked" },
+	  "done but incomplete: messages in quarantine, mailboxes skipped, not all could be checked, or "
+	  "the mirror has something else" },
 	{ EXIT_HELD,
 	  "done, but the guard held deletions back; or the store is not the expected one" },
 	{ EXIT_MISSING, "a store or mailbox that was named does not exist" },

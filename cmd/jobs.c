@@ -15,6 +15,7 @@
 #include "cmd/account.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
+#include "cmd/mirror.h"
 #include "cmd/progress.h"
 #include "cmd/report.h"
 #include "cmd/store_arg.h"
@@ -188,6 +189,8 @@ static enum exit_status run_one(struct app *app, const struct config_job *job,
 		err = (struct err){ 0 }; /* what was tried on the way and did not matter */
 	status = exit_of_job(failed, &err, &report);
 	report_job(app, &p.set, &report, &err, status, clock_ms() - started);
+	if (!opts->dry_run && mirror_may_push(job, failed, &err))
+		status = exit_worse(status, mirror_push(app, job));
 	plan_file_release(&plan);
 	job_report_release(&report);
 	prepared_release(&p);

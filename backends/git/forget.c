@@ -10,6 +10,7 @@
 #include "backends/git/git.h"
 #include "backends/git/history.h"
 #include "backends/git/internal.h"
+#include "backends/git/mirror.h"
 #include "backends/git/pack_read.h"
 #include "backends/git/pack_write.h"
 #include "backends/git/prune.h"
@@ -165,7 +166,8 @@ static int move_refs(struct work *w, const struct object_id *main, const struct 
 	struct repo_tips *t = &w->g->tips;
 
 	if (!object_id_equal(&t->main, main) &&
-	    repo_ref_move(w->g->repo, REPO_MAIN, &t->main, main, err) < 0)
+	    (mirror_note_forgotten(w->g->repo, &t->main, main, err) < 0 ||
+	     repo_ref_move(w->g->repo, REPO_MAIN, &t->main, main, err) < 0))
 		return -1;
 	t->main = *main;
 	if (t->on_wip && repo_ref_move(w->g->repo, REPO_WIP, &t->wip, wip, err) < 0)

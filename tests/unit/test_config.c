@@ -376,15 +376,64 @@ static void test_what_a_later_version_will_do_is_refused_by_this_one(void **stat
 		  "main.ini:12: flag_check must be a number and s, m, h, d or w, like 24h, not '1'\n" },
 		{ ACCOUNT REST "[job s]\nkind = sync\nfrom = work\nto = archive\n",
 		  "main.ini:13: kind = sync is not supported by this version yet\n" },
-		{ ACCOUNT "[store g]\ntype = git\npath = x\nmirror = y\n" REST,
-		  "main.ini:7: 'mirror' is not supported by this version yet\n" },
-		{ "[global]\nmirror = y\n" ACCOUNT REST,
-		  "main.ini:2: 'mirror' is not supported by this version yet\n" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_problems(cases[i].text, cases[i].want);
+}
+
+static void test_a_mirror_is_of_an_archive_and_of_one_only(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ ACCOUNT "[store g]\ntype = maildir\npath = x\nmirror = y\n" REST,
+		  "main.ini:7: mirror: only a store of type git can be pushed to another place\n" },
+		{ ACCOUNT "[store g]\ntype = git\npath = x/%a\nmirror = y\n" REST,
+		  "main.ini:7: mirror: the path has a directory for each account: write %a here, too\n" },
+		{ ACCOUNT "[store g]\ntype = git\npath = x\nmirror = y%20\n" REST,
+		  "main.ini:7: mirror: after '%' only 'a' (the account's name) or '%' can follow\n" },
+		{ ACCOUNT "[store g]\ntype = git\npath = x\nmirror = https://u:p@h/x\n" REST,
+		  "main.ini:7: mirror: leave the password out of the URL and give it to git: git help "
+		  "credentials\n" },
+		{ ACCOUNT "[store g]\ntype = git\npath = x\nmirror = https://u@h:80/x\n" REST, "" },
+		{ ACCOUNT "[store g]\ntype = git\npath = x/%a\nmirror = h:x/%a\n" REST, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_problems(cases[i].text, cases[i].want);
+}
+
+static void test_where_a_mirror_is_goes_by_what_git_makes_of_it(void **state)
+{
+	static const struct {
+		const char *written, *want;
+	} cases[] = {
+		{ "h:mail/%a.git", "h:mail/work.git" },
+		{ "ssh://h/~/%a", "ssh://h/~/work" },
+		{ "/m/100%%/%a", "/m/100%/work" },
+		{ "~/m", "HOME/m" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = bytes_dup(bytes_of(cases[i].written)), *home = config_path("~", ""), *got, *want;
+		struct config_store st = { .type = CONFIG_STORE_GIT, .mirror = text };
+
+		for (size_t k = 0; k < CONFIG_KEYS_MAX; k++)
+			st.head.at[k].file = "";
+		got = config_store_mirror(&st, "work");
+		want = strncmp(cases[i].want, "HOME", 4) == 0 ? xasprintf("%s%s", home, cases[i].want + 4)
+							      : xasprintf("%s", cases[i].want);
+		assert_string_equal(got, want);
+		free(text);
+		free(home);
+		free(got);
+		free(want);
+	}
+	assert_null(config_store_mirror(&(struct config_store){ .type = CONFIG_STORE_GIT }, "work"));
 }
 
 static void test_only_a_maildir_has_a_layout(void **state)
@@ -785,6 +834,8 @@ int main(void)
 		CASE(test_a_migration_goes_to_another_account_and_keeps_what_is_gone),
 		CASE(test_every_mistake_is_told_with_its_file_and_line),
 		CASE(test_what_a_later_version_will_do_is_refused_by_this_one),
+		CASE(test_a_mirror_is_of_an_archive_and_of_one_only),
+		CASE(test_where_a_mirror_is_goes_by_what_git_makes_of_it),
 		CASE(test_only_a_maildir_has_a_layout),
 		CASE(test_all_problems_of_a_file_are_told_at_once),
 		CASE(test_indented_keys_are_keys),

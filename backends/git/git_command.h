@@ -1,0 +1,19 @@
+#ifndef BACKENDS_GIT_GIT_COMMAND_H
+#define BACKENDS_GIT_GIT_COMMAND_H
+
+#include "core/base/err.h"
+
+struct buf;
+
+/*
+ * Run `git --git-dir=DIR ARGS...` (NULL-terminated) to its end: for what only it can do. It reads nothing, asks
+ * nobody at a terminal for passwords (credential helpers, ssh agents and keys work), and knows no repository but this. What
+ * it prints goes into `out`, up to its ceiling. *stop not 0 (NULL: never) ends it.
+ *
+ * 0: it succeeded. ERR_RETRY: it did not, and its last words are the text, escaped. ERR_FATAL: it
+ * could not be started. ERR_STOPPED.
+ */
+int git_command(const char *dir, const char *const *args, const volatile int *stop, struct buf *out,
+		struct err *err);
+
+#endif
