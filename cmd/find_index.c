@@ -23,6 +23,8 @@
 #define WAIT_MS 10000     /* for another find that adds to it */
 #define BATCH 10000u      /* messages in one transaction */
 #define PLACES 3
+#define IN_GIT "find.db"
+#define IN_MAILDIR "mailcask-find.db"
 
 enum statement { ST_FIND, ST_ADD, ST_ADD_WORDS, ST_ROW, ST_WORDS, STATEMENTS };
 
@@ -269,6 +271,11 @@ static int open_next(struct find_index *ix, struct err *err)
 	return -1;
 }
 
+bool find_index_is_file(const char *name)
+{
+	return strcmp(name, IN_GIT) == 0 || strcmp(name, IN_MAILDIR) == 0;
+}
+
 static char *place_in_store(const struct store_arg *arg)
 {
 	char *dir, *path;
@@ -276,13 +283,13 @@ static char *place_in_store(const struct store_arg *arg)
 
 	/* Where the repository is, as repo_open() finds it. */
 	if (!(arg->ops->traits & STORE_HAS_HISTORY))
-		return xasprintf("%s/mailcask-find.db", arg->path);
+		return xasprintf("%s/" IN_MAILDIR, arg->path);
 	dir = xasprintf("%s/.git", arg->path);
 	if (stat(dir, &sb) < 0 || !S_ISDIR(sb.st_mode)) {
 		free(dir);
 		dir = xstrdup(arg->path);
 	}
-	path = xasprintf("%s/mailcask/find.db", dir);
+	path = xasprintf("%s/mailcask/" IN_GIT, dir);
 	free(dir);
 	return path;
 }

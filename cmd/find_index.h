@@ -58,4 +58,7 @@ int find_index_words(struct find_index *ix, const char *words, struct uidset *ou
  */
 void find_index_remove(const struct store_arg *arg);
 
+/* Whether a file of this name, without directories, is such an index. */
+bool find_index_is_file(const char *name);
+
 #endif

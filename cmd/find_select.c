@@ -286,7 +286,7 @@ static int judge(struct finding *f, const struct find_message *m, bool *all)
 	struct index_row row;
 	bool read = false;
 
-	*all = m->id != 0;
+	*all = true;
 	/* Words first: they need no row. */
 	for (int of_row = 0; of_row < 2; of_row++)
 		for (size_t i = 0; *all && i < f->s->n; i++) {
@@ -294,10 +294,11 @@ static int judge(struct finding *f, const struct find_message *m, bool *all)
 
 			if (!is_indexed(t) || (t->what != SEARCH_TEXT) != of_row)
 				continue;
-			if (of_row && !read && find_index_row(f->ix, m->id, &row, &f->index_err) < 0)
+			*all = m->id != 0; /* of what cannot be read nothing can be told */
+			if (*all && of_row && !read && find_index_row(f->ix, m->id, &row, &f->index_err) < 0)
 				return -1;
 			read |= of_row;
-			*all = holds(f, i, m->id, &row) != t->not;
+			*all = *all && holds(f, i, m->id, &row) != t->not;
 		}
 	return 0;
 }

@@ -34,11 +34,11 @@ struct find_messages {
 
 void find_messages_release(struct find_messages *f);
 
-/* A message that cannot be read, so that it cannot be told whether it is one of those. */
+/* A message that cannot be read: it is one of those only if what the store says of it is enough to tell. */
 typedef void find_trouble_fn(void *ctx, uint32_t uid, const struct err *why);
 
 /*
- * Those of the messages `uids` of `mb` for which all of *s holds, into *out (zeroed), each in the index. What is not in it
+ * Those of the messages `uids` of `mb` for which all of *s holds, into *out (zeroed), each in the index if it can be read. What is not in it
  * is read and added. When the index fails, it begins again with another one.
  */
 int find_select(const struct search *s, struct find_index *ix, struct mailbox *mb,

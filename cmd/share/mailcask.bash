@@ -34,7 +34,7 @@ _mailcask() {
 		;;
 	--mailbox | --uid | --deleted-since | --allow-deletes | --changed-since | --unchanged-since | --return | \
 		--partial | --flags | --date | --use | --seconds | --part | \
-		--max-duration | --max-age | --sample | --last) return ;;
+		--max-duration | --max-age | --sample | --last | --top) return ;;
 	--against)
 		COMPREPLY=($(compgen -W "$(_mailcask_names account)" -- "$word"))
 		return
@@ -51,7 +51,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff check compact forget status quarantine imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats check compact forget status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -90,6 +90,9 @@ _mailcask() {
 	diff)
 		COMPREPLY=($(compgen -W "--list $global $(_mailcask_names store)" -- "$word"))
 		;;
+	stats)
+		COMPREPLY=($(compgen -W "--top $global $(_mailcask_names store)" -- "$word"))
+		;;
 	check)
 		COMPREPLY=($(compgen -W "--read-data --max-duration --against --sample $global $(_mailcask_names store)" \
 			-- "$word"))
@@ -112,7 +115,7 @@ _mailcask() {
 		esac
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff check compact forget status quarantine imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats check compact forget status quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

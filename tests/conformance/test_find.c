@@ -527,6 +527,10 @@ static void test_a_message_that_cannot_be_read_is_named_and_the_others_found(voi
 	assert_non_null(strstr(buf_str(&res.err), "message 2 of INBOX cannot be read"));
 	assert_non_null(strstr(buf_str(&res.out), "\"uid\":9"));
 	proc_result_release(&res);
+	RUN(&res, "find", "--json", b->path, "flagged");
+	assert_int_equal(res.status, 3);
+	assert_non_null(strstr(buf_str(&res.out), "\"uid\":2"));
+	proc_result_release(&res);
 }
 
 #define ON(test, i) { #test, test, setup, teardown, (void *)(uintptr_t)&stores[i] }
