@@ -19,7 +19,7 @@ struct held_message {
 	uint64_t start, length, size;
 	int64_t date;
 	int16_t zone;
-	bool dated, unquote, add_cr;
+	bool dated, unquote, add_cr, whole;
 	uint32_t flags;
 };
 
@@ -145,6 +145,7 @@ static int on_message(void *ctx, const struct mbox_message *m, struct err *err)
 		.dated = m->date->known,
 		.unquote = m->unquote,
 		.add_cr = m->add_cr,
+		.whole = m->whole,
 		.flags = flag_table_intern(s->flags, m->flags),
 	};
 	return 0;
@@ -277,7 +278,7 @@ static int give(void *ctx, struct bytes piece, struct err *err)
 static int give_body(const struct mbox_store *s, const struct held_message *m, struct giving *g,
 		     struct err *err)
 {
-	struct wire_form form = { .unquote = m->unquote, .add_cr = m->add_cr };
+	struct wire_form form = { .unquote = m->unquote, .add_cr = m->add_cr, .in_body = m->whole };
 	uint8_t *piece = xmalloc(PIECE);
 	int ret = 0;
 

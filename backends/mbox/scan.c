@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/mbox/dates.h"
+#include "backends/mbox/mark.h"
 #include "backends/mbox/traits.h"
 #include "backends/mbox/wire_form.h"
 #include "core/base/mem.h"
@@ -12,7 +13,6 @@
 
 typedef unsigned long long ull;
 
-#define FROM_LINE_MAX ((size_t)512)
 #define FIELD_NAME_MAX ((size_t)128)
 
 /* What was counted of a message. */
@@ -129,6 +129,7 @@ static enum verdict judge(struct bytes ahead, bool after_empty, struct maildate 
 	size_t most = ahead.n < FROM_LINE_MAX ? ahead.n : FROM_LINE_MAX, n;
 	const uint8_t *lf = starts_with(ahead, "From ") ? memchr(ahead.p, '\n', most) : NULL;
 	struct bytes line, next;
+	struct mbox_mark mark;
 
 	if (!lf)
 		return TEXT;
@@ -139,7 +140,9 @@ static enum verdict judge(struct bytes ahead, bool after_empty, struct maildate 
 	if (date_of_from_line(line, date)) {
 		bool nothing = next.n == 0 || *next.p == '\n' || starts_with(next, "\r\n");
 
-		return is_field(next) || (after_empty && nothing) ? SEPARATOR : TEXT;
+		return is_field(next) || (after_empty && (nothing || mbox_mark_read(line, &mark)))
+			       ? SEPARATOR
+			       : TEXT;
 	}
 	return after_empty && is_well_known(next) ? ODD : TEXT;
 }
@@ -150,6 +153,10 @@ struct part {
 	uint64_t at;           /* the line in work */
 	struct counts counts, before_empty;
 	bool in_body;
+	struct mbox_mark mark; /* of the line that began it */
+	char flags[FROM_LINE_MAX]; /* what the mark says of them */
+	bool marked;
+	bool exact;         /* and its length leads to the end of the message */
 	bool after_empty;   /* the line before `at` is empty, and a part of the message */
 	uint64_t empty_at;  /* that */
 	bool from_in_body;  /* an unquoted `From ` */
@@ -160,7 +167,7 @@ struct part {
 	struct maildate next_date;
 };
 
-static int read_traits(struct scan *s, struct part *p, uint64_t until, struct err *err)
+static int read_traits(struct scan *s, const struct part *p, uint64_t until, struct err *err)
 {
 	uint64_t at = p->m.start;
 	bool more = true;
@@ -180,13 +187,14 @@ static int read_traits(struct scan *s, struct part *p, uint64_t until, struct er
 	return 0;
 }
 
-/* The body begins at `at`. Does what Content-Length says fit? Then p->next is set, too. */
-static int check_claim(struct scan *s, struct part *p, uint64_t at, struct err *err)
+/* Does a message end `length` bytes after `at`, as it is said to? Then p->next is set, too. */
+static int check_claim(struct scan *s, struct part *p, uint64_t at, uint64_t length,
+		       struct err *err)
 {
-	uint64_t length, end;
+	uint64_t end;
 	struct bytes ahead;
 
-	if (!traits_length(s->traits, &length) || length > s->in->size - at)
+	if (length > s->in->size - at)
 		return 0;
 	end = p->next = at + length;
 	for (int i = 0; i <= 2 && p->next <= s->in->size; i++) {
@@ -241,6 +249,8 @@ static int on_from(struct scan *s, struct part *p, bool *ends, struct err *err)
 
 static int on_line(struct scan *s, struct part *p, const struct line *line, struct err *err)
 {
+	uint64_t length;
+
 	if (line->empty) {
 		p->empty_at = p->at;
 		p->before_empty = p->counts;
@@ -248,15 +258,17 @@ static int on_line(struct scan *s, struct part *p, const struct line *line, stru
 	p->after_empty = line->empty;
 	p->counts.lf += line->lf;
 	p->counts.crlf += line->crlf;
-	p->counts.quoted += p->in_body && wire_is_quoted(line->begin);
+	p->counts.quoted += (p->in_body || p->exact) && wire_is_quoted(line->begin);
 	p->at += line->length;
 	s->line += line->lf;
 	if (p->in_body || !line->empty)
 		return 0;
 	p->in_body = true;
+	if (p->exact) /* what its header says of itself means nothing here */
+		return 0;
 	if (read_traits(s, p, p->at, err) < 0)
 		return -1;
-	return check_claim(s, p, p->at, err);
+	return traits_length(s->traits, &length) ? check_claim(s, p, p->at, length, err) : 0;
 }
 
 static void clip(struct line *line, uint64_t most)
@@ -304,6 +316,28 @@ static int scan_lines(struct scan *s, struct part *p, struct err *err)
 	return 0;
 }
 
+/* Flags and date, into what is initialised. */
+static int describe(struct scan *s, const struct part *p, const struct maildate *from,
+		    struct flags *flags, struct maildate *date, struct err *err)
+{
+	if (p->marked)
+		flags_add_list(flags, bytes_from(p->flags, p->mark.flags.n));
+	if (p->marked && p->mark.date.known) {
+		maildate_copy(date, &p->mark.date);
+		return 0;
+	}
+	if ((p->exact || !p->in_body) &&
+	    read_traits(s, p, p->m.start + p->m.length, err) < 0)
+		return -1;
+	if (!p->marked) {
+		traits_flags(s->traits, flags);
+		maildate_copy(date, from);
+	}
+	if (!date->known)
+		traits_date(s->traits, date);
+	return 0;
+}
+
 static int tell(struct scan *s, struct part *p, const struct maildate *from, mbox_fn *each,
 		void *ctx, struct err *err)
 {
@@ -311,22 +345,39 @@ static int tell(struct scan *s, struct part *p, const struct maildate *from, mbo
 	struct maildate date = { 0 };
 	int ret;
 
-	if (!p->in_body && read_traits(s, p, p->m.start + p->m.length, err) < 0)
-		return -1;
-	traits_flags(s->traits, &flags);
-	maildate_copy(&date, from);
-	if (!date.known)
-		traits_date(s->traits, &date);
 	p->m.unquote = p->counts.quoted > 0 && !p->from_in_body;
-	p->m.add_cr = p->counts.crlf == 0;
+	p->m.whole = p->exact;
+	p->m.add_cr = p->exact ? p->mark.add_cr : p->counts.crlf == 0;
 	p->m.size = p->m.length + (p->m.add_cr ? p->counts.lf : 0) -
 		    (p->m.unquote ? p->counts.quoted : 0);
 	p->m.flags = &flags;
 	p->m.date = &date;
-	ret = each(ctx, &p->m, err);
+	ret = describe(s, p, from, &flags, &date, err);
+	if (ret == 0)
+		ret = each(ctx, &p->m, err);
 	flags_release(&flags);
 	maildate_release(&date);
 	return ret;
+}
+
+/* What we wrote on the line at `at`, which begins a message. */
+static int read_mark(struct scan *s, struct part *p, uint64_t at, struct err *err)
+{
+	size_t n = (size_t)(p->m.start - at);
+	struct bytes line;
+
+	if (look(s, at, &line, err) < 0)
+		return -1;
+	n -= n > 6 && line.p[n - 2] == '\r' ? 2 : 1;
+	line = bytes_skip(bytes_from(line.p, n), 5);
+	p->marked = mbox_mark_read(line, &p->mark);
+	if (!p->marked)
+		return 0;
+	memcpy(p->flags, p->mark.flags.p, p->mark.flags.n);
+	if (check_claim(s, p, p->m.start, p->mark.length, err) < 0)
+		return -1;
+	p->exact = p->claimed != 0;
+	return 0;
 }
 
 /* The first line has to begin a message, with or without a date that can be read. */
@@ -363,7 +414,8 @@ static int scan_all(struct scan *s, mbox_fn *each, void *ctx, struct err *err)
 		struct part p = { .m.start = at + length, .at = at + length };
 
 		s->line++;
-		if (scan_lines(s, &p, err) < 0 || tell(s, &p, &date, each, ctx, err) < 0)
+		if (read_mark(s, &p, at, err) < 0 || scan_lines(s, &p, err) < 0 ||
+		    tell(s, &p, &date, each, ctx, err) < 0)
 			return -1;
 		at = p.next;
 		length = p.next_length;

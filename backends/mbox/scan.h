@@ -21,6 +21,8 @@ struct maildate;
  * between is one. A message whose body has a line that begins with `From ` all the same was not
  * quoted; of any other, `>From ` loses a `>` (wire_form.h).
  *
+ * Where we wrote it ourselves (mark.h) and its length leads just there, too, all of this is known: nothing is guessed then.
+ *
  * Memory does not depend on what is in the file.
  */
 struct mbox_input {
@@ -37,6 +39,7 @@ struct mbox_message {
 	uint64_t start, length; /* where it lies, as it stands there */
 	uint64_t size;          /* on the wire */
 	bool unquote, add_cr;   /* for struct wire_form */
+	bool whole;             /* its header is quoted, too: struct wire_form begins in_body */
 	const struct flags *flags;
 	const struct maildate *date; /* of the line that begins it, or else of its header */
 };

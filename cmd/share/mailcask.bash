@@ -51,7 +51,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats check compact forget status quarantine imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -93,6 +93,10 @@ _mailcask() {
 	stats)
 		COMPREPLY=($(compgen -W "--top $global $(_mailcask_names store)" -- "$word"))
 		;;
+	export)
+		COMPREPLY=($(compgen -W "--mailbox --uid --search --without-kept $global $(_mailcask_names store)" \
+			-- "$word") $(compgen -f -- "$word"))
+		;;
 	check)
 		COMPREPLY=($(compgen -W "--read-data --max-duration --against --sample $global $(_mailcask_names store)" \
 			-- "$word"))
@@ -115,7 +119,7 @@ _mailcask() {
 		esac
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats check compact forget status quarantine imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget status quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

@@ -151,34 +151,6 @@ static int add_content(void *ctx, uint32_t uid, uint64_t size,
 	return 0;
 }
 
-/* Messages that were asked for by number must exist; of a range, at least one. */
-static int check_uids(const struct uidset *uids, const struct changes *have, struct err *err)
-{
-	struct uidset_builder all;
-	struct uidset there = UIDSET_INIT, both = UIDSET_INIT;
-	uint32_t lacking = 0;
-	bool none;
-
-	uidset_builder_init(&all);
-	for (size_t i = 0; i < have->n; i++)
-		uidset_builder_add(&all, have->v[i].uid, have->v[i].uid);
-	uidset_builder_finish(&all, &there);
-	uidset_builder_release(&all);
-	for (size_t i = 0; i < uidset_range_count(uids) && !lacking; i++) {
-		struct uidrange r = uidset_range(uids, i);
-
-		if (r.lo == r.hi && !uidset_has(&there, r.lo))
-			lacking = r.lo;
-	}
-	uidset_intersect(&both, uids, &there);
-	none = uidset_is_empty(&both);
-	uidset_release(&there);
-	uidset_release(&both);
-	if (lacking)
-		return err_set(err, ERR_MISSING, "no message with the UID %u is there", lacking);
-	return none ? err_set(err, ERR_MISSING, "no message with such a UID is there") : 0;
-}
-
 static int choose(struct restore_lane *lane, struct err *err)
 {
 	const struct restore_settings *set = lane->run->set;
@@ -218,7 +190,7 @@ static int list_source(struct restore_lane *lane, struct err *err)
 			 n == 1 ? "its file was" : "their files were");
 		restore_problem(lane, text);
 	}
-	if (lane->run->set->uids && check_uids(lane->run->set->uids, have, err) < 0)
+	if (lane->run->set->uids && changes_check_uids(lane->run->set->uids, have, err) < 0)
 		return -1;
 	return choose(lane, err);
 }

@@ -140,6 +140,33 @@ struct entry *changes_add(struct changes *c, uint32_t uid)
 	return e;
 }
 
+int changes_check_uids(const struct uidset *uids, const struct changes *have, struct err *err)
+{
+	struct uidset_builder all;
+	struct uidset there = UIDSET_INIT, both = UIDSET_INIT;
+	uint32_t lacking = 0;
+	bool none;
+
+	uidset_builder_init(&all);
+	for (size_t i = 0; i < have->n; i++)
+		uidset_builder_add(&all, have->v[i].uid, have->v[i].uid);
+	uidset_builder_finish(&all, &there);
+	uidset_builder_release(&all);
+	for (size_t i = 0; i < uidset_range_count(uids) && !lacking; i++) {
+		struct uidrange r = uidset_range(uids, i);
+
+		if (r.lo == r.hi && !uidset_has(&there, r.lo))
+			lacking = r.lo;
+	}
+	uidset_intersect(&both, uids, &there);
+	none = uidset_is_empty(&both);
+	uidset_release(&there);
+	uidset_release(&both);
+	if (lacking)
+		return err_set(err, ERR_MISSING, "no message with the UID %u is there", lacking);
+	return none ? err_set(err, ERR_MISSING, "no message with such a UID is there") : 0;
+}
+
 void base_init(struct base *b)
 {
 	*b = (struct base){ 0 };

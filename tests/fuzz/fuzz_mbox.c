@@ -47,7 +47,7 @@ static int add_piece(void *ctx, struct bytes piece, struct err *err)
 static int tell(void *ctx, const struct mbox_message *m, struct err *err)
 {
 	struct world *w = ctx;
-	struct wire_form form = { .unquote = m->unquote, .add_cr = m->add_cr };
+	struct wire_form form = { .unquote = m->unquote, .add_cr = m->add_cr, .in_body = m->whole };
 	struct bytes raw;
 
 	must(m->start > w->after || w->messages == 0);

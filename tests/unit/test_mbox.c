@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,9 @@
 
 #include "backends/mbox/dates.h"
 #include "backends/mbox/scan.h"
+#include "backends/mbox/mark.h"
 #include "backends/mbox/wire_form.h"
+#include "backends/mbox/write.h"
 #include "core/base/buf.h"
 #include "core/mail/flags.h"
 #include "core/mail/maildate.h"
@@ -43,7 +46,7 @@ static int add_piece(void *ctx, struct bytes piece, struct err *err)
 
 static void add_body(struct world *w, const struct mbox_message *m)
 {
-	struct wire_form form = { .unquote = m->unquote, .add_cr = m->add_cr };
+	struct wire_form form = { .unquote = m->unquote, .add_cr = m->add_cr, .in_body = m->whole };
 	struct bytes raw = bytes_from(w->file.p + m->start, (size_t)m->length);
 	size_t before = w->told.n;
 	struct err err;
@@ -220,6 +223,187 @@ static void test_what_is_no_mbox_is_named_by_line_and_byte(void **state)
 	}
 }
 
+/* --- what is written comes back --- */
+
+static const struct {
+	const char *message, *flags, *date, *want; /* `want`: "[FLAGS DATE] " before the message */
+} written[] = {
+	{ "Subject: a\r\n\r\none\r\n", "\\Seen $Work \"a b\"", "2024-02-29T13:05:09+01:00",
+	  "\\Seen $Work \"a b\" 2024-02-29T13:05:09+01:00" },
+	/* Status says nothing of it, nor does a Content-Length that leads to the end of the file. */
+	{ "Status: RO\r\nContent-Length: 1\r\n\r\n\r\n", "", "1969-12-31T23:59:59-08:00",
+	  " 1969-12-31T23:59:59-08:00" },
+	/* No last line end, no line end at all, nothing at all, only empty lines. */
+	{ "Subject: a\r\n\r\none", "", "9999-01-01T00:00:00+00:00", " 9999-01-01T00:00:00+00:00" },
+	{ "hello", "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	{ "", "\\Deleted", "2024-02-29T13:05:09+00:00", "\\Deleted 2024-02-29T13:05:09+00:00" },
+	{ "\r\n", "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	{ "\r\n\r\n\r\n", "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	/* Line ends of other kinds. */
+	{ "Subject: a\n\none\n", "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	{ "Subject: a\r\n\r\none\ntwo\r\n", "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	{ "Subject: a\r\r\n\r\none\r\n", "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	{ "Subject: a\rb\r\n\r\none\r", "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	/* `From ` in header and body, as text and as the beginning of a message. */
+	{ "From ann Thu Feb 29 13:05:09 2024\r\nSubject: a\r\n>From b\r\n\r\nFrom here\r\n>From\r\n>>From there\r\n\r\n"
+	  "From bob Fri Mar  1 00:00:00 2024\r\nSubject: b\r\n\r\nFro\r\n> From x\r\nFrom ",
+	  "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	{ "Subject: a\r\n\r\n>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>From 63\r\n"
+	  ">>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>From 65\r\n"
+	  ">>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>64\r\n",
+	  "", "2024-02-29T13:05:09+00:00", " 2024-02-29T13:05:09+00:00" },
+	/* Without a date it has that of its header. */
+	{ "Date: Thu, 29 Feb 2024 13:05:09 +0100\r\n\r\nx\r\n", "\\Draft", "",
+	  "\\Draft 2024-02-29T13:05:09+01:00" },
+};
+
+enum { WRITTEN = sizeof(written) / sizeof(written[0]) };
+
+static int write_one(struct mbox_writer *w, const char *message, const char *flags_text,
+		     const char *date_text, size_t piece, bool *all_flags, struct err *err)
+{
+	struct flags flags = FLAGS_INIT;
+	struct maildate date = { 0 };
+	struct bytes rest = bytes_of(message);
+	int ret = mbox_writer_begin(w, err);
+
+	flags_add_list(&flags, bytes_of(flags_text));
+	maildate_parse_rfc3339(&date, bytes_of(date_text));
+	while (ret == 0 && rest.n > 0) {
+		size_t n = piece && piece < rest.n ? piece : rest.n;
+
+		ret = mbox_writer_add(w, bytes_from(rest.p, n), err);
+		rest = bytes_skip(rest, n);
+	}
+	if (ret == 0)
+		ret = mbox_writer_end(w, &flags, &date, all_flags, err);
+	flags_release(&flags);
+	maildate_release(&date);
+	return ret;
+}
+
+/* All of them in one file, in an order that puts each one after each other one, owned by the caller. */
+static char *write_all(size_t shift, size_t piece, struct buf *want)
+{
+	char *file = NULL;
+	size_t n;
+	FILE *out = open_memstream(&file, &n);
+	struct err err = { 0 };
+	struct mbox_writer *w = mbox_writer_new(out, &err);
+	bool all_flags;
+
+	for (size_t k = 0; k < 2 * (size_t)WRITTEN; k++) {
+		size_t i = (k * (1 + shift) + shift) % WRITTEN;
+
+		if (write_one(w, written[i].message, written[i].flags, written[i].date, piece,
+			      &all_flags, &err) < 0)
+			fail_msg("%s: %s", written[i].message, err.text);
+		assert_true(all_flags);
+		buf_addf(want, "[%s] %s", written[i].want, written[i].message);
+	}
+	mbox_writer_free(w);
+	fclose(out);
+	return file;
+}
+
+static void test_what_is_written_comes_back_byte_for_byte_with_flags_and_dates(void **state)
+{
+	(void)state;
+	for (size_t shift = 0; shift < WRITTEN; shift++)
+		for (size_t piece = 0; piece < 4; piece++) {
+			struct buf want = BUF_INIT(1 << 20);
+			char *file = write_all(shift, piece, &want);
+			struct world w;
+			struct err err;
+
+			if (scan(&w, file, piece % 2 ? MBOX_WINDOW_MIN : 65536, piece, &err) < 0)
+				fail_msg("%s\n%s", err.text, file);
+			if (strcmp(buf_str(&w.told), buf_str(&want)) != 0)
+				fail_msg("of\n%s\nwas made\n%s\nnot\n%s", file, buf_str(&w.told),
+					 buf_str(&want));
+			buf_release(&w.told);
+			buf_release(&want);
+			free(file);
+		}
+}
+
+/* One message as it stands in the file, owned by the caller; NULL: it was refused. */
+static char *write_alone(const char *message, const char *flags, bool *all_flags, struct err *err)
+{
+	char *file = NULL;
+	size_t n;
+	FILE *out = open_memstream(&file, &n);
+	struct mbox_writer *w = mbox_writer_new(out, err);
+	int ret = write_one(w, message, flags, "2024-02-29T13:05:09+01:00", 0, all_flags, err);
+
+	mbox_writer_free(w);
+	fclose(out);
+	if (ret == 0)
+		return file;
+	assert_int_equal(n, 0);
+	free(file);
+	return NULL;
+}
+
+static void test_an_mbox_is_written_as_others_read_it(void **state)
+{
+	struct err err = { 0 };
+	bool all;
+	char *file = write_alone("Subject: a\r\n\r\nFrom one\r\n>From two", "\\Seen", &all, &err);
+
+	(void)state;
+	assert_string_equal(file, "From MAILER-DAEMON Thu Feb 29 12:05:09 2024 mailcask length=32 lines=crlf "
+				  "date=2024-02-29T13:05:09+01:00 flags=\\Seen\n"
+				  "Subject: a\n\n>From one\n>>From two\n\n");
+	free(file);
+}
+
+static void test_a_written_mbox_that_others_changed_is_read_as_any_other(void **state)
+{
+	struct world w;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(scan(&w,
+			      "From MAILER-DAEMON Thu Feb 29 12:05:09 2024 mailcask length=22 lines=crlf "
+			      "date=2024-02-29T13:05:09+01:00 flags=\\Seen\n"
+			      "Subject: a\nStatus: RO\n\n>From one\n\n" BOB "Subject: b\n\ntwo\n\n",
+			      65536, 0, &err),
+			 0);
+	assert_string_equal(buf_str(&w.told),
+			    "[\\Seen 2024-02-29T13:05:09+01:00] Subject: a\r\nStatus: RO\r\n\r\nFrom one\r\n"
+			    "[ " BOB_DATE "] Subject: b\r\n\r\ntwo\r\n");
+	buf_release(&w.told);
+}
+
+static void test_what_an_mbox_cannot_hold_is_said_and_not_written(void **state)
+{
+	struct buf text = BUF_INIT(1 << 16);
+	struct err err = { 0 };
+	bool all = true;
+	struct world w;
+	char *file;
+
+	(void)state;
+	for (int i = 0; i < WIRE_QUOTES_MAX; i++)
+		buf_add_byte(&text, '>');
+	buf_add_str(&text, "From x");
+	assert_null(write_alone(buf_str(&text), "", &all, &err));
+	assert_int_equal(err.kind, ERR_MESSAGE);
+	buf_clear(&text);
+	buf_add_str(&text, "\\Seen");
+	for (int i = 0; i < 300; i++)
+		buf_addf(&text, " keyword%d", i);
+	file = write_alone("x", buf_str(&text), &all, &err);
+	assert_non_null(file);
+	assert_false(all);
+	assert_int_equal(scan(&w, file, MBOX_WINDOW_MIN, 0, &err), 0);
+	assert_non_null(strstr(buf_str(&w.told), "[\\Seen keyword0 keyword1 "));
+	buf_release(&w.told);
+	buf_release(&text);
+	free(file);
+}
+
 /* --- dates --- */
 
 static void check_date(bool (*read)(struct bytes, struct maildate *), const char *text,
@@ -278,6 +462,10 @@ int main(void)
 		cmocka_unit_test(test_messages_are_taken_apart_at_any_window_and_in_any_pieces),
 		cmocka_unit_test(test_lines_longer_than_the_window_are_lines),
 		cmocka_unit_test(test_what_is_no_mbox_is_named_by_line_and_byte),
+		cmocka_unit_test(test_what_is_written_comes_back_byte_for_byte_with_flags_and_dates),
+		cmocka_unit_test(test_an_mbox_is_written_as_others_read_it),
+		cmocka_unit_test(test_a_written_mbox_that_others_changed_is_read_as_any_other),
+		cmocka_unit_test(test_what_an_mbox_cannot_hold_is_said_and_not_written),
 		cmocka_unit_test(test_dates_of_from_lines_are_read_in_every_known_form),
 		cmocka_unit_test(test_dates_of_headers_are_read),
 	};
