@@ -218,6 +218,51 @@ static void test_a_file_that_is_there_is_never_written_over(void **state)
 	free(said);
 }
 
+static void test_an_mbox_that_could_not_be_written_to_its_end_is_not_there(void **state)
+{
+	char *cut = path_join(dir, "cut.mbox");
+	struct name_list names = { 0 };
+	struct proc_result res;
+
+	(void)state;
+	/* 512 kB at most, as when the disk is full; the mailbox has more, and so has its largest message. */
+	proc_runl(&res, &(struct proc_opts){ .env = (const char *const *)job.env }, "sh", "-c",
+		  "ulimit -f 1024; trap '' XFSZ; exec \"$@\"", "sh", program_path(), "--config", job.config,
+		  "export", "--mailbox=INBOX", "near", cut, NULL);
+	if (res.status != 1)
+		fail_msg("exit %d: %s%s", res.status, buf_str(&res.out), buf_str(&res.err));
+	assert_non_null(strstr(buf_str(&res.err), "File too large"));
+	dir_entries(dir, &names);
+	for (size_t i = 0; i < names.n; i++)
+		assert_null(strstr(names.name[i], "cut.mbox"));
+	name_list_release(&names);
+	proc_result_release(&res);
+	free(cut);
+}
+
+static void test_a_damaged_message_is_named_and_the_others_are_written(void **state)
+{
+	char *store = path_join(dir, "damaged"), *out = path_join(dir, "damaged.mbox"), *file, *said;
+	struct archive a;
+
+	(void)state;
+	free(program(0, "restore", "--mailbox Other near %s", store));
+	archive_read(store, &a);
+	file = path_join(store, archive_find(&a, "Other")->msg[0].path);
+	write_file(file, bytes_of("Subject: not what was stored\n\n"));
+	said = program(3, "export", "%s %s", store, out);
+	assert_non_null(strstr(said, "\"messages\":1"));
+	assert_non_null(strstr(said, "message with UID 1 was left out"));
+	free(said);
+	said = program(0, "restore", "--dry-run %s %s/none", out, dir);
+	assert_non_null(strstr(said, "\"added\":1"));
+	free(said);
+	archive_release(&a);
+	free(file);
+	free(out);
+	free(store);
+}
+
 static void test_what_cannot_be_meant_is_said_and_writes_nothing(void **state)
 {
 	static const struct {
@@ -286,6 +331,8 @@ int main(void)
 		cmocka_unit_test(test_python_reads_the_same_messages),
 		cmocka_unit_test(test_mutt_counts_the_messages),
 		cmocka_unit_test(test_a_file_that_is_there_is_never_written_over),
+		cmocka_unit_test(test_an_mbox_that_could_not_be_written_to_its_end_is_not_there),
+		cmocka_unit_test(test_a_damaged_message_is_named_and_the_others_are_written),
 		cmocka_unit_test(test_what_cannot_be_meant_is_said_and_writes_nothing),
 		cmocka_unit_test(test_a_snapshot_and_a_selection_are_written_to_standard_output),
 	};
