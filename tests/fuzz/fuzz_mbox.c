@@ -1,13 +1,15 @@
 /*
  * An mbox from a stranger. How much of it is held at a time changes nothing, messages lie one after the other
- * and have the size that they are said to have; and what is written as an mboxrd comes back.
+ * and have the size that they are said to have; and what others write as an mboxrd, and export does, comes back.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/mbox/scan.h"
 #include "backends/mbox/wire_form.h"
+#include "backends/mbox/write.h"
 #include "core/base/buf.h"
 #include "core/mail/flags.h"
 #include "core/mail/maildate.h"
@@ -139,10 +141,63 @@ static void check_written(struct bytes body)
 	buf_release(&want);
 }
 
+/* Any bytes as a message, in pieces; *want: what is told of it later, or nothing where an mbox cannot hold it. */
+static void export(struct mbox_writer *w, struct bytes message, struct buf *want)
+{
+	struct flags flags = { .bits = FLAG_SEEN };
+	struct maildate date = { .unix_time = 1709298309, .zone_minutes = 60, .known = true };
+	struct bytes rest = message;
+	struct err err = { 0 };
+	bool all_flags;
+	int ret = mbox_writer_begin(w, &err);
+
+	while (ret == 0 && rest.n > 0) {
+		size_t n = rest.n < 7 ? rest.n : 7;
+
+		ret = mbox_writer_add(w, bytes_from(rest.p, n), &err);
+		rest = bytes_skip(rest, n);
+	}
+	if (ret == 0)
+		ret = mbox_writer_end(w, &flags, &date, &all_flags, &err);
+	must(ret == 0 || err.kind == ERR_MESSAGE);
+	if (ret < 0)
+		return;
+	must(all_flags);
+	flags_format(&flags, want);
+	maildate_format(&date, want);
+	buf_add(want, message);
+	buf_add_byte(want, '\n');
+}
+
+/* A message of any bytes, before and after another one, comes back as it was. */
+static void check_exported(struct bytes message)
+{
+	struct buf want = BUF_INIT(1 << 26);
+	struct err err = { 0 };
+	struct world w;
+	char *file = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&file, &n);
+	struct mbox_writer *writer = mbox_writer_new(out, &err);
+
+	must(out && writer);
+	export(writer, message, &want);
+	export(writer, bytes_of("Subject: b\r\n\r\nFrom b\r\n"), &want);
+	export(writer, message, &want);
+	mbox_writer_free(writer);
+	must(fclose(out) == 0);
+	must(scan(&w, bytes_from(file, n), MBOX_WINDOW_MIN, 11) == 0);
+	must(bytes_equal(buf_bytes(&w.told), buf_bytes(&want)));
+	release(&w);
+	buf_release(&want);
+	free(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	check_window(bytes_from(data, size));
 	check_written(bytes_from(data, size));
+	check_exported(bytes_from(data, size));
 	return 0;
 }
