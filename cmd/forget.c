@@ -11,6 +11,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/when.h"
 #include "core/mail/maildate.h"
 
 #include "cmd/cmd.h"
@@ -22,7 +23,7 @@
 typedef unsigned long long ull;
 
 /* The rules that count have the ids 1 + enum retain. */
-enum { OPT_RULES = 1, OPT_WITHIN = OPT_RULES + RETAIN_COUNTED, OPT_DRY_RUN };
+enum { OPT_RULES = 1, OPT_WITHIN = OPT_RULES + RETAIN_COUNTED, OPT_KEPT_BEFORE, OPT_DRY_RUN };
 
 static const struct cmd_option options[] = {
 	{ "keep-last", 0, "N", "The last N snapshots stay.", OPT_RULES + RETAIN_LAST },
@@ -34,6 +35,8 @@ static const struct cmd_option options[] = {
 	{ "keep-yearly", 0, "N", "and by years.", OPT_RULES + RETAIN_YEARLY },
 	{ "keep-within", 0, "SPAN", "All of this span before the newest stay: 2y5m7d3h (m: months).",
 	  OPT_WITHIN },
+	{ "kept-before", 0, "DATE",
+	  "Messages that were kept here before that (2 years ago, 2024-02-29) go, too.", OPT_KEPT_BEFORE },
 	{ "dry-run", 'n', NULL, "Say what would be done and change nothing.", OPT_DRY_RUN },
 	{ NULL, 0, NULL, NULL, 0 },
 };
@@ -42,6 +45,7 @@ struct request {
 	struct app *app;
 	const char *name; /* of the store, to be shown */
 	struct retention keep;
+	int64_t kept_before; /* 0: not given */
 	bool dry_run;
 };
 
@@ -101,9 +105,9 @@ static int tell(void *ctx, const struct snapshot *s, unsigned reasons, struct er
 static void print_summary_event(const struct request *q, const struct forgetting *f, int64_t ms)
 {
 	json_t *event = json_pack(
-		"{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "event", "summary", "store",
+		"{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "event", "summary", "store",
 		q->name, "dry_run", f->dry_run, "kept", (json_int_t)f->kept, "dropped",
-		(json_int_t)f->dropped, "objects_removed", (json_int_t)f->objects, "bytes_removed",
+		(json_int_t)f->dropped, "kept_messages_removed", (json_int_t)f->messages, "objects_removed", (json_int_t)f->objects, "bytes_removed",
 		(json_int_t)f->bytes, "packs_before", (json_int_t)f->packs_before, "bytes_before",
 		(json_int_t)f->bytes_before, "ms", (json_int_t)ms);
 
@@ -128,13 +132,16 @@ static void print_summary(const struct request *q, const struct forgetting *f, i
 		report_bytes(&line, f->bytes_before);
 		buf_add_str(&line, " be free");
 	} else {
-		buf_addf(&line, "%llu of %llu snapshots forgotten; %llu packs, ", (ull)f->dropped,
-			 (ull)(f->kept + f->dropped), (ull)f->packs_before);
+		buf_addf(&line, "%llu of %llu snapshots forgotten; ", (ull)f->dropped,
+			 (ull)(f->kept + f->dropped));
 		report_bytes(&line, f->bytes_before);
-		buf_addf(&line, " before, %llu packs, ", (ull)f->packs_after);
+		buf_add_str(&line, " in packs before, ");
 		report_bytes(&line, f->bytes_after);
 		buf_add_str(&line, " after");
 	}
+	if (q->kept_before)
+		buf_addf(&line, "; %llu kept message%s %s", (ull)f->messages, f->messages == 1 ? "" : "s",
+			 f->dry_run ? "would be removed" : "removed");
 	printf("%s: %s (%.1f s)\n", q->name, buf_str(&line), (double)ms / 1000);
 	buf_release(&line);
 }
@@ -153,7 +160,8 @@ static void tell_holder(const struct request *q, const struct store_arg *arg, co
 
 static int forget(struct request *q, struct store_arg *arg, struct err *err)
 {
-	struct forgetting f = { .keep = &q->keep, .dry_run = q->dry_run, .tell = tell, .ctx = q };
+	struct forgetting f = { .keep = &q->keep, .kept_before = q->kept_before, .dry_run = q->dry_run,
+				.tell = tell, .ctx = q };
 	int64_t started = clock_ms(), ms;
 	struct history *h;
 	int ret;
@@ -198,6 +206,22 @@ static int take_count(struct request *q, int option, const char *arg)
 	return 0;
 }
 
+static int take_date(struct request *q, const char *arg)
+{
+	struct err err = { 0 };
+	struct when when;
+
+	if (when_parse(arg, clock_unix(), &when, &err) < 0) {
+		cmd_usage_error(&cmd_forget, "--kept-before: %s", err.text);
+		return -1;
+	}
+	q->kept_before = when.first;
+	if (when.first > 0)
+		return 0;
+	cmd_usage_error(&cmd_forget, "--kept-before: '%s' was before there was any", arg);
+	return -1;
+}
+
 static int read_options(struct request *q, int argc, char **argv)
 {
 	const char *arg;
@@ -208,6 +232,9 @@ static int read_options(struct request *q, int argc, char **argv)
 			return -1;
 		if (option == OPT_DRY_RUN) {
 			q->dry_run = true;
+		} else if (option == OPT_KEPT_BEFORE) {
+			if (take_date(q, arg) < 0)
+				return -1;
 		} else if (option != OPT_WITHIN) {
 			if (take_count(q, option, arg) < 0)
 				return -1;
@@ -217,6 +244,8 @@ static int read_options(struct request *q, int argc, char **argv)
 			return -1;
 		}
 	}
+	if (q->kept_before && retention_is_empty(&q->keep))
+		q->keep.count[RETAIN_LAST] = RETAIN_ALL; /* it is about messages only */
 	if (argc - optind != 1)
 		cmd_usage_error(&cmd_forget, "one STORE is needed");
 	else if (retention_is_empty(&q->keep))
@@ -261,8 +290,9 @@ const struct cmd cmd_forget = {
 		"nothing else needs from the disk, for good. The rules are those of restic: hours, days,\n"
 		"weeks, months and years are those of the calendar, and one without a snapshot does not\n"
 		"count. While a rule has not found its N, it wants the oldest snapshot, too. N may be\n"
-		"'unlimited'. What the store holds now always stays, messages kept in it included, and so\n"
-		"does what an interrupted run has begun.\n"
+		"'unlimited'. What the store holds now always stays, and so does what an interrupted run\n"
+		"has begun. Messages kept in it (deletions = keep) stay until --kept-before says otherwise;\n"
+		"then they are off the disk when the snapshots that have them are forgotten, too.\n"
 		"The ids of snapshots change. A clone of the archive still has the old ones; one that\n"
 		"borrows objects from it (git clone --shared) must not be used any more.",
 	.options = options,

@@ -11,6 +11,8 @@
 #include "core/mail/maildate.h"
 #include "core/sync/identity.h"
 
+#define KEPT_KEY "kept="
+
 #define DATE_SIZE 25 /* `2024-05-06T07:08:09+02:00` */
 #define DATE_TEXT_MAX 400
 #define MEMO_TEXT_MAX 1000 /* of a stranger's text nothing longer is remembered */
@@ -150,12 +152,47 @@ void entry_extra_write(struct bytes extra, struct bytes identity, struct buf *ou
 	buf_add(out, identity);
 }
 
+/* The value of a pair `kept=`, when it is one. */
+static bool is_kept_pair(struct bytes pair, struct bytes *value)
+{
+	*value = pair;
+	return text_take(value, KEPT_KEY);
+}
+
+int64_t kept_time(const struct kept_line *k)
+{
+	struct bytes rest = k->entry.extra, pair, value;
+	uint64_t time;
+
+	while (next_pair(&rest, &pair))
+		if (is_kept_pair(pair, &value) && bytes_to_u64(value, &time) && time <= INT64_MAX)
+			return (int64_t)time;
+	return 0;
+}
+
+void kept_extra_write(struct bytes extra, int64_t time, struct buf *out)
+{
+	struct bytes pair, value;
+
+	while (next_pair(&extra, &pair)) {
+		if (is_kept_pair(pair, &value))
+			continue;
+		buf_add_byte(out, ' ');
+		buf_add(out, pair);
+	}
+	if (time > 0)
+		buf_addf(out, " " KEPT_KEY "%lld", (long long)time);
+}
+
 void entry_take_pairs(struct entry_line *line, const struct entry_line *old, struct buf *text)
 {
 	struct bytes identity = entry_identity(line);
+	struct buf extra = BUF_INIT(LEAF_TEXT_MAX);
 
-	entry_extra_write(old->extra, identity.n ? identity : entry_identity(old), text);
+	kept_extra_write(old->extra, 0, &extra);
+	entry_extra_write(buf_bytes(&extra), identity.n ? identity : entry_identity(old), text);
 	line->extra = buf_bytes(text);
+	buf_release(&extra);
 }
 
 /* What follows is to be pairs of a later version. What is ours comes before them. */

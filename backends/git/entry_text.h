@@ -65,7 +65,10 @@ struct bytes entry_identity(const struct entry_line *e);
 /* Add `extra` with this identity in place of the one it has; an empty one takes it out. */
 void entry_extra_write(struct bytes extra, struct bytes identity, struct buf *out);
 
-/* Give `line`, which takes the place of `old`, the pairs of that, but keep its identity if it has one. */
+/*
+ * Give `line`, which takes the place of `old`, the pairs of that but for when it was kept, and keep its identity
+ * if it has one.
+ */
 void entry_take_pairs(struct entry_line *line, const struct entry_line *old, struct buf *text);
 
 /* A kept message. Lines ascend by UID; the same id may stand in several. */
@@ -74,6 +77,11 @@ struct kept_line {
 	bool held;                  /* by the guard */
 	struct entry_line entry;    /* source_uid is 0 */
 };
+
+/* When it was kept, in seconds since 1970, from its pair `kept=`; 0: not said. */
+int64_t kept_time(const struct kept_line *k);
+/* Add `extra` with this time in place of the one it has; 0 takes it out. */
+void kept_extra_write(struct bytes extra, int64_t time, struct buf *out);
 
 void kept_reader_init(struct entry_reader *r, struct bytes text);
 int kept_next(struct entry_reader *r, struct kept_line *k, struct err *err); /* as entry_next() */

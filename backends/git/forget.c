@@ -10,6 +10,7 @@
 #include "backends/git/git.h"
 #include "backends/git/history.h"
 #include "backends/git/internal.h"
+#include "backends/git/kept_list.h"
 #include "backends/git/mirror.h"
 #include "backends/git/pack_read.h"
 #include "backends/git/pack_write.h"
@@ -28,6 +29,41 @@ struct work {
 	const volatile int *stop; /* NULL: nobody can interrupt it */
 	struct reach live;
 };
+
+/* --- kept messages --- */
+
+static int drop_kept_of(struct gitbox *box, struct forgetting *f, struct err *err)
+{
+	if (box->text.kept == 0)
+		return 0;
+	if (kept_list_load(box, err) < 0)
+		return -1;
+	for (size_t i = 0; i < box->kept.n; i++) {
+		struct kept_item *item = &box->kept.v[i];
+		int64_t time = kept_time(&item->line);
+
+		if (item->gone || item->line.held || time == 0 || time >= f->kept_before)
+			continue;
+		f->messages++;
+		if (f->dry_run)
+			continue;
+		kept_list_remove(box, item);
+		box->tally.removed++;
+	}
+	return 0;
+}
+
+static int drop_kept(struct gitstore *g, struct forgetting *f, struct err *err)
+{
+	for (size_t i = 0; i < g->n && f->kept_before; i++)
+		if (drop_kept_of(g->box[i], f, err) < 0)
+			return -1;
+	if (f->messages == 0 || f->dry_run)
+		return 0;
+	return gitstore_commit_change(&g->st, "kept messages removed", err);
+}
+
+/* --- the history --- */
 
 static int look_at_wip(struct work *w, struct err *err)
 {
@@ -253,13 +289,13 @@ int gitstore_forget(const struct store_config *cfg, struct forgetting *f, struct
 	struct store *st = NULL;
 	int ret = -1;
 
-	f->kept = f->dropped = 0;
+	f->kept = f->dropped = f->messages = 0;
 	f->holder = NULL;
 	if (store_open(&git_store, &st, cfg, mode, err) < 0)
 		return -1;
 	w.g = (struct gitstore *)st;
 	reach_init(&w.live, w.g->repo);
-	if (history_open(cfg->path, &w.h, err) == 0)
+	if (drop_kept(w.g, f, err) == 0 && history_open(cfg->path, &w.h, err) == 0)
 		ret = forget(&w, err);
 	history_close(w.h);
 	reach_release(&w.live);

@@ -13,6 +13,7 @@ struct snapshot;
 /*
  * Forgetting snapshots
  *
+ *	0 messages that were kept long enough (not those that the guard holds), as a change of its own
  *	1 which stay (retention.h), and what they and other refs reach
  *	2 the commits of those that stay, written again without the others: same tree, time and text
  *	3 main is moved to the last of them; then wip, which an interrupted run left, after it
@@ -24,12 +25,14 @@ struct snapshot;
  */
 struct forgetting {
 	const struct retention *keep;
+	int64_t kept_before; /* kept messages that were kept before this moment go, too; 0: none */
 	bool dry_run; /* no lock, and nothing is changed */
 	/* Of each snapshot, newest first, before anything is done: why it stays (enum retain), 0: it does not. */
 	int (*tell)(void *ctx, const struct snapshot *s, unsigned reasons, struct err *err);
 	void *ctx;
 	/* What came of it, or would. */
 	uint64_t kept, dropped;
+	uint64_t messages; /* kept ones that went */
 	uint64_t objects, bytes; /* that nobody needs any more */
 	uint64_t packs_before, packs_after, bytes_before, bytes_after; /* of all packs; dry_run: not after */
 	char *holder; /* a ref of somebody else's that still needs some of it; NULL: none; the caller frees it */

@@ -6,6 +6,7 @@
 #include "backends/git/box.h"
 #include "backends/git/leaf.h"
 #include "backends/git/pack_write.h"
+#include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 
@@ -188,17 +189,22 @@ int kept_list_by_content(struct gitbox *box, const struct object_id *id, uint64_
 
 int kept_list_add(struct gitbox *box, const struct item *item, bool held, struct err *err)
 {
+	struct buf extra = BUF_INIT(LEAF_TEXT_MAX);
 	struct kept_list *k = &box->kept;
+	struct entry_line line = item->line;
 	struct kept_item *new;
 
 	if (load(box, err) < 0)
 		return -1;
+	kept_extra_write(line.extra, clock_unix(), &extra);
+	line.extra = buf_bytes(&extra);
 	/* At the end, whatever its UID: a run keeps many before it asks for one. One that is gone may have it, too. */
 	k->unsorted |= k->n > 0 && k->v[k->n - 1].line.entry.uid >= item->line.uid;
 	k->v = xgrow(k->v, k->n, &k->cap, sizeof(*k->v));
 	new = &k->v[k->n++];
 	*new = (struct kept_item){ .line = { .held = held } };
-	new->own = line_own(&new->line.entry, &item->line);
+	new->own = line_own(&new->line.entry, &line);
+	buf_release(&extra);
 	new->line.entry.source_uid = 0;
 	memcpy(new->line.id, item->id.b, OBJECT_ID_SIZE);
 	free(k->by_id);

@@ -106,7 +106,7 @@ _mailcask() {
 		;;
 	forget)
 		COMPREPLY=($(compgen -W "--keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly \
-			--keep-yearly --keep-within --dry-run $global $(_mailcask_names store)" -- "$word"))
+			--keep-yearly --keep-within --kept-before --dry-run $global $(_mailcask_names store)" -- "$word"))
 		;;
 	status)
 		COMPREPLY=($(compgen -W "--max-age $global $(_mailcask_names job)" -- "$word"))

@@ -317,6 +317,76 @@ static void test_the_next_run_goes_on_as_if_nothing_had_happened(void **state)
 	free(tip);
 }
 
+static void keep(struct bench *b, const char *set, bool held)
+{
+	struct uidset uids = set_of(set);
+	struct err err = { 0 };
+
+	must(mailbox_keep(bench_find(b, "INBOX"), &uids, held, &err), &err);
+	uidset_release(&uids);
+}
+
+static size_t kept_now(struct bench *b)
+{
+	char *list = git_out(b->path, "ls-tree", "-r", "--name-only", "main", "mailboxes/INBOX/kept/", NULL);
+	size_t n = 0;
+
+	for (const char *at = list; (at = strstr(at, ".eml")); at++)
+		n++;
+	free(list);
+	return n;
+}
+
+static void test_messages_that_were_kept_long_enough_go(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *old, *recent;
+
+	now = 1700000000; /* 2023-11-14 */
+	days(b, 1, 5, 10);
+	old = blob_of(b->path, "main", 1);
+	recent = blob_of(b->path, "main", 4);
+	keep(b, "1:2", false);
+	keep(b, "3", true); /* by the guard: not for this to decide */
+	days(b, 6, 6, 10);
+	now = 1720000000; /* 2024-07-03 */
+	keep(b, "4", false);
+	days(b, 7, 7, 10);
+	bench_close(b);
+	assert_int_equal(kept_now(b), 4);
+	forgets(b->path, 2, "", "--kept-before: 'soon' is no time", "--kept-before=soon");
+	forgets(b->path, 0, "; 0 kept messages removed", "", "-v", "--kept-before=2023-11-01");
+	forgets(b->path, 0, "; 2 kept messages would be removed", "", "-n", "--kept-before=2024-01-01");
+	assert_int_equal(kept_now(b), 4);
+	assert_int_equal(git_snapshots(b->path), 7);
+	forgets(b->path, 0, "\"kept_messages_removed\":2", "", "--json", "--kept-before=2024-01-01");
+	assert_int_equal(kept_now(b), 2);
+	assert_int_equal(git_snapshots(b->path), 8);
+	is_whole(b);
+	/* What earlier snapshots have is on the disk as long as these are. */
+	assert_true(is_on_disk(b->path, old));
+	forgets(b->path, 0, "", "", "--keep-last=1");
+	assert_false(is_on_disk(b->path, old));
+	assert_true(is_on_disk(b->path, recent));
+	is_whole(b);
+	/* One that is live again was not kept since then. */
+	bench_open(b);
+	bench_put_text(bench_find(b, "INBOX"), 40, "Subject: 4\r\n\r\nmessage 4\r\n");
+	bench_snapshot(b);
+	assert_int_equal(kept_now(b), 1);
+	now = 1740000000; /* 2025-02-19 */
+	keep(b, "4", false);
+	bench_snapshot(b);
+	bench_close(b);
+	forgets(b->path, 0, "; 0 kept messages removed", "", "-v", "--kept-before=2025-01-01");
+	forgets(b->path, 0, "; 1 kept message removed", "", "-v", "--kept-before=2025-03-01", "--keep-last=1");
+	assert_int_equal(kept_now(b), 1);
+	assert_false(is_on_disk(b->path, recent));
+	is_whole(b);
+	free(old);
+	free(recent);
+}
+
 /* A commit of somebody else's says no generation; it must not seem an older state when others go. */
 static void test_commits_of_others_make_no_older_state(void **state)
 {
@@ -694,6 +764,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_MEMORY(test_of_a_year_of_days_a_week_and_twelve_months_stay),
 		IN_MEMORY(test_the_next_run_goes_on_as_if_nothing_had_happened),
+		IN_MEMORY(test_messages_that_were_kept_long_enough_go),
 		IN_MEMORY(test_commits_of_others_make_no_older_state),
 		IN_MEMORY(test_a_large_pack_is_written_anew_without_what_is_gone),
 		IN_MEMORY(test_what_git_packed_itself_goes_too),
