@@ -6,7 +6,7 @@
 /*
  * Mail in files as other programs write it, as stores that can only be read: to restore from. UIDs are
  * numbers from 1 on, in the order of the file or of the files' names, and mean something in one opening
- * only. Sizes are told, flags are those of traits.h. A message that holds a CRLF is given as it
+ * only. Sizes are told, flags are those of traits.h, or of mark.h. A message that holds a CRLF is given as it
  * stands, in any other CR goes before each LF.
  *
  * cfg->settings points to a struct mbox_settings, or is NULL.
