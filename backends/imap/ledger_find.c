@@ -137,7 +137,7 @@ static int doom(struct ledger *l, const struct ledger_box *box, const struct uid
 {
 	sqlite3_stmt *st = ledger_statement(l, "INSERT OR IGNORE INTO temp.doomed"
 					       " SELECT mailbox, uid FROM messages WHERE mailbox = ?"
-					       " AND uid BETWEEN ? AND ? AND state = 0");
+					       " AND uid BETWEEN ? AND ?");
 
 	for (size_t i = 0; i < uidset_range_count(set); i++) {
 		struct uidrange r = uidset_range(set, i);

@@ -255,6 +255,17 @@ static void test_deletions_are_followed_when_asked_for_and_behind_the_guard(void
 	assert_int_equal(res.removed, 54);
 	backup_result_release(&res);
 	assert_int_equal(mailbox_count(m->to, "INBOX"), 41);
+	/* Kept first and followed later is no way around it. */
+	oracle_expunge(m->from, "INBOX", "61:90");
+	ends_with(m, 0, "", 10, 10, 0, 0);
+	run(m, 4, "--delete", &res);
+	assert_int_equal(res.held, 30);
+	backup_result_release(&res);
+	assert_int_equal(mailbox_count(m->to, "INBOX"), 41);
+	run(m, 0, "--delete --allow-deletes=30", &res);
+	assert_int_equal(res.removed, 30);
+	backup_result_release(&res);
+	assert_int_equal(mailbox_count(m->to, "INBOX"), 11);
 }
 
 static void test_a_mailbox_with_other_mail_in_it_stays(void **state)

@@ -694,6 +694,26 @@ static void test_content_that_is_live_nowhere_else_is_lost(void **state)
 	uidset_release(&second);
 }
 
+/* A migration that follows deletions later removes what it kept: the guard has to see that. */
+static void test_kept_messages_that_go_are_lost_like_live_ones(void **state)
+{
+	struct uidset gone = set_of("1:4");
+	const struct uidset *const sets[] = { &gone };
+	uint64_t lost = 0;
+
+	(void)state;
+	insert(inbox, 1, 1, 'a', "");
+	insert(inbox, 2, 2, 'b', ""); /* also as one that stays */
+	insert(inbox, 3, 3, 'c', "");
+	insert(inbox, 4, 4, 'd', "");
+	insert(inbox, 5, 5, 'b', "");
+	keep("1:3", false);
+	keep("4", true);
+	OK(ledger_count_lost(l, &inbox, sets, &lost, 1, &err));
+	assert_int_equal(lost, 3);
+	uidset_release(&gone);
+}
+
 static void test_a_ledger_that_is_rebound_keeps_messages_and_forgets_where_they_came_from(void **state)
 {
 	struct base b = { .token = { .known = true, .uidvalidity = 7 } }, got;
@@ -761,6 +781,7 @@ int main(void)
 		TEST(test_equal_content_elsewhere_is_found_by_date_first_and_never_what_was_altered),
 		TEST(test_identities_are_found_while_all_that_have_one_agree),
 		TEST(test_content_that_is_live_nowhere_else_is_lost),
+		TEST(test_kept_messages_that_go_are_lost_like_live_ones),
 		TEST(test_a_ledger_that_is_rebound_keeps_messages_and_forgets_where_they_came_from),
 		TEST(test_uids_from_one_on),
 	};
