@@ -55,10 +55,19 @@ static void on_copied(void *ctx, const struct imap_copy_answer *answer, const st
 		}
 }
 
-/* What the pairs and the result say of each. */
-static void judge(struct copy_run *r, uint32_t uidvalidity)
+/* A UID that was there before is another message's, whatever the answer says. */
+static bool are_new(const struct copy_run *r, const struct imap_mailbox_handle *to)
 {
-	bool trusted = r->known && r->uid_validity == uidvalidity;
+	for (size_t i = 0; i < r->n; i++)
+		if (r->v[i].uid && r->v[i].uid < to->writing->uid_next)
+			return false;
+	return true;
+}
+
+/* What the pairs and the result say of each. */
+static void judge(struct copy_run *r, const struct imap_mailbox_handle *to)
+{
+	bool trusted = r->known && r->uid_validity == to->box->uidvalidity && are_new(r, to);
 
 	for (size_t i = 0; i < r->n; i++) {
 		struct copying *c = &r->v[i];
@@ -72,7 +81,7 @@ static void judge(struct copy_run *r, uint32_t uidvalidity)
 		else if (r->outcome == IMAP_DONE_OK && !r->known)
 			c->state = COPY_UNTOLD;
 		else if (r->outcome == IMAP_DONE_OK && !trusted)
-			c->state = COPY_LOST; /* into a mailbox that was made anew: what is looked for decides */
+			c->state = COPY_LOST; /* not told what can be true: what is looked for decides */
 		else
 			c->state = COPY_NONE;
 	}
@@ -100,7 +109,7 @@ int copies_make(struct imap_store *st, struct imap_mailbox_handle *from, struct 
 	if (ret < 0)
 		return -1;
 	ret = writer_wait(c, err);
-	judge(&r, to->box->uidvalidity);
+	judge(&r, to);
 	if (ret < 0)
 		return -1;
 	if (r.outcome == IMAP_DONE_OK) {

@@ -106,12 +106,23 @@ static void note_refusal(struct upload *u, const struct imap_result *r)
 	u->bad = r->outcome == IMAP_DONE_BAD;
 }
 
+/* A UID that was there before is another message's, whatever the answer says. */
+static bool are_new(const struct imap_mailbox_handle *mb, const struct uidlist *uids)
+{
+	for (size_t k = 0; k < uidlist_range_count(uids); k++)
+		if (uidlist_range(uids, k).lo < mb->writing->uid_next)
+			return false;
+	return true;
+}
+
 static void note_stored(struct appending *a, const struct imap_append_answer *answer)
 {
-	bool known = answer->known && answer->uid_validity == a->batch->mb->box->uidvalidity;
+	const struct imap_mailbox_handle *mb = a->batch->mb;
+	bool same = answer->uid_validity == mb->box->uidvalidity;
+	bool known = answer->known && same && are_new(mb, answer->uids);
 	size_t i = a->first;
 
-	a->batch->moved |= answer->known && !known;
+	a->batch->moved |= answer->known && !same;
 	for (size_t k = 0; known && k < uidlist_range_count(answer->uids); k++) {
 		struct uidrange range = uidlist_range(answer->uids, k);
 
