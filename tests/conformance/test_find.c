@@ -379,13 +379,13 @@ static void test_a_malformed_search_is_refused_and_nothing_made(void **state)
 static void test_only_history_knows_what_was_deleted(void **state)
 {
 	struct bench *b = *state;
+	bool has_history = b->sut->ops == &git_store;
+	char *at = xasprintf("%s%s", b->path, has_history ? "@latest" : "");
 	struct proc_result res;
 
-	if (b->sut->ops == &git_store)
-		RUN(&res, "find", "--deleted", xasprintf("%s@latest", b->path), "seen");
-	else
-		RUN(&res, "find", "--deleted", b->path, "seen");
-	complains(&res, 2, b->sut->ops == &git_store ? "leave @" : "has no snapshots");
+	RUN(&res, "find", "--deleted", at, "seen");
+	complains(&res, 2, has_history ? "leave @" : "has no snapshots");
+	free(at);
 }
 
 /* --- git --- */
