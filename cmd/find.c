@@ -377,8 +377,8 @@ const struct cmd cmd_find = {
 	.name = "find",
 	.args = "STORE[@SNAPSHOT] CRITERION...",
 	.summary = "Find messages of a store by sender, subject, date, size, words and more.",
-	.details = "The first search reads every message and remembers its words in an index, which\n"
-		   "later ones add to; it may be removed at any time.",
+	.details = "The first search reads every header, the first one with 'text' every message, and\n"
+		   "remembers them in an index, which later ones add to; it may be removed at any time.",
 	.more = search_show_find,
 	.options = options,
 	.run = find_run,

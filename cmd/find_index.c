@@ -19,20 +19,21 @@
 #include "cmd/index_text.h"
 #include "cmd/store_arg.h"
 
-#define VERSION "1"
+#define VERSION "2"
 #define WAIT_MS 10000     /* for another find that adds to it */
 #define BATCH 10000u      /* messages in one transaction */
 #define PLACES 3
 #define IN_GIT "find.db"
 #define IN_MAILDIR "mailcask-find.db"
 
-enum statement { ST_FIND, ST_ADD, ST_ADD_WORDS, ST_ROW, ST_WORDS, STATEMENTS };
+enum statement { ST_FIND, ST_ADD, ST_ADD_WORDS, ST_HAS_WORDS, ST_ROW, ST_WORDS, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[ST_FIND] = "SELECT id FROM message WHERE content = ?",
+	[ST_FIND] = "SELECT id, has_words FROM message WHERE content = ?",
 	[ST_ADD] = "INSERT INTO message (content, name, sender, subject, message_id, sent, from_folded,"
 		   " to_folded, subject_folded, ids) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ST_ADD_WORDS] = "INSERT INTO words (rowid, head, body) VALUES (?, ?, ?)",
+	[ST_HAS_WORDS] = "UPDATE message SET has_words = 1 WHERE id = ?",
 	[ST_ROW] = "SELECT name, sender, subject, message_id, sent, from_folded, to_folded,"
 		   " subject_folded, ids FROM message WHERE id = ?",
 	[ST_WORDS] = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid",
@@ -42,7 +43,7 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS message (id INTEGER PRIMARY KEY, content BLOB UNIQUE, name TEXT,"
 	" sender TEXT, subject TEXT, message_id TEXT, sent TEXT, from_folded TEXT, to_folded TEXT,"
-	" subject_folded TEXT, ids TEXT);"
+	" subject_folded TEXT, ids TEXT, has_words INTEGER DEFAULT 0);"
 	/* The texts themselves are in the store. */
 	"CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(head, body, content='',"
 	" tokenize=\"unicode61 remove_diacritics 2\");"
@@ -366,18 +367,32 @@ static int64_t integer_at(sqlite3_stmt *st, int column)
 	return sqlite3_column_int64(st, column);
 }
 
-int find_index_find(struct find_index *ix, struct bytes content, uint32_t *id, struct err *err)
+/* As find_index_find(), but *id is told, too, when only words are missing. */
+static int look_up(struct find_index *ix, struct bytes content, bool words, uint32_t *id,
+		   struct err *err)
 {
 	sqlite3_stmt *st = ix->st[ST_FIND];
+	bool whole;
 	int rc;
 
 	sqlite3_bind_blob(st, 1, content.p, (int)content.n, SQLITE_STATIC);
 	rc = sqlite3_step(st);
 	*id = rc == SQLITE_ROW ? (uint32_t)integer_at(st, 0) : 0;
+	whole = rc == SQLITE_ROW && (!words || integer_at(st, 1));
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 		fail(ix, err);
 	sqlite3_reset(st);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? whole : -1;
+}
+
+int find_index_find(struct find_index *ix, struct bytes content, bool words, uint32_t *id,
+		    struct err *err)
+{
+	int there = look_up(ix, content, words, id, err);
+
+	if (there <= 0)
+		*id = 0;
+	return there;
 }
 
 static int begin(struct find_index *ix, struct err *err)
@@ -414,22 +429,18 @@ static int add_words(struct find_index *ix, int64_t id, const struct index_text 
 	sqlite3_bind_int64(st, 1, id);
 	bind(st, 2, buf_bytes(&text->head));
 	bind(st, 3, buf_bytes(&text->body));
+	if (step_once(ix, st, err) < 0)
+		return -1;
+	st = ix->st[ST_HAS_WORDS];
+	sqlite3_bind_int64(st, 1, id);
 	return step_once(ix, st, err);
 }
 
-int find_index_add(struct find_index *ix, struct bytes content, const struct index_text *text,
+static int add_row(struct find_index *ix, struct bytes content, const struct index_text *text,
 		   uint32_t *id, struct err *err)
 {
 	sqlite3_stmt *st = ix->st[ST_ADD];
-	int there;
-	int64_t row;
 
-	if (begin(ix, err) < 0)
-		return -1;
-	/* Another find may have been faster, or the same content came twice. */
-	there = find_index_find(ix, content, id, err);
-	if (there != 0)
-		return there < 0 ? -1 : 0;
 	sqlite3_bind_blob(st, 1, content.p, (int)content.n, SQLITE_STATIC);
 	bind(st, 2, bytes_of(text->name));
 	bind(st, 3, bytes_of(text->from));
@@ -442,10 +453,24 @@ int find_index_add(struct find_index *ix, struct bytes content, const struct ind
 	bind(st, 10, buf_bytes(&text->ids));
 	if (step_once(ix, st, err) < 0)
 		return -1;
-	row = sqlite3_last_insert_rowid(ix->db);
-	if (add_words(ix, row, text, err) < 0)
+	*id = (uint32_t)sqlite3_last_insert_rowid(ix->db);
+	return 0;
+}
+
+int find_index_add(struct find_index *ix, struct bytes content, const struct index_text *text,
+		   bool words, uint32_t *id, struct err *err)
+{
+	int there;
+
+	if (begin(ix, err) < 0)
 		return -1;
-	*id = (uint32_t)row;
+	/* Another find may have been faster, or the same content came twice. */
+	there = look_up(ix, content, words, id, err);
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	if ((*id == 0 && add_row(ix, content, text, id, err) < 0) ||
+	    (words && add_words(ix, *id, text, err) < 0))
+		return -1;
 	return ++ix->added < BATCH ? 0 : find_index_commit(ix, err);
 }
 

@@ -15,7 +15,8 @@ struct uidset;
 /*
  * What `find` remembers of messages, by their content (struct message): their headers and words, in a SQLite
  * file with FTS5. It is a cache: which messages there are, where, with which flags, is always asked of the store. So it may be
- * removed at any time, an old one is never wrong, and what is not in it is read and added.
+ * removed at any time, an old one is never wrong, and what is not in it is read and added. Words are added when they
+ * are first looked for: they cost several times as much as the header.
  *
  * It lies in the store (`mailcask/find.db` in a repository, `mailcask-find.db` in a Maildir), never in history; where that
  * cannot be written, in $XDG_CACHE_HOME/mailcask; and where that cannot either, in memory. One that is damaged, of
@@ -35,10 +36,12 @@ void find_index_close(struct find_index *ix); /* NULL is allowed; what was not c
  */
 bool find_index_again(struct find_index *ix, struct err *err);
 
-/* 1 and *id, above 0; or 0: this content is not in it. */
-int find_index_find(struct find_index *ix, struct bytes content, uint32_t *id, struct err *err);
+/* 1 and *id, above 0; or 0: this content is not in it, or, with `words`, only its header. */
+int find_index_find(struct find_index *ix, struct bytes content, bool words, uint32_t *id,
+		    struct err *err);
+/* Without `words` only what index_text_read_header() gives. */
 int find_index_add(struct find_index *ix, struct bytes content, const struct index_text *text,
-		   uint32_t *id, struct err *err);
+		   bool words, uint32_t *id, struct err *err);
 /* For good. Cheap when nothing was added. */
 int find_index_commit(struct find_index *ix, struct err *err);
 

@@ -21,7 +21,9 @@ struct finding {
 	void *ctx;
 	struct uidset *words; /* of each criterion that is `text`, the IDs it holds for; borrowed for the judging */
 	struct buf message;   /* the one in work, or its beginning */
-	bool enough;          /* of it */
+	bool with_words;      /* `text` is one of the criteria: else the header is enough */
+	size_t seen;          /* of a header: no line end before that */
+	bool enough;          /* of the message in work */
 	struct err index_err; /* kind not ERR_NONE: the index failed, and nothing more goes into it */
 };
 
@@ -167,8 +169,27 @@ static int begin_reading(void *ctx, void *tag, const struct message *msg, void *
 	(void)err;
 	*handle = message_of(f, msg->uid);
 	f->enough = false;
+	f->seen = 0;
 	buf_clear(&f->message);
 	return 0;
+}
+
+/* Whether the empty line after the header has come. */
+static bool has_header(struct finding *f)
+{
+	struct bytes all = buf_bytes(&f->message);
+
+	for (const uint8_t *lf; f->seen < all.n; f->seen = (size_t)(lf - all.p) + 1) {
+		size_t n;
+
+		lf = memchr(all.p + f->seen, '\n', all.n - f->seen);
+		if (!lf)
+			return false;
+		n = (size_t)(lf - all.p) - f->seen;
+		if (n == 0 || (n == 1 && all.p[f->seen] == '\r'))
+			return true;
+	}
+	return false;
 }
 
 /* Refusing the rest ends the reading. */
@@ -179,7 +200,7 @@ static int read_piece(void *ctx, void *handle, struct bytes piece, struct err *e
 
 	(void)handle;
 	buf_add(&f->message, bytes_from(piece.p, piece.n < room ? piece.n : room));
-	f->enough = piece.n > room;
+	f->enough = piece.n > room || (!f->with_words && has_header(f));
 	return f->enough ? err_set(err, ERR_MESSAGE, "no more of it is needed") : 0;
 }
 
@@ -196,9 +217,10 @@ static int end_reading(void *ctx, void *handle, const struct message *msg, bool 
 		return 0;
 	ret = f->index_err.kind == ERR_NONE ? 0 : -1;
 	if (ret == 0) {
-		index_text_read(&text, buf_bytes(&f->message));
-		ret = find_index_add(f->ix, bytes_from(m->content, m->content_size), &text, &m->id,
-				     &f->index_err);
+		(f->with_words ? index_text_read : index_text_read_header)(&text,
+									   buf_bytes(&f->message));
+		ret = find_index_add(f->ix, bytes_from(m->content, m->content_size), &text,
+				     f->with_words, &m->id, &f->index_err);
 		index_text_release(&text);
 	}
 	if (ret < 0)
@@ -210,8 +232,8 @@ static int look_up(struct finding *f, struct uidset *missing)
 {
 	for (size_t i = 0; i < f->out->n; i++) {
 		struct find_message *m = &f->out->v[i];
-		int there = find_index_find(f->ix, bytes_from(m->content, m->content_size), &m->id,
-					    &f->index_err);
+		int there = find_index_find(f->ix, bytes_from(m->content, m->content_size),
+					    f->with_words, &m->id, &f->index_err);
 
 		if (there < 0)
 			return -1;
@@ -380,8 +402,11 @@ int find_select(const struct search *s, struct find_index *ix, struct mailbox *m
 {
 	struct finding f = { .s = s, .ix = ix, .mb = mb, .out = out, .trouble = trouble, .ctx = ctx,
 			     .message = BUF_INIT(INDEX_MESSAGE_MAX) };
-	int ret = gather(&f, uids, err);
+	int ret;
 
+	for (size_t i = 0; i < s->n; i++)
+		f.with_words |= s->v[i].what == SEARCH_TEXT;
+	ret = gather(&f, uids, err);
 	while (ret == 0 && (ret = try_once(&f, err)) < 0 && f.index_err.kind != ERR_NONE) {
 		*err = f.index_err;
 		if (!find_index_again(ix, err))

@@ -156,6 +156,12 @@ static void take_parts(struct index_text *t, struct bytes message)
 
 void index_text_read(struct index_text *out, struct bytes message)
 {
+	index_text_read_header(out, message);
+	take_parts(out, message);
+}
+
+void index_text_read_header(struct index_text *out, struct bytes message)
+{
 	struct bytes header = bytes_from(message.p, mime_header_length(message)), name, value;
 	char **shown[] = { &out->name, &out->from, &out->subject, &out->message_id, &out->sent };
 
@@ -170,7 +176,6 @@ void index_text_read(struct index_text *out, struct bytes message)
 		take_field(out, name, value);
 	/* An ID is found with the line ends around it. */
 	buf_add_byte(&out->ids, '\n');
-	take_parts(out, message);
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		if (!*shown[i])
 			*shown[i] = xstrdup("");

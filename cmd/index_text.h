@@ -23,6 +23,8 @@ struct index_text {
 
 /* `message` is its beginning, INDEX_MESSAGE_MAX bytes or all of it. */
 void index_text_read(struct index_text *out, struct bytes message);
+/* The same of its header alone: `body` is empty, and names of attached files are not in `head`. */
+void index_text_read_header(struct index_text *out, struct bytes message);
 void index_text_release(struct index_text *t);
 
 #endif

@@ -282,7 +282,9 @@ static void test_only_messages_that_are_new_are_read(void **state)
 	char *path = index_path(b);
 	struct stat before, after;
 
-	FINDS(b->path, "INBOX 2", "text", "fruit");
+	FINDS(b->path, "INBOX 2", "from", "bob");
+	FINDS(b->path, "INBOX 2", "text", "fruit"); /* words are added to what is there */
+	FINDS(b->path, "INBOX 1, Work 1", "text", "kitchen");
 	assert_int_equal(stat(path, &before), 0);
 	assert_int_equal(before.st_mode & 0777, 0600);
 	FINDS(b->path, "INBOX 1, Work 1", "from", "jörg");
