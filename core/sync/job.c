@@ -123,6 +123,12 @@ bool job_in_scope(const struct job *job, const struct mailbox_info *info)
 	return job_selects(job, info) && job_matches(job->set->only, job->set->n_only, info);
 }
 
+/* Where there are two accounts, which of them it is about. */
+static int failed_of(const struct job *job, const struct store_config *cfg, struct err *err)
+{
+	return job_writes_account(job) && err->kind != ERR_STOPPED ? err_prefix(err, "%s", cfg->name) : -1;
+}
+
 static int open_stores(struct job *job, struct err *err)
 {
 	const struct job_settings *set = job->set;
@@ -131,7 +137,7 @@ static int open_stores(struct job *job, struct err *err)
 	job_tell(job, JOB_CONNECT);
 	/* The source first: a wrong password must not leave an empty store behind. */
 	if (store_open(set->source, &job->source, &job->source_config, STORE_READ, err) < 0)
-		return -1;
+		return failed_of(job, &job->source_config, err);
 	job_tell(job, JOB_LIST);
 	if (store_list(job->source, job->record.hint, &job->from, err) < 0)
 		return -1;
@@ -144,7 +150,7 @@ static int open_stores(struct job *job, struct err *err)
 		if (store_open(set->target, &job->target, &job->target_config,
 			       set->dry_run ? STORE_READ : STORE_WRITE, err) < 0 ||
 		    store_list(job->target, NULL, &job->to, err) < 0)
-			return -1;
+			return failed_of(job, &job->target_config, err);
 	}
 	if (job_writes_account(job)) {
 		job_choose_names(job);

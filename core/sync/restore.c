@@ -169,7 +169,7 @@ static int open_target(struct restore *r, struct err *err)
 		return 0; /* there is none yet */
 	if (store_open(set->target, &r->target, &r->target_config,
 		       set->dry_run ? STORE_READ : STORE_WRITE, err) < 0)
-		return -1;
+		return restore_target_failed(r, err);
 	if (check_again(r, err) < 0)
 		return -1;
 	return store_list(r->target, NULL, &r->to, err);

@@ -208,6 +208,12 @@ static int ask(struct restore *r, struct err *err)
 	return ret;
 }
 
+int restore_target_failed(const struct restore *r, struct err *err)
+{
+	return restore_is_to_account(r) && err->kind != ERR_STOPPED ?
+	       err_prefix(err, "%s", r->target_config.name) : -1;
+}
+
 int restore_look(struct restore *r, struct err *err)
 {
 	int ret;
@@ -215,7 +221,7 @@ int restore_look(struct restore *r, struct err *err)
 	restore_tell(r, JOB_COMPARE);
 	if (store_open(r->set->target, &r->look, &r->look_config, STORE_READ, err) < 0 ||
 	    store_list(r->look, NULL, &r->at_server, err) < 0)
-		return -1;
+		return restore_target_failed(r, err);
 	ret = ask(r, err);
 	/* Its connections are of more use to what follows. */
 	store_close(r->look);

@@ -99,6 +99,8 @@ int restore_check_account(struct restore *r, struct err *err);
 int restore_name_lanes(struct restore *r, struct err *err);
 /* restore_account.c: what an account really holds of each lane. */
 int restore_look(struct restore *r, struct err *err);
+/* Which account an error is about, where the target is one. Returns -1. */
+int restore_target_failed(const struct restore *r, struct err *err);
 /*
  * restore_account.c: of what is there, what may be one of the messages whose sizes these are (n, in any order; 0: any size),
  * but for those in `but`.

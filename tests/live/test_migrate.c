@@ -432,6 +432,24 @@ static void test_a_renamed_mailbox_is_renamed_and_not_copied_again(void **state)
 	ends_with(m, 0, "", 1, 1, 0, 0);
 }
 
+static void test_an_error_says_which_of_the_two_accounts_it_is_about(void **state)
+{
+	struct move *m = *state;
+	struct backup_result res;
+
+	m->config.password = "wrong";
+	backup_configure(&m->job, &m->config);
+	run(m, 12, "", &res);
+	assert_non_null(strstr(buf_str(&res.err), "job: far: login: "));
+	backup_result_release(&res);
+	m->config.password = NULL;
+	m->config.near = "auth = cram-md5\n"; /* which the server does not offer */
+	backup_configure(&m->job, &m->config);
+	run(m, 1, "", &res);
+	assert_non_null(strstr(buf_str(&res.err), "job: near: "));
+	backup_result_release(&res);
+}
+
 static void test_subscriptions_come_along(void **state)
 {
 	struct move *m = *state;
@@ -662,6 +680,7 @@ int main(void)
 						start_german, stop),
 		CASE(test_a_name_with_mailboxes_below_it_becomes_a_mailbox),
 		CASE(test_a_renamed_mailbox_is_renamed_and_not_copied_again),
+		CASE(test_an_error_says_which_of_the_two_accounts_it_is_about),
 		CASE(test_subscriptions_come_along),
 		CASE(test_status_and_quarantine_need_no_server),
 		CASE(test_plan_and_apply_know_migrations_and_backup_does_not),
