@@ -215,6 +215,27 @@ static int check_all(struct checking *c, struct err *err)
 	return 0;
 }
 
+/* Whether snapshots were forgotten since the check began: what it missed of them is no damage. */
+static int refuse_forgotten(struct checking *c, struct err *err)
+{
+	struct buf text = BUF_INIT(COMMIT_TEXT_MAX);
+	struct commit_text commit;
+	struct object_id now;
+	struct err why;
+	int ret = 0;
+
+	if (c->tips.has_main && repo_ref(c->repo, REPO_MAIN, &now, &why) > 0 &&
+	    !object_id_equal(&now, &c->tips.main) && repo_refresh(c->repo, &why) == 0 &&
+	    repo_read_commit(c->repo, &c->tips.main, &text, &commit, &why) < 0 &&
+	    repo_read_commit(c->repo, &now, &text, &commit, &why) == 0)
+		ret = err_set(err, ERR_RETRY,
+			      "%s: old snapshots were forgotten while it was checked, and what is said of damage "
+			      "may be about them: check again",
+			      c->cfg->path);
+	buf_release(&text);
+	return ret;
+}
+
 static void find_holder(struct checking *c)
 {
 	int dir = open(c->cfg->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -244,7 +265,9 @@ int gitstore_check(const struct store_config *cfg, struct check *ck, struct err 
 	ret = check_all(&c, err);
 	if (ret == 0)
 		tell_unneeded(&c);
-	if (ck->findings[FINDING_DAMAGE])
+	if (ret == 0 && ck->findings[FINDING_DAMAGE])
+		ret = refuse_forgotten(&c, err);
+	if (ret == 0 && ck->findings[FINDING_DAMAGE])
 		check_tell_lost_indexes(&c);
 	find_holder(&c);
 	for (size_t i = 0; i < c.n_faults; i++)

@@ -22,7 +22,8 @@
  *
  * Nothing is written and no lock taken. A run at work adds packs and moves refs; what the refs named
  * when the check began stays there. Packs that vanish meanwhile were merged: their objects are
- * looked for again, and what they were merged into is looked at in their place.
+ * looked for again, and what they were merged into is looked at in their place. Where damage was
+ * found and snapshots were forgotten meanwhile, it is ERR_RETRY.
  */
 int gitstore_check(const struct store_config *cfg, struct check *ck, struct err *err);
 

@@ -750,6 +750,67 @@ static void test_what_an_interrupted_run_began_is_not_lost_wherever_it_is_stoppe
 	stopped_anywhere(git_bench(state), true);
 }
 
+/* --- beside a check, which takes no lock --- */
+
+static void forget_now(struct bench *b)
+{
+	forgets(b->path, 0, "", "", "--keep-last=1");
+}
+
+/* So many packs of git's that not all can be held open; none is needed. */
+static void add_packs(const char *repo, unsigned n)
+{
+	char *file = path_join(repo, "x");
+
+	for (unsigned i = 0; i < n; i++) {
+		char *text = xasprintf("%u\n", i), *id;
+
+		write_file(file, bytes_of(text));
+		id = git_out(repo, "hash-object", "-w", file, NULL);
+		id[strcspn(id, "\n")] = '\0';
+		git_do(repo, "update-ref", "refs/x/y", id);
+		git_do(repo, "repack", "-q", "-d");
+		git_do(repo, "update-ref", "-d", "refs/x/y");
+		free(text);
+		free(id);
+	}
+	unlink(file);
+	free(file);
+}
+
+/* What it read already was sound, what it missed afterwards is not called damaged. */
+static void test_a_check_beside_it_says_no_more_than_that_it_must_be_done_again(void **state)
+{
+	struct bench *b = git_bench(state), other = *b;
+	unsigned n = 0, again = 0;
+	bool beside;
+
+	put(b, 100);
+	bench_snapshot(b);
+	bench_close(b);
+	add_packs(b->path, 20);
+	bench_open(b);
+	days(b, 1, 4, 1);
+	bench_close(b);
+	other.path = path_join(tmp_dir_in_memory(), "copy");
+	do {
+		struct checked got;
+		struct err err;
+
+		copy(b->path, other.path);
+		beside = check_try_beside(&other, &got, n++, forget_now, &err);
+		if (err.kind == ERR_NONE)
+			check_says(&got, "");
+		else if (err.kind != ERR_RETRY)
+			test_die("%s", err.text);
+		again += err.kind != ERR_NONE;
+		checked_release(&got);
+	} while (beside);
+	print_message("%u moments, at %u of them again\n", n - 1, again);
+	assert_true(n > 20 && again > 0);
+	free(other.path);
+}
+
 static int teardown(void **state)
 {
 	struct bench *b = *state;
@@ -773,6 +834,7 @@ int main(void)
 		IN_MEMORY(test_a_dry_run_changes_nothing),
 		IN_MEMORY(test_what_cannot_be_forgotten_is_refused),
 		cmocka_unit_test_setup_teardown(test_damage_is_no_reason_to_forget, setup, teardown),
+		IN_MEMORY(test_a_check_beside_it_says_no_more_than_that_it_must_be_done_again),
 		IN_MEMORY(test_stopped_anywhere_there_is_the_old_history_or_the_new_one),
 		IN_MEMORY(test_what_an_interrupted_run_began_is_not_lost_wherever_it_is_stopped),
 	};

@@ -29,6 +29,9 @@ void check_now(struct bench *b, struct checked *out, bool read_data);
 void check_part(struct bench *b, struct checked *out, uint64_t most);
 /* Reads everything; after `n` signs of progress something else happens. False when there were not as many. */
 bool check_beside(struct bench *b, struct checked *out, unsigned n, void (*meanwhile)(struct bench *b));
+/* The same where it may fail: err->kind says of what, ERR_NONE: it did not. */
+bool check_try_beside(struct bench *b, struct checked *out, unsigned n,
+		      void (*meanwhile)(struct bench *b), struct err *err);
 /* The findings, all of them. */
 void check_says(const struct checked *c, const char *want);
 /* Every finding has an advice, and this is in it. */
