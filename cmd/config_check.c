@@ -87,6 +87,18 @@ static void describe_store(const char *key, const char *name, const struct confi
 	free(shown);
 }
 
+static void describe_mirror(const struct config_job *job)
+{
+	char *url = config_store_mirror(job->store, job->whose), *shown;
+
+	if (!url)
+		return;
+	shown = escape_text(bytes_of(url), 4096);
+	printf("  mirror     %s\n", shown);
+	free(shown);
+	free(url);
+}
+
 static void describe(const struct config_job *job)
 {
 	struct buf boxes = BUF_INIT(1 << 20), map = BUF_INIT(1 << 20), limits = BUF_INIT(1024), exempt = BUF_INIT(1 << 20);
@@ -104,6 +116,8 @@ static void describe(const struct config_job *job)
 		describe_account("to", job->target);
 	else
 		describe_store("to", job->to, job, job->store);
+	if (job->store)
+		describe_mirror(job);
 	printf("  mailboxes  %s\n", buf_str(&boxes));
 	if (job->map.n)
 		printf("  map        %s\n", buf_str(&map));
@@ -127,16 +141,17 @@ static void describe_json(const struct config_job *job)
 {
 	char *path = job->store ? config_store_path(job->store, job->whose) : NULL;
 	char *source = job->source ? config_store_path(job->source, job->whose) : NULL;
+	char *mirror = job->store ? config_store_mirror(job->store, job->whose) : NULL;
 
 	report_event(json_pack(
-		"{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:s*, s:s*, s:s*, s:o, s:o, s:s, s:I, s:i, "
-		"s:o}",
+		"{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:s, s:I, "
+		"s:i, s:o}",
 		"event", "job", "job", job->head.name, "kind",
 		config_choice_word(config_kind_words, job->kind), "from", job->from, "host",
 		job->account ? job->account->host : NULL, "user",
 		job->account ? job->account->user : NULL, "from_path", source, "to", job->to, "type",
 		job->target ? "imap" : config_choice_word(config_type_words, job->store->type), "path", path,
-		"to_host", job->target ? job->target->host : NULL, "to_user",
+		"mirror", mirror, "to_host", job->target ? job->target->host : NULL, "to_user",
 		job->target ? job->target->user : NULL, "mailboxes",
 		list_json(&job->mailboxes), "map", list_json(&job->map), "deletions",
 		config_choice_word(config_deletions_words, job->deletions), "max_delete_count",
@@ -144,6 +159,7 @@ static void describe_json(const struct config_job *job)
 		(int)job->max_delete.percent, "guard_exempt", list_json(&job->guard_exempt)));
 	free(path);
 	free(source);
+	free(mirror);
 }
 
 static int config_check_run(struct app *app, int argc, char **argv)
