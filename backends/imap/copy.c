@@ -323,13 +323,17 @@ static int make_copy(struct making *m, uint32_t *uid, struct err *err)
 	struct copying one = { .from = m->from_uid };
 	static const struct maildate none;
 	struct claim claim = { .size = m->row->size, .sha256 = m->row->sha256.p, .date = &none };
+	int ret;
 
 	*uid = 0;
-	if (copies_make(m->st, m->from, m->to, &one, 1, err) < 0) {
-		if (one.state != COPY_LOST)
-			return err->kind == ERR_MAILBOX || err->kind == ERR_MISSING ? 0 : -1;
-		if (writer_retry(m->st, err, err) < 0 ||
-		    claims_find(m->st, m->to, m->to->writing->uid_next, &claim, 1, false,
+	ret = copies_make(m->st, m->from, m->to, &one, 1, err);
+	if (ret < 0 && one.state != COPY_LOST)
+		return err->kind == ERR_MAILBOX || err->kind == ERR_MISSING ? 0 : -1;
+	if (ret < 0 && writer_retry(m->st, err, err) < 0)
+		return -1;
+	/* Also where the server said OK and no UID: sent as well, the message would be there twice. */
+	if (one.state == COPY_LOST || one.state == COPY_UNTOLD) {
+		if (claims_find(m->st, m->to, m->to->writing->uid_next, &claim, 1, false,
 				SETTLE_MS * m->st->patience / 100, err) < 0)
 			return -1;
 		one.uid = claim.uid;

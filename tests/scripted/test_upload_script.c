@@ -364,6 +364,47 @@ static void test_of_two_messages_with_one_uid_the_second_counts_only_where_it_is
 	end(&s);
 }
 
+/* Sent because of it, the message would be there twice. */
+static void test_a_copy_whose_uid_is_not_told_is_looked_for(void **state)
+{
+	static const char *const answers[] = { "OK done", "OK [COPYUID 7 5 3] done" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		char *script = xasprintf("%s%s%s", BEGIN("UIDPLUS LITERAL+")
+			"C: APPEND INBOX" DATE " {24}\n" ASKED(ONE_SENT, "24") END
+			"S: $TAG OK [APPENDUID 7 5] done\nC: UID COPY 5 INBOX\nS: $TAG ", answers[i],
+			"\nC(n): NOOP\nC: UID FETCH 6:4294967295 *\nS: $n OK\n" FOUND("2", "6", "24", THEN) OK
+			"C: UID FETCH 6 (UID BODY.PEEK\\[\\])\n"
+			"S: * 2 FETCH (UID 6 BODY[] {24}\nS+: " ONE_SENT ")\\r\\n\n" OK
+			"C: UID FETCH 6 (UID FLAGS INTERNALDATE)\n"
+			"S: * 2 FETCH (UID 6 FLAGS () INTERNALDATE \"" THEN "\")\n" OK LOGOUT);
+		struct maildate date;
+		const struct flags flags = FLAGS_INIT;
+		struct message as = { .uid = 2, .size = 24, .flags = &flags, .date = &date };
+		struct held held = { .uid = 5, .source_uid = 1 };
+		enum outcome what = OUTCOME_REFUSED;
+		uint32_t uid = 0;
+		struct scene s;
+		struct err why;
+
+		begin(&s, script);
+		add(&s, 1, "", ONE);
+		commit(&s);
+		held.mailbox = s.mb;
+		maildate_init(&date);
+		assert_true(maildate_parse(&date, bytes_of(THEN)));
+		if (mailbox_copy_as(&held, s.mb, &as, &what, &uid, &why, &s.rig.err) < 0)
+			fail_msg("%s", s.rig.err.text);
+		assert_int_equal(what, OUTCOME_DONE);
+		assert_int_equal(uid, 6);
+		maildate_release(&date);
+		commit(&s);
+		end(&s);
+		free(script);
+	}
+}
+
 static void test_a_server_that_cannot_just_now_is_asked_again(void **state)
 {
 	struct scene s;
@@ -491,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_a_mailbox_that_was_made_anew_under_its_name_is_left_to_the_next_run),
 		cmocka_unit_test(test_a_uid_that_was_there_before_is_not_taken_for_that_of_a_new_message),
 		cmocka_unit_test(test_of_two_messages_with_one_uid_the_second_counts_only_where_it_is_shown),
+		cmocka_unit_test(test_a_copy_whose_uid_is_not_told_is_looked_for),
 		cmocka_unit_test(test_a_server_that_cannot_just_now_is_asked_again),
 		cmocka_unit_test(test_a_message_on_which_every_line_is_lost_is_refused_and_the_others_are_not),
 		cmocka_unit_test(test_all_of_a_flight_that_find_no_mailbox_are_sent_again_once_it_is_made),
