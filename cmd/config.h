@@ -27,7 +27,6 @@ enum config_type {
 	CONFIG_LIMITS,   /* struct guard_limits: `20`, `10%`, `20 and 10%` */
 	CONFIG_PIN,      /* sha256: and the base64 of 32 bytes */
 	CONFIG_EXTENSIONS, /* names of IMAP extensions, kept as one text */
-	CONFIG_LATER,    /* known, but this version cannot do it: refused */
 };
 
 /* Where something was written. */

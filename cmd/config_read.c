@@ -68,8 +68,7 @@ static const char *known_key(enum config_kind kind, const char *name)
 	size_t n = 0;
 
 	for (size_t i = 0; i < type->n_keys; i++)
-		if (type->keys[i].type != CONFIG_LATER)
-			words[n++] = type->keys[i].name;
+		words[n++] = type->keys[i].name;
 	return nearest_word(name, words, n);
 }
 

@@ -86,7 +86,6 @@ void config_section_free(enum config_kind kind, void *section)
 		case CONFIG_CHOICE:
 		case CONFIG_DURATION:
 		case CONFIG_LIMITS:
-		case CONFIG_LATER:
 			break;
 		}
 	}
@@ -295,10 +294,6 @@ void config_set(struct config *cfg, enum config_kind kind, void *section, size_t
 	const char *expected = NULL, *odd = suspicious(key, value);
 
 	((struct config_head *)section)->at[index] = place;
-	if (key->type == CONFIG_LATER) {
-		config_problem(cfg, place, "'%s' is not supported by this version yet", key->name);
-		return;
-	}
 	if (odd || (*value == '\0' && key->type != CONFIG_LIST && key->type != CONFIG_MAP)) {
 		config_problem(cfg, place, "%s: %s", key->name, odd ? odd : "there is no value");
 		return;
@@ -348,8 +343,6 @@ void config_set(struct config *cfg, enum config_kind kind, void *section, size_t
 		break;
 	case CONFIG_LIMITS:
 		expected = set_limits(member(key, section), value);
-		break;
-	case CONFIG_LATER:
 		break;
 	}
 	if (expected)

@@ -63,8 +63,6 @@ static void show_keys(void)
 		for (size_t i = 0; i < type->n_keys; i++) {
 			const struct config_key *key = &type->keys[i];
 
-			if (key->type == CONFIG_LATER)
-				continue;
 			printf("  %-18s %s (%s%s)\n", key->name, key->help,
 			       key->required ? "required; " : "", key->value);
 		}
