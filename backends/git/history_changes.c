@@ -308,30 +308,6 @@ static int tell_come(struct comparison *c, struct err *err)
 
 /* --- flags --- */
 
-struct lines {
-	struct entry_reader reader;
-	struct entry_line line;
-	bool there;
-};
-
-static int next_line(struct lines *l, struct err *err)
-{
-	int got = entry_next(&l->reader, &l->line, err);
-
-	l->there = got > 0;
-	return got < 0 ? -1 : 0;
-}
-
-static int open_lines(struct lines *l, struct comparison *c, const struct object_id *id,
-		      uint32_t leaf, struct buf *text, struct err *err)
-{
-	buf_clear(text);
-	if (!object_id_is_zero(id) && repo_read(c->h->repo, id, GIT_BLOB, text, err) < 0)
-		return -1;
-	entry_reader_init(&l->reader, buf_bytes(text), leaf);
-	return next_line(l, err);
-}
-
 /* Another message took the UID: its flags are its own. */
 static bool is_another(const struct comparison *c, uint32_t uid)
 {
@@ -340,7 +316,7 @@ static bool is_another(const struct comparison *c, uint32_t uid)
 	return c->come.n > 0 && bsearch(&key, c->come.v, c->come.n, sizeof(key), by_place);
 }
 
-static int tell_flags(struct comparison *c, const struct lines *old, const struct lines *now,
+static int tell_flags(struct comparison *c, const struct flags_lines *old, const struct flags_lines *now,
 		      struct err *err)
 {
 	const struct change change = { .kind = CHANGE_FLAGS, .mailbox = &c->places[c->place].name,
@@ -355,20 +331,20 @@ static int tell_flags(struct comparison *c, const struct lines *old, const struc
 static int on_flags(void *ctx, const struct leaf_difference *d, struct err *err)
 {
 	struct comparison *c = ctx;
-	struct lines old, now;
+	struct flags_lines old, now;
 
 	if (go_to_place(c, d->dir) < 0)
 		return 0;
-	if (open_lines(&old, c, &d->ids.old, d->leaf, &c->old_text, err) < 0 ||
-	    open_lines(&now, c, &d->ids.now, d->leaf, &c->text, err) < 0)
+	if (flags_lines_open(&old, c->h, &d->ids.old, d->leaf, &c->old_text, err) < 0 ||
+	    flags_lines_open(&now, c->h, &d->ids.now, d->leaf, &c->text, err) < 0)
 		return -1;
 	while (old.there && now.there) {
 		uint32_t was = old.line.uid, is = now.line.uid;
 
 		if (was == is && tell_flags(c, &old, &now, err) < 0)
 			return -1;
-		if ((was <= is && next_line(&old, err) < 0) ||
-		    (is <= was && next_line(&now, err) < 0))
+		if ((was <= is && flags_lines_next(&old, err) < 0) ||
+		    (is <= was && flags_lines_next(&now, err) < 0))
 			return -1;
 	}
 	return 0;

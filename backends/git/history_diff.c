@@ -246,6 +246,24 @@ out:
 	return ret;
 }
 
+int flags_lines_next(struct flags_lines *l, struct err *err)
+{
+	int got = entry_next(&l->reader, &l->line, err);
+
+	l->there = got > 0;
+	return got < 0 ? -1 : 0;
+}
+
+int flags_lines_open(struct flags_lines *l, struct history *h, const struct object_id *id, uint32_t leaf,
+		     struct buf *text, struct err *err)
+{
+	buf_clear(text);
+	if (!object_id_is_zero(id) && repo_read(h->repo, id, GIT_BLOB, text, err) < 0)
+		return -1;
+	entry_reader_init(&l->reader, buf_bytes(text), leaf);
+	return flags_lines_next(l, err);
+}
+
 int history_read_mailbox(struct history *h, const struct object_id *tree, const char *dir,
 			 struct buf *data, struct mailbox_text *out, struct err *err)
 {

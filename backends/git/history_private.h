@@ -1,8 +1,10 @@
 #ifndef BACKENDS_GIT_HISTORY_PRIVATE_H
 #define BACKENDS_GIT_HISTORY_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "backends/git/entry_text.h"
 #include "backends/git/history.h"
 #include "backends/git/object.h"
 #include "core/base/bytes.h"
@@ -53,6 +55,21 @@ typedef int leaf_fn(void *ctx, const struct leaf_difference *d, struct err *err)
  */
 int history_diff(struct history *h, const struct pair *roots, const char *what, leaf_fn *fn,
 		 void *ctx, struct err *err);
+
+/* A flags file being read, and its line in work. */
+struct flags_lines {
+	struct entry_reader reader;
+	struct entry_line line;
+	bool there; /* false: after the last one */
+};
+/*
+ * The first line of the leaf with this id, zeros being an empty one. `text` is for reading it, and holds what
+ * the lines point into.
+ */
+int flags_lines_open(struct flags_lines *l, struct history *h, const struct object_id *id, uint32_t leaf,
+		     struct buf *text, struct err *err);
+int flags_lines_next(struct flags_lines *l, struct err *err);
+
 /* The tree with all mailboxes of a root; zeros when there is none. */
 int history_mailboxes(struct history *h, const struct object_id *root, struct object_id *out,
 		      struct err *err);

@@ -15,39 +15,13 @@ struct tally {
 	struct buf old, now; /* kept from one file to the next */
 };
 
-/* A flags file, and its line in work. */
-struct lines {
-	struct entry_reader reader;
-	struct entry_line line;
-	bool there;
-};
-
-static int next_line(struct lines *l, struct err *err)
-{
-	int got = entry_next(&l->reader, &l->line, err);
-
-	l->there = got > 0;
-	return got < 0 ? -1 : 0;
-}
-
-/* Zeros are an empty file. */
-static int open_lines(struct lines *l, struct history *h, const struct object_id *id,
-		      uint32_t leaf, struct buf *text, struct err *err)
-{
-	buf_clear(text);
-	if (!object_id_is_zero(id) && repo_read(h->repo, id, GIT_BLOB, text, err) < 0)
-		return -1;
-	entry_reader_init(&l->reader, buf_bytes(text), leaf);
-	return next_line(l, err);
-}
-
 static int compare_leaf(void *ctx, const struct leaf_difference *d, struct err *err)
 {
 	struct tally *t = ctx;
-	struct lines old, now;
+	struct flags_lines old, now;
 
-	if (open_lines(&old, t->h, &d->ids.old, d->leaf, &t->old, err) < 0 ||
-	    open_lines(&now, t->h, &d->ids.now, d->leaf, &t->now, err) < 0)
+	if (flags_lines_open(&old, t->h, &d->ids.old, d->leaf, &t->old, err) < 0 ||
+	    flags_lines_open(&now, t->h, &d->ids.now, d->leaf, &t->now, err) < 0)
 		return -1;
 	while (old.there || now.there) {
 		bool only_old = old.there && (!now.there || old.line.uid < now.line.uid);
@@ -62,8 +36,8 @@ static int compare_leaf(void *ctx, const struct leaf_difference *d, struct err *
 		} else if (!bytes_equal(old.line.flags, now.line.flags)) {
 			t->flags++;
 		}
-		if ((!only_now && next_line(&old, err) < 0) ||
-		    (!only_old && next_line(&now, err) < 0))
+		if ((!only_now && flags_lines_next(&old, err) < 0) ||
+		    (!only_old && flags_lines_next(&now, err) < 0))
 			return -1;
 	}
 	return 0;
