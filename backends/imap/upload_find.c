@@ -33,8 +33,9 @@ struct finding {
 	struct imap_store *st;
 	struct imap_mailbox_handle *mb;
 	uint32_t least;
-	struct candidate *v; /* by UID */
+	struct candidate *v; /* by UID, once all came */
 	size_t n, cap;
+	struct uidset listed; /* UIDs of these */
 	struct uidset others; /* UIDs that are somebody's */
 	struct uidset wanted; /* whose bytes are asked for */
 	struct buf header;    /* of the message that comes now */
@@ -48,14 +49,21 @@ static void forget_candidates(struct finding *f)
 	for (size_t i = 0; i < f->n; i++)
 		free(f->v[i].message_id);
 	f->n = 0;
+	uidset_clear(&f->listed);
+}
+
+static int by_uid(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	return x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
 static struct candidate *candidate_of(struct finding *f, uint32_t uid)
 {
-	for (size_t i = 0; i < f->n; i++)
-		if (f->v[i].uid == uid)
-			return &f->v[i];
-	return NULL;
+	const struct candidate key = { .uid = uid };
+
+	return f->n ? bsearch(&key, f->v, f->n, sizeof(*f->v), by_uid) : NULL;
 }
 
 /* --- what came --- */
@@ -82,8 +90,9 @@ static void on_message(void *ctx, const struct imap_fetch *m)
 	struct candidate *c;
 
 	if (m->uid < f->least || uidset_has(&f->others, m->uid) || !(m->present & IMAP_FETCH_SIZE) ||
-	    candidate_of(f, m->uid))
+	    uidset_has(&f->listed, m->uid))
 		return;
+	uidset_add(&f->listed, m->uid);
 	f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
 	c = &f->v[f->n++];
 	*c = (struct candidate){ .uid = m->uid, .size = m->size };
@@ -132,13 +141,6 @@ static int do_list(void *ctx, struct connection *c, struct err *err)
 		.message = on_message, .done = on_done, .ctx = f }, err);
 	uidset_release(&set);
 	return ret < 0 ? -1 : answered(f, c, err);
-}
-
-static int by_uid(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-
-	return x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
 static void add_stored(struct finding *f, const struct upload_batch *b)
@@ -368,6 +370,7 @@ int claims_find(struct imap_store *st, struct imap_mailbox_handle *mb, uint32_t 
 		match_altered(&f, v, n);
 	forget_candidates(&f);
 	free(f.v);
+	uidset_release(&f.listed);
 	uidset_release(&f.others);
 	uidset_release(&f.wanted);
 	buf_release(&f.header);
