@@ -305,6 +305,7 @@ static int memory_open(struct store **out, const struct store_config *cfg, enum 
 	if (mode == STORE_WRITE && cfg->create && w->presence != STORE_OURS) {
 		w->presence = STORE_OURS;
 		snprintf(w->uuid, sizeof(w->uuid), "%08u-0000-4000-8000-000000000000", 1);
+		free(w->account); /* of one that was lost */
 		w->account = xstrdup(cfg->account);
 	}
 	if (w->becomes && mode == STORE_WRITE) {
