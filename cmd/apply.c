@@ -1,7 +1,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-#include "core/base/bytes.h"
 #include "core/sync/plan_file.h"
 
 #include "cmd/cmd.h"
@@ -30,11 +29,8 @@ static int apply_run(struct app *app, int argc, char **argv)
 			return EXIT_USAGE;
 		if (option == OPT_DRY_RUN)
 			opts.dry_run = true;
-		else if (!bytes_to_u64(bytes_of(arg), &opts.allow_deletes))
-			return cmd_usage_error(&cmd_apply,
-					       "--allow-deletes needs a number, not '%s'", arg);
-		else
-			opts.allow_deletes_given = true;
+		else if (jobs_allow_deletes(&opts, &cmd_apply, arg) < 0)
+			return EXIT_USAGE;
 	}
 	if (argc - optind != 1)
 		return cmd_usage_error(&cmd_apply, "one FILE is needed, as 'plan -o' writes it");

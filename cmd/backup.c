@@ -2,8 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/bytes.h"
-
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 #include "cmd/jobs.h"
@@ -30,11 +28,7 @@ static int take_option(struct job_options *opts, int option, const char *arg)
 	case OPT_MAILBOX:
 		return jobs_add_pattern(opts, &cmd_backup, arg);
 	case OPT_ALLOW_DELETES:
-		opts->allow_deletes_given = true;
-		if (bytes_to_u64(bytes_of(arg), &opts->allow_deletes))
-			return 0;
-		cmd_usage_error(&cmd_backup, "--allow-deletes needs a number, not '%s'", arg);
-		return -1;
+		return jobs_allow_deletes(opts, &cmd_backup, arg);
 	case OPT_ADOPT:
 		opts->adopt = true;
 		return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backends/imap/imap.h"
+#include "core/base/bytes.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -59,6 +60,15 @@ int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char
 	opts->only = xrealloc(opts->only, (opts->n_only + 1) * sizeof(*opts->only));
 	opts->only[opts->n_only++] = pattern;
 	return 0;
+}
+
+int jobs_allow_deletes(struct job_options *opts, const struct cmd *cmd, const char *number)
+{
+	opts->allow_deletes_given = true;
+	if (bytes_to_u64(bytes_of(number), &opts->allow_deletes))
+		return 0;
+	cmd_usage_error(cmd, "--allow-deletes needs a number, not '%s'", number);
+	return -1;
 }
 
 static void read_account(struct prepared *p, const struct config_job *job, bool dry_run)

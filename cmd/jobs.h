@@ -34,6 +34,8 @@ int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
 
 /* Add one more --mailbox; -1 after telling the user that it can mean nothing. */
 int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char *pattern);
+/* The number of --allow-deletes; -1 after telling the user that it is none. */
+int jobs_allow_deletes(struct job_options *opts, const struct cmd *cmd, const char *number);
 
 /* $XDG_STATE_HOME/mailcask or ~/.local/state/mailcask; owned by the caller. */
 char *jobs_state_dir(void);

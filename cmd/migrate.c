@@ -1,8 +1,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-#include "core/base/bytes.h"
-
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 #include "cmd/jobs.h"
@@ -31,11 +29,7 @@ static int take_option(struct job_options *opts, int option, const char *arg)
 		opts->delete = true;
 		return 0;
 	case OPT_ALLOW_DELETES:
-		opts->allow_deletes_given = true;
-		if (bytes_to_u64(bytes_of(arg), &opts->allow_deletes))
-			return 0;
-		cmd_usage_error(&cmd_migrate, "--allow-deletes needs a number, not '%s'", arg);
-		return -1;
+		return jobs_allow_deletes(opts, &cmd_migrate, arg);
 	default:
 		return -1;
 	}
