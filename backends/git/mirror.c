@@ -173,10 +173,17 @@ static int leads_to(const struct repo *r, const struct object_id *id, struct obj
 
 static int failed(struct pushing *p, struct err *err)
 {
+	bool missing = strstr(err->text, "does not appear to be a git repository") != NULL;
+
 	p->m->outcome = MIRROR_FAILED;
-	if (err->kind == ERR_RETRY)
-		err_prefix(err, "the mirror cannot be written, and the next run tries again. git says");
-	return -1;
+	if (err->kind != ERR_RETRY)
+		return -1;
+	if (missing)
+		return err_set(err, ERR_RETRY,
+			       "there is no git repository at %s: is the disk there? If the mirror was never made: git "
+			       "init --bare, at that place. The next run tries again",
+			       p->m->url);
+	return err_prefix(err, "the mirror cannot be written, and the next run tries again. git says");
 }
 
 static int look_there(struct pushing *p, struct err *err)

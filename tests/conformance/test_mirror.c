@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -182,12 +183,26 @@ static void test_what_could_not_be_pushed_is_pushed_by_the_next_run(void **state
 	backs_up(r);
 	assert_int_equal(rename(r->mirror, away), 0);
 	deliver(r);
-	SAYS(r, 75, "the mirror cannot be written, and the next run tries again. git says", "backup");
+	SAYS(r, 75, "is the disk there? If the mirror was never made: git init --bare", "backup");
 	assert_int_equal(git_snapshots(r->archive), 2);
 	assert_int_equal(rename(away, r->mirror), 0);
 	RUN(r, "backup"); /* has nothing else to do */
 	is_mirrored(r);
 	free(away);
+}
+
+static void test_what_a_mirror_refuses_is_told_in_its_words(void **state)
+{
+	struct rig *r = *state;
+	char *hook = path_join(r->mirror, "hooks/pre-receive");
+
+	backs_up(r);
+	write_file(hook, bytes_of("#!/bin/sh\necho 'closed for today' >&2\nexit 1\n"));
+	assert_int_equal(chmod(hook, 0755), 0);
+	deliver(r);
+	SAYS(r, 75, "the mirror cannot be written, and the next run tries again. git says: remote: closed for today",
+	     "backup");
+	free(hook);
 }
 
 static void test_a_dry_run_pushes_nothing(void **state)
@@ -297,10 +312,10 @@ static void test_forgotten_snapshots_are_replaced_there_too(void **state)
 	git_do(r->mirror, "config", "receive.denyNonFastForwards", "true");
 	RUN(r, "forget", "--keep-last=2", "archive");
 	deliver(r);
-	SAYS(r, 75, "git says", "backup");
+	SAYS(r, 75, "there is no git repository", "backup");
 	RUN(r, "forget", "--keep-last=2", "archive");
 	deliver(r);
-	SAYS(r, 75, "git says", "backup");
+	SAYS(r, 75, "there is no git repository", "backup");
 	git_do(r->mirror, "config", "receive.denyNonFastForwards", "false");
 	SAYS(r, 0, "\"outcome\":\"replaced\"", "--json", "backup");
 	is_mirrored(r);
@@ -356,7 +371,7 @@ static void test_what_may_have_arrived_there_counts_as_pushed(void **state)
 	}
 	assert_int_equal(rename(r->mirror, away), 0);
 	deliver(r);
-	SAYS(r, 75, "git says", "backup");
+	SAYS(r, 75, "there is no git repository", "backup");
 	RUN(r, "forget", "--keep-last=1", "archive");
 	assert_int_equal(rename(away, r->mirror), 0);
 	SAYS(r, 0, "\"outcome\":\"replaced\"", "--json", "backup");
@@ -382,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIG(test_every_run_is_pushed_and_the_mirror_alone_restores_all),
 		RIG(test_what_could_not_be_pushed_is_pushed_by_the_next_run),
+		RIG(test_what_a_mirror_refuses_is_told_in_its_words),
 		RIG(test_a_dry_run_pushes_nothing),
 		RIG(test_a_mirror_that_is_ahead_is_left_alone),
 		RIG(test_the_mirror_of_another_archive_is_left_alone),
