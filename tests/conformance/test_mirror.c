@@ -312,10 +312,10 @@ static void test_forgotten_snapshots_are_replaced_there_too(void **state)
 	git_do(r->mirror, "config", "receive.denyNonFastForwards", "true");
 	RUN(r, "forget", "--keep-last=2", "archive");
 	deliver(r);
-	SAYS(r, 75, "there is no git repository", "backup");
+	SAYS(r, 75, "git says", "backup");
 	RUN(r, "forget", "--keep-last=2", "archive");
 	deliver(r);
-	SAYS(r, 75, "there is no git repository", "backup");
+	SAYS(r, 75, "git says", "backup");
 	git_do(r->mirror, "config", "receive.denyNonFastForwards", "false");
 	SAYS(r, 0, "\"outcome\":\"replaced\"", "--json", "backup");
 	is_mirrored(r);
