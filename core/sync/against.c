@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/sync/bound.h"
 #include "core/sync/hashing.h"
 #include "core/sync/scope.h"
 
@@ -99,30 +100,6 @@ static void compare_sizes(struct comparing *c, const struct suspect *s, const st
 }
 
 /* --- one mailbox --- */
-
-struct bound {
-	uint32_t source_uid;
-	uint32_t index; /* in target_changes.v */
-};
-
-static int compare_bound(const void *x, const void *y)
-{
-	const struct bound *a = x, *b = y;
-
-	return (a->source_uid > b->source_uid) - (a->source_uid < b->source_uid);
-}
-
-static struct bound *bound_messages(const struct changes *stored, size_t *n)
-{
-	struct bound *v = xcalloc(stored->n, sizeof(*v));
-
-	*n = 0;
-	for (size_t i = 0; i < stored->n; i++)
-		if (stored->v[i].source_uid)
-			v[(*n)++] = (struct bound){ stored->v[i].source_uid, (uint32_t)i };
-	qsort(v, *n, sizeof(*v), compare_bound);
-	return v;
-}
 
 static void tell_not_stored(struct comparing *c, const struct pair *p, uint32_t uid)
 {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/mem.h"
+#include "core/sync/bound.h"
 #include "core/sync/quarantine.h"
 
 void plan_init(struct plan *p)
@@ -30,39 +31,6 @@ void plan_release(struct plan *p)
 bool plan_is_empty(const struct plan *p)
 {
 	return uidset_is_empty(&p->fetch) && p->n_flags == 0 && uidset_is_empty(&p->gone);
-}
-
-/* A target message found by the source UID it is bound to. */
-struct bound {
-	uint32_t source_uid;
-	uint32_t index; /* in target->v */
-};
-
-static int compare_bound(const void *a, const void *b)
-{
-	const struct bound *x = a, *y = b;
-
-	return (x->source_uid > y->source_uid) - (x->source_uid < y->source_uid);
-}
-
-/* The target's messages that are bound to the source, by source UID. The caller frees it. */
-static struct bound *bound_messages(const struct changes *target, size_t *n)
-{
-	struct bound *v = xcalloc(target ? target->n : 0, sizeof(*v));
-	bool sorted = true;
-
-	*n = 0;
-	for (size_t i = 0; target && i < target->n; i++) {
-		uint32_t uid = target->v[i].source_uid;
-
-		if (uid == 0)
-			continue;
-		sorted &= *n == 0 || v[*n - 1].source_uid < uid;
-		v[(*n)++] = (struct bound){ .source_uid = uid, .index = (uint32_t)i };
-	}
-	if (!sorted) /* qsort() takes as much memory again */
-		qsort(v, *n, sizeof(*v), compare_bound);
-	return v;
 }
 
 /* A pair of ids and what it leads to. Open addressing; `a` is UINT32_MAX: free. */
