@@ -9,24 +9,15 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
-#include "core/sync/job.h"
 #include "core/sync/record.h"
 #include "core/sync/scope.h"
 
-#include "cmd/account.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 #include "cmd/mirror.h"
 #include "cmd/progress.h"
 #include "cmd/report.h"
 #include "cmd/store_arg.h"
-
-/* All that job_settings points to for one run. */
-struct prepared {
-	struct job_settings set;
-	struct account account, target;
-	char *path, *source_path, *fingerprint, *state_dir, *again;
-};
 
 char *jobs_state_dir(void)
 {
@@ -71,7 +62,7 @@ int jobs_allow_deletes(struct job_options *opts, const struct cmd *cmd, const ch
 	return -1;
 }
 
-static void read_account(struct prepared *p, const struct config_job *job, bool dry_run)
+static void read_account(struct prepared_job *p, const struct config_job *job, bool dry_run)
 {
 	account_init(&p->account, job->account, dry_run);
 	p->fingerprint = imap_fingerprint(&p->account.imap);
@@ -80,7 +71,7 @@ static void read_account(struct prepared *p, const struct config_job *job, bool 
 	p->set.source_config.settings = &p->account.imap;
 }
 
-static void read_store(struct prepared *p, const struct config_job *job)
+static void read_store(struct prepared_job *p, const struct config_job *job)
 {
 	const struct config_store *st = job->source;
 
@@ -92,7 +83,7 @@ static void read_store(struct prepared *p, const struct config_job *job)
 		p->set.source_config.layout = config_store_layout(st);
 }
 
-static void write_account(struct prepared *p, const struct config_job *job, bool dry_run)
+static void write_account(struct prepared_job *p, const struct config_job *job, bool dry_run)
 {
 	account_init(&p->target, job->target, dry_run);
 	p->path = jobs_ledger(job->head.name);
@@ -101,7 +92,7 @@ static void write_account(struct prepared *p, const struct config_job *job, bool
 	p->set.target_config.settings = &p->target.imap;
 }
 
-static void write_store(struct prepared *p, const struct config_job *job)
+static void write_store(struct prepared_job *p, const struct config_job *job)
 {
 	p->path = config_store_path(job->store, job->whose);
 	p->set.target = store_type(config_choice_word(config_type_words, job->store->type));
@@ -119,10 +110,10 @@ static void read_map(struct name_map *out, const struct config_list *rules)
 	(void)ret;
 }
 
-static void prepare(struct prepared *p, struct app *app, const struct config_job *job,
-		    const struct job_options *opts)
+void jobs_prepare(struct prepared_job *p, struct app *app, const struct config_job *job,
+		  const struct job_options *opts)
 {
-	*p = (struct prepared){ 0 };
+	*p = (struct prepared_job){ 0 };
 	p->state_dir = jobs_state_dir();
 	p->again = xasprintf(job->target ? "mailcask migrate %s --delete" : "mailcask backup %s",
 			     job->head.name);
@@ -160,7 +151,7 @@ static void prepare(struct prepared *p, struct app *app, const struct config_job
 		read_store(p, job);
 }
 
-static void prepared_release(struct prepared *p)
+void jobs_release(struct prepared_job *p)
 {
 	account_release(&p->account);
 	account_release(&p->target);
@@ -178,13 +169,13 @@ static enum exit_status run_one(struct app *app, const struct config_job *job,
 	struct job_report report;
 	struct progress progress;
 	struct plan_file plan = { 0 };
-	struct prepared p;
+	struct prepared_job p;
 	struct err err = { 0 };
 	int64_t started = clock_ms();
 	enum exit_status status;
 	int failed;
 
-	prepare(&p, app, job, opts);
+	jobs_prepare(&p, app, job, opts);
 	job_report_init(&report);
 	progress_begin(&progress, app, job->head.name);
 	p.set.progress = progress_show;
@@ -203,7 +194,7 @@ static enum exit_status run_one(struct app *app, const struct config_job *job,
 		status = exit_worse(status, mirror_push(app, job));
 	plan_file_release(&plan);
 	job_report_release(&report);
-	prepared_release(&p);
+	jobs_release(&p);
 	return status;
 }
 

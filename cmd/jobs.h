@@ -5,8 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/sync/job.h"
+
+#include "cmd/account.h"
+
 struct app;
 struct cmd;
+struct config_job;
 struct plan_file;
 
 #define JOBS_OF_ANY_KIND (-1)
@@ -31,6 +36,17 @@ struct job_options {
  */
 int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
 	     const struct job_options *opts);
+
+/* The settings of a job, with all that they point to. */
+struct prepared_job {
+	struct job_settings set;
+	struct account account, target;
+	char *path, *source_path, *fingerprint, *state_dir, *again;
+};
+/* Borrows from `job` and `opts`. To be released in any case. */
+void jobs_prepare(struct prepared_job *p, struct app *app, const struct config_job *job,
+		  const struct job_options *opts);
+void jobs_release(struct prepared_job *p);
 
 /* Add one more --mailbox; -1 after telling the user that it can mean nothing. */
 int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char *pattern);

@@ -45,6 +45,18 @@ void uidlist_add(struct uidlist *l, uint32_t a, uint32_t b)
 	l->count += (uint64_t)r.hi - r.lo + 1;
 }
 
+void uidlist_append(struct uidlist *l, uint32_t uid)
+{
+	struct uidrange *last = l->n ? &l->items[l->n - 1] : NULL;
+
+	if (!last || uid == 0 || uid - 1 != last->hi) {
+		uidlist_add(l, uid, uid);
+		return;
+	}
+	last->hi = uid;
+	l->count++;
+}
+
 void uidlist_to_set(const struct uidlist *l, struct uidset *out)
 {
 	struct uidset_builder b;

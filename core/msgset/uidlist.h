@@ -32,6 +32,8 @@ void uidlist_copy(struct uidlist *out, const struct uidlist *l);
 
 /* Append an item. Bounds come in either order and are at least 1. */
 void uidlist_add(struct uidlist *l, uint32_t a, uint32_t b);
+/* Append one number, to the last item where it follows that. */
+void uidlist_append(struct uidlist *l, uint32_t uid);
 
 static inline uint64_t uidlist_count(const struct uidlist *l)
 {

@@ -48,18 +48,25 @@ struct job_mailbox *lane_line(const struct lane *lane)
 	return &lane->job->report->v[lane->line];
 }
 
+char *job_source_text(const struct mailbox_name *name)
+{
+	struct mailbox_name source = MAILBOX_NAME_INIT;
+	char *text;
+
+	if (!name->mapped)
+		return NULL;
+	mailbox_name_source(&source, name);
+	text = mailbox_name_text(&source);
+	mailbox_name_release(&source);
+	return text;
+}
+
 size_t job_add_line(struct job *job, const struct mailbox_name *name)
 {
 	struct job_report *r = job->report;
-	struct mailbox_name source = MAILBOX_NAME_INIT;
 
 	r->v = xgrow(r->v, r->n, &r->cap, sizeof(*r->v));
-	r->v[r->n] = (struct job_mailbox){ .name = mailbox_name_text(name) };
-	if (name->mapped) {
-		mailbox_name_source(&source, name);
-		r->v[r->n].source = mailbox_name_text(&source);
-		mailbox_name_release(&source);
-	}
+	r->v[r->n] = (struct job_mailbox){ .name = mailbox_name_text(name), .source = job_source_text(name) };
 	return r->n++;
 }
 
@@ -129,7 +136,7 @@ static int failed_of(const struct job *job, const struct store_config *cfg, stru
 	return job_writes_account(job) && err->kind != ERR_STOPPED ? err_prefix(err, "%s", cfg->name) : -1;
 }
 
-static int open_stores(struct job *job, struct err *err)
+int job_open_stores(struct job *job, struct err *err)
 {
 	const struct job_settings *set = job->set;
 	bool fresh = job->target_config.create;
@@ -298,38 +305,70 @@ static bool are_flags_due(const struct job *job, int64_t now)
 	return then == 0 || now < then || now - then >= job->set->flag_check;
 }
 
-int job_run(const struct job_settings *set, struct job_report *report, struct err *err)
+/* What concerns one message or mailbox only and yet ended the job is for a person to see. */
+void job_judge_failure(int failed, struct err *err)
 {
-	struct job job = {
+	if (failed < 0 && err->kind <= ERR_MAILBOX)
+		err->kind = ERR_FATAL;
+}
+
+void job_init(struct job *job, const struct job_settings *set, struct job_report *report)
+{
+	*job = (struct job){
 		.set = set,
 		.report = report,
-		.run = { .stop = set->stop },
+		.run = { .stop = set->stop, .note = note_of_store, .note_ctx = job },
 		.source_config = set->source_config,
 		.target_config = set->target_config,
+		.now = clock_unix(),
+		.lock = -1,
 	};
-	int64_t started = clock_unix();
+	job->source_config.run = job->target_config.run = &job->run;
+	job->target_config.account = job->source_config.account;
+}
+
+int job_begin(struct job *job, struct err *err)
+{
+	const struct job_settings *set = job->set;
+
+	if (!set->dry_run && record_lock(set->state_dir, set->name, &job->lock, err) < 0)
+		return -1;
+	if (record_load(set->state_dir, set->name, &job->record, err) < 0 || job_look_at_source(job, err) < 0)
+		return -1;
+	return job_check_identity(job, err);
+}
+
+void job_end(struct job *job)
+{
+	release_lanes(job);
+	free(job->account_then);
+	free(job->fingerprint);
+	free(job->source_index);
+	store_close(job->target);
+	store_close(job->source);
+	mailbox_list_release(&job->from);
+	mailbox_list_release(&job->to);
+	naming_release(&job->names);
+	record_release(&job->record);
+	record_unlock(job->lock);
+}
+
+int job_run(const struct job_settings *set, struct job_report *report, struct err *err)
+{
+	struct job job;
 	bool opened = false, failed;
-	int lock = -1;
 	int ret = -1;
 
-	job.run.note = note_of_store;
-	job.run.note_ctx = &job;
-	job.source_config.run = job.target_config.run = &job.run;
-	job.target_config.account = job.source_config.account;
-	if (!set->dry_run && record_lock(set->state_dir, set->name, &lock, err) < 0)
-		goto out;
-	if (record_load(set->state_dir, set->name, &job.record, err) < 0 ||
-	    job_look_at_source(&job, err) < 0 || job_check_identity(&job, err) < 0 || open_stores(&job, err) < 0 ||
-	    job_remember_store(&job, err) < 0)
+	job_init(&job, set, report);
+	if (job_begin(&job, err) < 0 || job_open_stores(&job, err) < 0 || job_remember_store(&job, err) < 0)
 		goto out;
 	opened = true;
 	if (job_check_plan(&job, err) < 0)
 		goto out;
-	job.now = started;
-	job.flags_due = are_flags_due(&job, started);
+	job.flags_due = are_flags_due(&job, job.now);
 	ret = run_lanes(&job, err);
 	if (ret == 0 && set->dry_run)
-		job_tell_plan(&job, started);
+		job_tell_plan(&job, job.now);
 	if (ret == 0 && set->apply)
 		job_name_left_out(&job);
 out:
@@ -341,27 +380,12 @@ out:
 	if (opened && !set->dry_run && !(failed && job.no_deletions)) {
 		struct err second = { 0 };
 
-		if (write_record(&job, started, failed, failed ? &second : err) < 0)
+		if (write_record(&job, job.now, failed, failed ? &second : err) < 0)
 			ret = -1;
-	} else if (!opened && lock >= 0) {
-		record_false_start(&job, started);
+	} else if (!opened && job.lock >= 0) {
+		record_false_start(&job, job.now);
 	}
-	/*
-	 * What concerns one message or mailbox only and yet ended the job is for a person to
-	 * see.
-	 */
-	if (ret < 0 && err->kind <= ERR_MAILBOX)
-		err->kind = ERR_FATAL;
-	release_lanes(&job);
-	free(job.account_then);
-	free(job.fingerprint);
-	free(job.source_index);
-	store_close(job.target);
-	store_close(job.source);
-	mailbox_list_release(&job.from);
-	mailbox_list_release(&job.to);
-	naming_release(&job.names);
-	record_release(&job.record);
-	record_unlock(lock);
+	job_judge_failure(ret, err);
+	job_end(&job);
 	return ret;
 }

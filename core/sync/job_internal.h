@@ -91,10 +91,23 @@ struct job {
 	uint64_t open_messages, open_bytes;
 	int64_t committed_at; /* clock_ms() */
 	struct job_progress progress;
+	int lock; /* of JOB.lock; negative: not taken */
 };
+
+/*
+ * job.c: the two halves of opening, with identities judged in between: the first locks the job and looks at what it
+ * knows; in the second both sides are opened and listed. job_end() in any case.
+ */
+void job_init(struct job *job, const struct job_settings *set, struct job_report *report);
+int job_begin(struct job *job, struct err *err);
+int job_open_stores(struct job *job, struct err *err);
+void job_end(struct job *job);
+void job_judge_failure(int failed, struct err *err);
 
 /* The report's line for a lane. Borrowed until the next line is added. */
 struct job_mailbox *lane_line(const struct lane *lane);
+/* What the source calls the mailbox, where that is another name; else NULL. Owned by the caller. */
+char *job_source_text(const struct mailbox_name *name);
 /* A new line for this name; returns its index. */
 size_t job_add_line(struct job *job, const struct mailbox_name *name);
 /* Leave this mailbox alone and say why; the text is copied. */
@@ -126,6 +139,17 @@ static inline const char *job_target_path(const struct job *job)
 
 /* compare.c: what the source did to a mailbox that is `rebinding`, as part of a sentence. */
 const char *lane_why_rebinding(const struct lane *lane);
+
+/*
+ * compare.c: whether what a mailbox's UIDs meant `then`, at the last agreement, is not what they mean `now`: at
+ * the source it is `from`, here `to` (either may be NULL).
+ */
+bool job_uids_moved(const struct mailbox_info *from, const struct mailbox_info *to, const struct token *then,
+		    const struct token *now);
+/* lanes.c: ERR_MISSING when a pattern of settings.only means no mailbox. */
+int job_check_selected(struct job *job, struct err *err);
+/* remove.c: by guard_exempt. `info` may be of either side. */
+bool job_exempt_from_guard(const struct job *job, const struct mailbox_info *info);
 
 /* Whether `now` says of a mailbox that something came in since `then`. */
 bool token_has_grown(const struct token *then, const struct token *now);

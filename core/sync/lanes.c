@@ -243,7 +243,7 @@ static bool selects_any(const struct job *job, const char *pattern)
  * error; a plain name in the configuration leaves the run incomplete; a pattern that happens to match
  * nothing is told.
  */
-static int check_selected(struct job *job, struct err *err)
+int job_check_selected(struct job *job, struct err *err)
 {
 	const struct job_settings *set = job->set;
 
@@ -368,7 +368,7 @@ static bool scope_changed(const struct job *job)
 
 int job_choose_lanes(struct job *job, struct err *err)
 {
-	if (check_selected(job, err) < 0 || choose_lanes(job, err) < 0)
+	if (job_check_selected(job, err) < 0 || choose_lanes(job, err) < 0)
 		return -1;
 	if (scope_changed(job))
 		name_left_out(job);

@@ -6,7 +6,7 @@
 
 /* What is gone at the source: proof, the guard, and only then the knife. */
 
-static bool exempt_from_guard(const struct job *job, const struct mailbox_info *info)
+bool job_exempt_from_guard(const struct job *job, const struct mailbox_info *info)
 {
 	static const char *const usual[] = { "\\Trash", "\\Junk" };
 	const struct job_settings *set = job->set;
@@ -117,7 +117,7 @@ static int weigh(struct job *job, struct guard_mailbox *v, struct err *err)
 		const struct mailbox_info *from = job_source_of(job, to);
 
 		v[i].before = from && job_in_scope(job, from) ? live_before(job, to) : 0;
-		v[i].exempt = exempt_from_guard(job, from ? from : to);
+		v[i].exempt = job_exempt_from_guard(job, from ? from : to);
 	}
 	for (size_t i = 0; i < job->n; i++) {
 		struct lane *lane = &job->lanes[i];

@@ -100,7 +100,7 @@ static void apply_count(enum retain rule, uint32_t left, const struct moment *v,
 }
 
 /* As the calendar has it: a month before 31 March is 3 March, as restic (and mktime()) counts. */
-static int64_t before(int64_t time, const struct retention_span *s)
+int64_t retention_span_before(int64_t time, const struct retention_span *s)
 {
 	time_t when = (time_t)time;
 	struct tm tm = { 0 };
@@ -121,7 +121,7 @@ static void apply_within(const struct retention_span *s, const struct moment *v,
 
 	while (latest + 1 < n && v[latest].time > now)
 		latest++;
-	from = before(v[latest].time, s);
+	from = retention_span_before(v[latest].time, s);
 	for (size_t i = 0; i < n && v[i].time > from; i++)
 		reasons[v[i].nr] |= 1u << RETAIN_WITHIN;
 }

@@ -39,6 +39,8 @@ struct retention {
 bool retention_is_empty(const struct retention *r);
 /* A number and y, m (months), d or h, once each in this order: "2y5m7d3h". False: it is no such, or nothing. */
 bool retention_span_parse(const char *text, struct retention_span *out);
+/* That long before `time`, by the calendar: a month before 31 March is 3 March. */
+int64_t retention_span_before(int64_t time, const struct retention_span *span);
 /*
  * For each of n snapshots, with times in seconds since 1970, why it stays: bits 1 << enum retain; 0: it
  * does not. Number 0 is the newest of the history, and stays. By time otherwise, whatever the order.
