@@ -33,6 +33,10 @@ static const char *phase_word(enum job_phase phase)
 		return "restoring";
 	case JOB_FINISH:
 		return "finishing";
+	case JOB_VERIFY:
+		return "reading what is stored:";
+	case JOB_PRUNE:
+		return "removing at the account";
 	}
 	return "";
 }
@@ -75,7 +79,7 @@ void progress_add_time_left(struct buf *out, uint64_t done, uint64_t total, int6
 void progress_text(struct buf *out, const char *job, const struct job_progress *now, int64_t ms)
 {
 	buf_addf(out, "%s: %s", job, phase_word(now->phase));
-	if (now->phase != JOB_TRANSFER && now->phase != JOB_RESTORE)
+	if (now->phase != JOB_TRANSFER && now->phase != JOB_RESTORE && now->phase != JOB_VERIFY)
 		return;
 	buf_addf(out, " %llu", (unsigned long long)now->messages);
 	if (now->messages_total)

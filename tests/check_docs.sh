@@ -28,13 +28,13 @@ heads() {
 }
 
 help=$("$program" help) || fail "help does not work"
-commands=$(printf '%s\n' "$help" | sed -n '/^commands:/,/^$/s/^  \([a-z]\{1,\}\( [a-z]\{1,\}\)\{0,1\}\)  .*/\1/p')
+commands=$(printf '%s\n' "$help" | sed -n '/^commands:/,/^$/s/^  \([a-z-]\{1,\}\( [a-z]\{1,\}\)\{0,1\}\)  .*/\1/p')
 global=$(printf '%s\n' "$help" | sed -n 's/^  *\(-.,\)\{0,1\} *--\([a-z-]*\).*/\2/p')
 
 # Commands.
 same "commands of $man" "$commands" "$(heads COMMANDS | grep -v '^ *-' | sed 's/ *\[.*//; s/ *$//' | grep '^[a-z]')"
 same "commands of README.md" "$commands" \
-	"$(sed -n '/^| command /,/^$/s/^| `mailcask \([a-z]*\( check\)\{0,1\}\).*/\1/p' README.md)"
+	"$(sed -n '/^| command /,/^$/s/^| `mailcask \([a-z-]*\( check\)\{0,1\}\).*/\1/p' README.md)"
 same "commands of $bash" "$(printf '%s\n' "$commands" | sed 's/ .*//')" \
 	"$(sed -n 's/^\t"") COMPREPLY=($(compgen -W "\(.*\) \$global".*/\1/p' "$bash" | tr ' ' '\n')"
 
@@ -45,7 +45,7 @@ for c in $(printf '%s\n' "$commands" | tr ' ' '_'); do
 	options=$(printf '%s\n' "$text" | sed -n '/^options:/,/^$/s/^  *\(-.,\)\{0,1\} *--\([a-z-]*\).*/\2/p')
 	own="$own
 $options"
-	case $c in backup | migrate | plan | restore | snapshots | show | find | diff | stats | export | check | compact | forget | status | quarantine | imap) ;; *) continue ;; esac
+	case $c in backup | migrate | plan | restore | snapshots | show | find | diff | stats | export | check | compact | forget | prune-server | status | quarantine | imap) ;; *) continue ;; esac
 	in_bash=$(sed -n "/^	$c)/,/;;/p" "$bash" | grep -o -- '--[a-z-]*' | sed 's/^--//')
 	same "options of $c in $bash" "$options" "$in_bash"
 done

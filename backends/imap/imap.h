@@ -8,7 +8,8 @@ struct imap_account;
 /*
  * The store "imap": an account on a server, through core/imap. store_config.settings is a
  * struct imap_account; `connections` of it are opened as the work asks for them, fewer when
- * the server does not grant more. Of an account that is read mailboxes are only ever opened with EXAMINE.
+ * the server does not grant more. Of an account that is read mailboxes are only ever opened with EXAMINE, unless
+ * store_config.prunes.
  */
 extern const struct store_ops imap_store;
 

@@ -85,7 +85,8 @@ static int imap_store_open(struct store **out, const struct store_config *cfg,
 	allowed = imap_quirk_connections(st->account->host);
 	if (allowed && st->most > allowed)
 		st->most = allowed;
-	if (pool_one(st, &c, err) < 0 || target_open(st, err) < 0) {
+	if (pool_one(st, &c, err) < 0 || target_open(st, err) < 0 ||
+	    (cfg->prunes && prune_check_server(c->session, cfg->name, err) < 0)) {
 		imap_store_close(&st->store);
 		return -1;
 	}
@@ -193,6 +194,8 @@ const struct store_ops imap_store = {
 	.copy = imap_store_copy,
 	.change_flags = imap_store_change_flags,
 	.expunge = imap_store_expunge,
+	.prunable = imap_store_prunable,
+	.prune = imap_store_prune,
 	.create = imap_store_create,
 	.rename = imap_store_rename,
 	.remove = imap_store_remove,

@@ -242,12 +242,18 @@ static int make_again(struct imap_store *st, struct connection *c, struct imap_m
 	return manage_create(st, c, buf_bytes(&mb->wire), MAILBOX_SUBSCRIBED, &made, err);
 }
 
-/* Whether the UIDs in the ledger are still those of the mailbox. */
+/* Whether the UIDs in the ledger, or those that were told of a source, are still those of the mailbox. */
 static int check_validity(struct imap_store *st, struct imap_mailbox_handle *mb, uint32_t uid_validity,
 			  struct err *err)
 {
 	struct ledger_box *box = mb->box;
 
+	if (!box) /* of an account that is read: UIDs are those of the last comparison */
+		return mb->token.known && mb->token.uidvalidity == uid_validity
+			       ? 0
+			       : err_set(err, ERR_MAILBOX, "the account made it anew meanwhile (its UIDVALIDITY "
+					 "changed from %u to %u); run a backup first",
+					 mb->token.uidvalidity, uid_validity);
 	if (box->uidvalidity == uid_validity)
 		return 0;
 	if (box->live + box->kept + box->intents > 0)
@@ -269,6 +275,7 @@ static int judge_selected(struct imap_store *st, const struct selecting *s, stru
 	if (s->read_only)
 		return err_set(err, ERR_MAILBOX, "the account lets it be read only");
 	writing_of(s->mb)->no_insert |= s->rights && !strchr(s->rights, 'i');
+	writing_of(s->mb)->no_remove |= s->rights && !rights_allow_removal(s->rights);
 	return check_validity(st, s->mb, s->uid_validity, err);
 }
 
@@ -279,7 +286,7 @@ static int select_once(struct imap_store *st, struct connection *c, struct imap_
 	struct writing *w = writing_of(mb);
 	int ret = ask_select(c, &s, err);
 
-	if (ret == 0 && s.absent && !w->recreated && mb->box->live + mb->box->kept == 0) {
+	if (ret == 0 && s.absent && !w->recreated && mb->box && mb->box->live + mb->box->kept == 0) {
 		free(s.rights);
 		s = (struct selecting){ .mb = mb };
 		ret = make_again(st, c, mb, err) < 0 ? -1 : ask_select(c, &s, err);

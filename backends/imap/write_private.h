@@ -16,6 +16,7 @@
  *   copy.c           copies that the server makes
  *   upload*.c        messages added: upload_private.h
  *   present.c        whether what is kept is there still
+ *   prune.c          messages removed from an account that is read: no target, and no ledger
  *
  * Commands of manage.c and alter.c are waited for; they may be repeated after a lost line, since doing them twice
  * is the same as once. Uploads overlap; what is under way for one mailbox goes over one connection, so that
@@ -56,6 +57,7 @@ struct writing {
 	uint32_t uid_next;       /* what is added from now on has this UID or a higher one; at least 1 */
 	uint64_t append_limit;   /* 0: none is known */
 	bool no_insert;          /* our rights there do not allow to add messages */
+	bool no_remove;          /* nor to remove any */
 	bool recreated;          /* made anew in this run since it was gone; once is enough */
 	bool gone_once;          /* an APPEND said that it is not there; a second time is the end */
 	struct flags noted;      /* flags that the user was told are not kept here */
@@ -138,6 +140,16 @@ void uploads_abandon(struct imap_store *st, const struct err *why);
 void uploads_free(struct uploads *u); /* NULL is allowed */
 /* Settle what an earlier run had begun to put into `mb`. */
 int uploads_settle_intents(struct imap_store *st, struct imap_mailbox_handle *mb, struct err *err);
+
+/* --- prune.c --- */
+
+/* Whether what MYRIGHTS says includes marking messages \Deleted and expunging them. */
+bool rights_allow_removal(const char *rights);
+int imap_store_prunable(struct mailbox *base, enum store_mode mode, struct err *err);
+int imap_store_prune(struct mailbox *base, const struct uidset *set, bool again, still_fn *still, void *ctx,
+		     struct uidset *stay, struct err *err);
+/* ERR_CONFIG where removing a message is not what it seems, or cannot be done: what to do instead. */
+int prune_check_server(const struct imap_session *s, const char *account, struct err *err);
 
 /* --- alter.c --- */
 

@@ -51,7 +51,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget status quarantine imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget prune-server status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -108,6 +108,10 @@ _mailcask() {
 		COMPREPLY=($(compgen -W "--keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly \
 			--keep-yearly --keep-within --kept-before --dry-run $global $(_mailcask_names store)" -- "$word"))
 		;;
+	prune-server)
+		COMPREPLY=($(compgen -W "--older-than --mailbox --dry-run --allow-deletes $global $(_mailcask_names job)" \
+			-- "$word"))
+		;;
 	status)
 		COMPREPLY=($(compgen -W "--max-age $global $(_mailcask_names job)" -- "$word"))
 		;;
@@ -119,7 +123,7 @@ _mailcask() {
 		esac
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget status quarantine imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget prune-server status quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

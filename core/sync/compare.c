@@ -49,24 +49,26 @@ static bool went_back(uint64_t then, uint64_t now)
 }
 
 /* A server that counts UIDVALIDITY from 1 shows that by the MAILBOXID alone. */
-static bool is_another(const struct lane *lane)
+static bool is_another(const struct mailbox_info *from, const struct mailbox_info *to)
 {
-	return lane->from && lane->to &&
-	       mailboxid_differs(lane->from->mailboxid, lane->to->mailboxid);
+	return from && to && mailboxid_differs(from->mailboxid, to->mailboxid);
 }
 
 /*
  * UIDs may mean other messages than they did. An answer that does not tell the UIDVALIDITY is no proof that
  * it is the same. And a server that was put back to an earlier state gives out UIDs again.
  */
+bool job_uids_moved(const struct mailbox_info *from, const struct mailbox_info *to, const struct token *then,
+		    const struct token *now)
+{
+	return now->uidvalidity != then->uidvalidity || is_another(from, to) ||
+	       went_back(then->uidnext, now->uidnext) || went_back(then->highestmodseq, now->highestmodseq);
+}
+
 static bool uids_moved(const struct lane *lane, const struct token *now)
 {
-	const struct token *then = &lane->base.token;
-
-	return then->known && holds_uids(lane) &&
-	       (now->uidvalidity != then->uidvalidity || is_another(lane) ||
-		went_back(then->uidnext, now->uidnext) ||
-		went_back(then->highestmodseq, now->highestmodseq));
+	return lane->base.token.known && holds_uids(lane) &&
+	       job_uids_moved(lane->from, lane->to, &lane->base.token, now);
 }
 
 const char *lane_why_rebinding(const struct lane *lane)
@@ -75,7 +77,7 @@ const char *lane_why_rebinding(const struct lane *lane)
 		return "its messages have other UIDs than they had";
 	if (lane->source_changes.token.uidvalidity != lane->uidvalidity_then)
 		return "the server gave it a new UIDVALIDITY";
-	if (is_another(lane))
+	if (is_another(lane->from, lane->to))
 		return "it is another mailbox than the one that was called so";
 	return "the server went back to an earlier state of it";
 }
@@ -347,18 +349,47 @@ static void add_kept(struct lane *lane)
 	uidset_release(&kept);
 }
 
+/* Kept here, and there still: not doubled, and not forgotten either. */
+static void note_leaving(const struct lane *lane)
+{
+	uint64_t n = uidset_count(&lane->plan.leaving);
+
+	if (n)
+		job_note(lane->job, "%s: %llu message%s kept here and not removed from the account yet: mailcask "
+				    "prune-server %s goes on with that",
+			 lane_line(lane)->name, (unsigned long long)n, n == 1 ? " is" : "s are",
+			 lane->job->set->name);
+}
+
+/* What an interrupted prune-server was about to remove from the mailbox: source UIDs. */
+static void find_leaving(const struct lane *lane, struct uidset *out)
+{
+	const struct leaving *l = lane->rebinding || !lane->base.token.known
+					  ? NULL
+					  : leaving_find(&lane->job->record.leaving, lane_line(lane)->name,
+							 lane->base.token.uidvalidity);
+
+	if (l)
+		uidlist_to_set(&l->source, out);
+}
+
 static void plan_lane(struct lane *lane)
 {
 	struct job_mailbox *line = lane_line(lane);
+	struct uidset leaving = UIDSET_INIT;
 	struct plan_input in = {
 		.source = lane->source_unchanged ? NULL : &lane->source_changes,
 		.base = &lane->base,
 		.target = lane->target ? &lane->target_changes : NULL,
 		.check_sizes = job_reads_store(lane->job),
 		.now = lane->job->now,
+		.leaving = &leaving,
 	};
 
+	find_leaving(lane, &leaving);
 	plan_mailbox(&in, &lane->plan);
+	uidset_release(&leaving);
+	note_leaving(lane);
 	job_keep_unseen(lane);
 	add_kept(lane);
 	line->created = !lane->to;

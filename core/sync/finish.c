@@ -140,6 +140,7 @@ static int set_base(struct lane *lane, bool waiting, struct err *err)
 
 	base_init(&now);
 	uidset_union(&now.known, &lane->plan.present, &lane->stored);
+	uidset_union(&now.known, &now.known, &lane->plan.leaving);
 	if (waiting)
 		uidset_union(&now.known, &now.known, &lane->plan.gone_source);
 	merge_quarantine(lane, &now);

@@ -20,7 +20,11 @@ enum job_deletions {
 	DELETIONS_KEEP,   /* it becomes a kept message */
 };
 
-enum job_phase { JOB_CONNECT, JOB_LIST, JOB_COMPARE, JOB_TRANSFER, JOB_FINISH, JOB_RESTORE };
+enum job_phase {
+	JOB_CONNECT, JOB_LIST, JOB_COMPARE, JOB_TRANSFER, JOB_FINISH,
+	JOB_RESTORE,
+	JOB_VERIFY, JOB_PRUNE, /* prune-server: reading what is stored, and removing at the account */
+};
 
 struct job_progress {
 	enum job_phase phase;

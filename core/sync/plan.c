@@ -25,6 +25,7 @@ void plan_release(struct plan *p)
 	uidset_release(&p->gone_source);
 	uidset_release(&p->unbound);
 	uidset_release(&p->present);
+	uidset_release(&p->leaving);
 	plan_init(p);
 }
 
@@ -282,6 +283,15 @@ static void leave_out_quarantined(const struct plan_input *in, struct plan *p)
 	}
 }
 
+static void leave_out_leaving(const struct plan_input *in, struct plan *p)
+{
+	/* An upper bound is proven by counting what comes of it: nothing may be missing from that. */
+	if (!in->leaving || !p->fetch_exact)
+		return;
+	uidset_intersect(&p->leaving, &p->fetch, in->leaving);
+	uidset_subtract(&p->fetch, &p->fetch, in->leaving);
+}
+
 static void find_unbound(const struct changes *target, struct uidset *out)
 {
 	struct uidset_builder unbound;
@@ -314,6 +324,7 @@ void plan_mailbox(const struct plan_input *in, struct plan *out)
 			uidset_union(&out->gone, &out->gone, &out->unbound);
 	}
 	leave_out_quarantined(in, out);
+	leave_out_leaving(in, out);
 	if (out->fetch_exact)
 		out->expect = uidset_count(&out->fetch);
 	free(bound);

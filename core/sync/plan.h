@@ -25,6 +25,11 @@ struct plan_input {
 	 */
 	bool check_sizes;
 	int64_t now; /* Unix time: decides what of the quarantine is tried again */
+	/*
+	 * Source UIDs of messages that are kept, and that prune-server is removing from the source: not fetched
+	 * again. NULL: none.
+	 */
+	const struct uidset *leaving;
 };
 
 /*
@@ -52,6 +57,7 @@ struct plan {
 	 */
 	struct uidset unbound;
 	struct uidset present;     /* source UIDs stored at the target and still at the source */
+	struct uidset leaving;     /* of in->leaving, those that are at the source still, and nowhere live here */
 	uint64_t mismatched; /* see check_sizes: this plan must not be carried out */
 	uint64_t resting; /* in quarantine, to be tried again, but not yet: not in `fetch` */
 	bool doubt; /* the source's answer proves nothing about absence: no deletions planned */

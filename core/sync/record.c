@@ -16,7 +16,7 @@
 #include "core/base/mem.h"
 
 #define RECORD_VERSION 1
-#define RECORD_MAX ((size_t)4 << 20)
+#define RECORD_MAX ((size_t)64 << 20) /* it may name every message of the account */
 #define RUNS_KEPT 50
 
 void record_release(struct record *r)
@@ -25,6 +25,7 @@ void record_release(struct record *r)
 	free(r->scope);
 	free(r->hint);
 	json_decref(r->runs);
+	leaving_list_release(&r->leaving);
 	*r = (struct record){ 0 };
 }
 
@@ -103,7 +104,9 @@ static int parse(const char *path, struct bytes text, struct record *out, struct
 	out->adopting = json_is_true(json_object_get(root, "adopting"));
 	out->flags_checked = json_integer_value(json_object_get(root, "flags_checked"));
 	out->runs = json_incref(json_object_get(root, "runs"));
-	ret = 0;
+	ret = leaving_from_json(&out->leaving, json_object_get(root, "leaving"))
+		      ? 0
+		      : damaged(path, "what prune-server was about cannot be read", err);
 out:
 	json_decref(root);
 	return ret;
@@ -169,6 +172,8 @@ int record_save(const char *state_dir, const char *job, struct record *r,
 		json_object_set_new(root, "scope", json_string(r->scope));
 	if (r->hint)
 		json_object_set_new(root, "hint", json_string(r->hint));
+	if (r->leaving.n)
+		json_object_set_new(root, "leaving", leaving_to_json(&r->leaving));
 	if (r->runs)
 		json_object_set(root, "runs", r->runs);
 	text = json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER);

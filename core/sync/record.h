@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/sync/leaving.h"
 #include "core/sync/store.h"
 
 /*
@@ -32,6 +33,7 @@ struct record {
 	bool adopting;
 	int64_t flags_checked; /* Unix time: when flags were last compared everywhere; 0: never */
 	char *hint;          /* for the source's next list(), owned, may be NULL */
+	struct leaving_list leaving; /* what an interrupted prune-server was about */
 	/* The last runs, oldest first, as JSON objects. */
 	struct json_t *runs;
 };

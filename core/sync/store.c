@@ -357,6 +357,24 @@ int mailbox_quarantine(struct mailbox *mb, struct base *out, struct err *err)
 	return mb->store->ops->quarantine(mb, out, err);
 }
 
+int mailbox_prunable(struct mailbox *mb, enum store_mode mode, struct err *err)
+{
+	if (!mb->store->ops->prunable)
+		return cannot(mb->store, "have messages removed from what is read", err);
+	assert(mb->store->cfg->prunes);
+	return mb->store->ops->prunable(mb, mode, err);
+}
+
+int mailbox_prune(struct mailbox *mb, const struct uidset *set, bool again, still_fn *still, void *ctx,
+		  struct uidset *stay, struct err *err)
+{
+	uidset_copy(stay, set);
+	if (!mb->store->ops->prune)
+		return cannot(mb->store, "have messages removed from what is read", err);
+	assert(mb->store->cfg->prunes);
+	return mb->store->ops->prune(mb, set, again, still, ctx, stay, err);
+}
+
 int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err)
 {

@@ -76,6 +76,11 @@ struct store_config {
 	const char *index;
 	bool older;        /* an older state of it came back: UIDs given out since mean nothing any more */
 	bool with_kept;     /* STORE_READ: kept messages are listed and fetched like live ones */
+	/*
+	 * STORE_READ of an account: messages may be removed from it by prune(), and nothing else changed. ERR_CONFIG
+	 * from open() where its server cannot do that.
+	 */
+	bool prunes;
 };
 
 /* What lies at a local store's path, found without changing anything. */
@@ -411,6 +416,9 @@ struct removal {
 typedef int content_fn(void *ctx, uint32_t uid, uint64_t size, const uint8_t sha256[CONTENT_HASH_SIZE],
 		       struct err *err);
 
+/* Of a message that was chosen to be removed: may it go, now that it has these flags? */
+typedef bool still_fn(void *ctx, uint32_t uid, const struct flags *now);
+
 struct store_ops {
 	const char *type; /* as written in the config file */
 	unsigned traits;  /* enum store_traits */
@@ -474,6 +482,25 @@ struct store_ops {
 	 * asked after list().
 	 */
 	bool (*tells_identities)(struct store *st);
+
+	/*
+	 * These two of an account with cfg->prunes only; NULL: the store is no such.
+	 *
+	 * Whether messages can be removed from this mailbox: ERR_MAILBOX, and why not. With STORE_READ it is not
+	 * opened for writing, so as far as that can be told without.
+	 */
+	int (*prunable)(struct mailbox *mb, enum store_mode mode, struct err *err);
+	/*
+	 * Remove these and no others, for good when it returns: those of which `still` says true, asked while the
+	 * mailbox is open for writing under the UIDVALIDITY of the last changes(), or where there was none of
+	 * open_mailbox()'s info. *stay (initialised) is what is there afterwards of the set; after -1 it may be too many.
+	 *
+	 * A message that goes is \Deleted for a moment, and longer where a line is lost: with `again` (an earlier call
+	 * may have done so) that does not count as a flag of it. What was marked so and stays is unmarked, unless the
+	 * account does not answer any more. ERR_MAILBOX spoils this mailbox.
+	 */
+	int (*prune)(struct mailbox *mb, const struct uidset *set, bool again, still_fn *still, void *ctx,
+		     struct uidset *stay, struct err *err);
 
 	/* The rest is for stores that can be written; NULL where this one cannot. */
 
@@ -637,6 +664,9 @@ int mailbox_open(struct store *st, const struct mailbox_info *info, enum store_m
 		 struct mailbox **out, struct err *err);
 int mailbox_base(struct mailbox *mb, struct base *out, struct err *err);
 int mailbox_quarantine(struct mailbox *mb, struct base *out, struct err *err);
+int mailbox_prunable(struct mailbox *mb, enum store_mode mode, struct err *err);
+int mailbox_prune(struct mailbox *mb, const struct uidset *set, bool again, still_fn *still, void *ctx,
+		  struct uidset *stay, struct err *err);
 int mailbox_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 		   struct message_sink *sink, struct err *err);
 int mailbox_copy_as(const struct held *held, struct mailbox *mb, const struct message *as,
