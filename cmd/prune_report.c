@@ -20,9 +20,9 @@ static const struct {
 	const char *key, *text;
 } stays[PRUNE_STAYS] = {
 	[PRUNE_YOUNG] = { "younger", "younger" },
-	[PRUNE_FLAGGED] = { "flagged", "flagged" },
-	[PRUNE_DRAFT] = { "drafts", "drafts" },
-	[PRUNE_DELETED] = { "marked", "marked as deleted there" },
+	[PRUNE_FLAGGED] = { "flagged", "with \\Flagged" },
+	[PRUNE_DRAFT] = { "drafts", "being drafted" },
+	[PRUNE_DELETED] = { "marked", "with \\Deleted" },
 	[PRUNE_QUARANTINED] = { "quarantined", "in quarantine" },
 	[PRUNE_NOT_STORED] = { "not_stored", "not stored yet" },
 	[PRUNE_CHANGED] = { "changed", "with other flags than are stored" },
@@ -83,6 +83,8 @@ static void print_summary(const struct app *app, const struct job_settings *job,
 		if ((app->verbose || job->dry_run) && (r->v[i].messages || r->v[i].skipped))
 			print_mailbox(&r->v[i], job->dry_run);
 	add_counts(&line, &r->total, job->dry_run ? "to remove at the account" : "removed at the account, and kept here");
+	if (r->job.held)
+		buf_addf(&line, "; %llu held back by the guard", (ull)r->job.deletes_shown);
 	if (r->finished)
 		buf_addf(&line, "; besides, %llu that an interrupted run had begun with", (ull)r->finished);
 	printf("%s: %s", job->name, buf_str(&line));

@@ -13,9 +13,9 @@
  * 1. What may go is chosen, read and weighed by the guard.
  * 2. Which messages these are is written down (JOB.run, leaving.h): with that, no backup fetches them again while they are
  *    at the account still, and it is known whose \Deleted they may carry.
- * 3. The store keeps them, in one commit.
+ * 3. The store keeps them, in one commit, and the base no longer knows of them.
  * 4. The account removes them, mailbox by mailbox.
- * 5. The base forgets them, and JOB.run that they were leaving.
+ * 5. JOB.run forgets that they were leaving.
  *
  * A run begins with what an earlier one had written down: what is kept by then (3) is read once more and removed (4),
  * and all else is as if nothing had happened.
@@ -109,9 +109,9 @@ int prune_save(struct prune *p, struct err *err)
 {
 	struct job *job = &p->job;
 
-	if (store_commit(job->target, err) < 0 || job_note_identity(job, err) < 0)
-		return -1;
-	return record_save(job->set->state_dir, job->set->name, &job->record, NULL, err);
+	return job_note_identity(job, err) < 0
+		       ? -1
+		       : record_save(job->set->state_dir, job->set->name, &job->record, NULL, err);
 }
 
 static int write_down(struct prune *p, struct err *err)
@@ -173,8 +173,6 @@ static int prune_mailbox(struct pruned *m, struct err *err)
 		ret = 0;
 	}
 	count_removed(m, &stay);
-	if (ret == 0)
-		ret = prune_forget_uids(m->target, &m->base, &set, err);
 	uidset_release(&set);
 	uidset_release(&stay);
 	return ret;
@@ -204,18 +202,27 @@ static void tell_candidates(struct prune *p)
 	}
 }
 
+static int keep(struct pruned *m, struct err *err)
+{
+	struct uidset there = UIDSET_INIT, stored = UIDSET_INIT;
+	int ret;
+
+	pruned_uids(m, &there, &stored);
+	ret = mailbox_keep(m->target, &stored, false, err) < 0
+		      ? -1
+		      : prune_forget_uids(m->target, &m->base, &there, err);
+	uidset_release(&there);
+	uidset_release(&stored);
+	return ret;
+}
+
 static int keep_all(struct prune *p, struct err *err)
 {
 	char why[100];
 	int ret = 0;
 
-	for (size_t i = 0; i < p->n && ret == 0; i++) {
-		struct uidset stored = UIDSET_INIT;
-
-		pruned_uids(&p->v[i], NULL, &stored);
-		ret = mailbox_keep(p->v[i].target, &stored, false, err);
-		uidset_release(&stored);
-	}
+	for (size_t i = 0; i < p->n && ret == 0; i++)
+		ret = p->v[i].n > 0 ? keep(&p->v[i], err) : 0;
 	snprintf(why, sizeof(why), "%llu kept, to be removed at the account", (unsigned long long)count_candidates(p));
 	return ret < 0 ? -1 : store_commit_change(p->job.target, why, err);
 }

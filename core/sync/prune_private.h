@@ -70,7 +70,7 @@ int prune_verify_candidates(struct prune *p, struct err *err);
  * backup.
  */
 int prune_forget_uids(struct mailbox *target, struct base *base, const struct uidset *uids, struct err *err);
-/* prune.c: commit, and write the job's record. */
+/* prune.c: write the job's record, with the store as it is now. */
 int prune_save(struct prune *p, struct err *err);
 
 /* prune_resume.c: go on with what an interrupted run was about. */

@@ -221,5 +221,5 @@ int prune_resume(struct prune *p, struct err *err)
 	}
 	store_close(view);
 	mailbox_list_release(&kept);
-	return ret < 0 ? -1 : prune_save(p, err);
+	return ret < 0 || store_commit(job->target, err) < 0 ? -1 : prune_save(p, err);
 }
