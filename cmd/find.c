@@ -47,6 +47,7 @@ struct find {
 	const struct wishes *w;
 	struct look look;       /* all that is looked at */
 	struct look live;       /* without kept messages; opened when there are some */
+	const char *store;      /* as the user called it */
 	struct history *history; /* NULL: the store has none */
 	struct find_index *ix;
 	struct uidset kept;     /* of the mailbox in work */
@@ -68,8 +69,19 @@ static void add_place(const struct find *f, struct buf *line, const struct git_d
 	buf_release(&text);
 }
 
+/* So that a row begins with what `show` takes: `archive@10a36767 INBOX 9`. */
+static void add_source(const struct find *f, struct buf *line, const struct git_deleted_place *at)
+{
+	char *store = escape_text(bytes_of(f->store), 1000);
+
+	buf_addf(line, "%s@%.*s  ", store, f->digits, at->last->id);
+	free(store);
+}
+
 static void print_heading(const struct find *f)
 {
+	if (f->w->deleted)
+		printf("%-*s  ", (int)columns_of(f->store) + 1 + f->digits, "STORE@LAST");
 	printf("%-*s  %7s  %-16s  %9s  %-6s  ", (int)f->name_width, "MAILBOX", "UID", "DATE", "SIZE",
 	       "FLAGS");
 	if (f->w->deleted)
@@ -84,6 +96,8 @@ static void print_row(const struct find *f, const struct find_message *m,
 	char *name = escape_text(bytes_of(f->mailbox), 1000);
 	size_t columns = columns_of(name), used;
 
+	if (at)
+		add_source(f, &line, at);
 	/* A name is to be given to other commands, so it is never cut. */
 	buf_add_str(&line, name);
 	for (; columns < f->name_width; columns++)
@@ -293,7 +307,7 @@ static void set_widths(struct find *f)
 
 static int find(const struct wishes *w, const char *text, bool *failed, struct err *err)
 {
-	struct find f = { .w = w };
+	struct find f = { .w = w, .store = text };
 	int ret = look_open_at(&f.look, w->app, text, w->deleted ? LOOK_DELETED : LOOK_KEPT, err);
 
 	if (ret == 0 && f.look.arg.ops->traits & STORE_HAS_HISTORY)

@@ -445,6 +445,9 @@ static void test_what_was_deleted_is_found_with_the_snapshots_it_lived_in(void *
 	RUN(&res, "find", "--deleted", b->path, "from", "n@x");
 	where = xasprintf("%.8s..%.8s", first, last);
 	assert_non_null(strstr(buf_str(&res.out), where));
+	free(where);
+	where = xasprintf("\n%s@%.8s  Work ", b->path, last); /* what `show` takes */
+	assert_non_null(strstr(buf_str(&res.out), where));
 	proc_result_release(&res);
 	free(where);
 	where = xasprintf("%s@%.8s", b->path, last);
