@@ -285,6 +285,159 @@ static void test_the_guard_lets_nothing_go_that_was_not_allowed(void **state)
 	end(&s);
 }
 
+/* --- a life with it --- */
+
+/* As a person runs it: `mailcask ARG...` must end with 0; what it prints. */
+static char *answers(const struct scene *s, const char *const *args)
+{
+	const char *argv[16] = { program_path() }, *env[4] = { s->job.env[0], s->job.env[1], "TZ=UTC", NULL };
+	struct proc_result res;
+	char *out;
+
+	for (size_t i = 0; args[i]; i++)
+		argv[i + 1] = args[i];
+	proc_run(&res, &(struct proc_opts){ .env = env }, argv);
+	if (res.status != 0)
+		test_die("%s: exit %d: %s%s", args[0], res.status, buf_str(&res.out), buf_str(&res.err));
+	out = xstrdup(buf_str(&res.out));
+	proc_result_release(&res);
+	return out;
+}
+#define does(s, ...) free(answers(s, (const char *const[]){ __VA_ARGS__, NULL }))
+
+/* What the store gives back has all that the account ever had. */
+static void gives_all_back(const struct scene *s, const char *store)
+{
+	char *to = path_join(tmp_dir(), "back");
+
+	does(s, "restore", store, to);
+	nothing_is_lost(s, to);
+	free(to);
+}
+
+static void test_pruned_messages_outlive_forget_and_compact_in_git_and_in_its_mirror(void **state)
+{
+	char *mirror = path_join(tmp_dir(), "mirror.git"), *store = xasprintf("mirror = %s\n", mirror);
+	struct backup_config config = { .port = server->port, .user = "life", .type = "git", .store = store };
+	struct proc_result res;
+	struct scene s;
+
+	(void)state;
+	proc_runl(&res, NULL, "git", "init", "-q", "--bare", mirror, NULL);
+	proc_result_release(&res);
+	begin(&s, "life", "git");
+	backup_configure(&s.job, &config);
+	prunes(&s, ALL, 0, "\"removed\":30", "");
+	append_now(&s, "INBOX", "Subject: newer\r\n\r\nnewer\r\n");
+	remember(&s);
+	backup_ends_with(&s.job, 0, "");
+	does(&s, "forget", "--keep-last", "1", "near");
+	does(&s, "compact", "near");
+	gives_all_back(&s, "near");
+	holds(s.job.root, 3, 30);
+	backup_ends_with(&s.job, 0, ""); /* which pushes what forget made of it */
+	gives_all_back(&s, mirror);
+	end(&s);
+	free(store);
+	free(mirror);
+}
+
+static void test_pruned_messages_come_back_from_a_maildir_that_mirrors_deletions(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin_at(&s, server->port, "disk", "maildir", "deletions = mirror\n");
+	prunes(&s, ALL, 0, "\"removed\":30", "");
+	backup_idle(&s.job);
+	gives_all_back(&s, "near");
+	end(&s);
+}
+
+/* Its user said whether what is gone at the account goes there, too; it is told beforehand. */
+static void test_to_another_job_what_was_pruned_is_deleted(void **state)
+{
+	char *one = path_join(tmp_dir(), "mail"), *two = path_join(tmp_dir(), "mail");
+	char *more = xasprintf("[store one]\ntype = maildir\npath = %s\n[store two]\ntype = maildir\npath = %s\n"
+			       "[job follows]\nkind = backup\nfrom = far\nto = one\n"
+			       "[job keeps]\nkind = backup\nfrom = far\nto = two\ndeletions = keep\n",
+			       one, two);
+	struct scene s;
+
+	(void)state;
+	begin_at(&s, server->port, "others", "git", more);
+	backup_ends_with(&s.job, 0, "follows keeps");
+	prunes(&s, ALL, 0, "\"removed\":30", "[job follows] backs up the same account and follows deletions");
+	backup_ends_with(&s.job, 4, "follows");
+	nothing_is_lost(&s, one); /* the guard's doing */
+	backup_ends_with(&s.job, 0, "follows --allow-deletes=30");
+	holds(one, 2, 0);
+	backup_ends_with(&s.job, 0, "keeps");
+	holds(two, 2, 30);
+	nothing_is_lost(&s, two);
+	nothing_is_lost(&s, s.job.root);
+	end(&s);
+	free(more);
+	free(one);
+	free(two);
+}
+
+/* The snapshots there are become a year older. */
+static void a_year_passes(const char *repo)
+{
+	static const char script[] =
+		"cd \"$1\" && p= && for c in $(git rev-list --reverse main); do "
+		"d=\"$(($(git log -1 --format=%ct $c) - 366 * 86400)) +0000\" && "
+		"p=$(git log -1 --format=%B $c | GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x "
+		"GIT_COMMITTER_EMAIL=x GIT_AUTHOR_DATE=\"$d\" GIT_COMMITTER_DATE=\"$d\" "
+		"git commit-tree \"$c^{tree}\" ${p:+-p $p}) || exit 1; done && git update-ref refs/heads/main $p";
+	struct proc_result res;
+
+	proc_runl(&res, NULL, "sh", "-c", script, "sh", repo, NULL);
+	if (res.status != 0)
+		test_die("%s", buf_str(&res.err));
+	proc_result_release(&res);
+}
+
+static void test_what_was_deleted_a_year_ago_is_back_at_the_server_in_three_commands(void **state)
+{
+	char sha[SHA256_HEX_SIZE], *found, *row, *shown, *store, *mailbox, *uid, *save = NULL;
+	struct oracle_dump before, after;
+	struct scene s;
+
+	(void)state;
+	begin(&s, "year", "git");
+	oracle_store(s.o, "Work", "4", "FLAGS", "\\Answered $Important");
+	backup_ends_with(&s.job, 0, "");
+	oracle_dump(s.o, "Work", &before);
+	memcpy(sha, before.msg[3].sha256, sizeof(sha));
+	oracle_expunge(s.o, "Work", "4");
+	backup_ends_with(&s.job, 0, "");
+	a_year_passes(s.job.root);
+	append_now(&s, "INBOX", "Subject: newer\r\n\r\nnewer\r\n");
+	backup_ends_with(&s.job, 0, "");
+
+	found = answers(&s, (const char *const[]){ "find", "--deleted", "near", "subject", "number 24", NULL });
+	row = strchr(found, '\n') + 1; /* below the heading */
+	store = strtok_r(row, " ", &save);
+	mailbox = strtok_r(NULL, " ", &save);
+	uid = strtok_r(NULL, " ", &save);
+	shown = answers(&s, (const char *const[]){ "show", store, mailbox, uid, NULL });
+	assert_non_null(strstr(shown, "Subject: number 24"));
+	does(&s, "restore", "--mailbox", mailbox, "--uid", uid, store, "far");
+
+	oracle_dump(s.o, "Work", &after);
+	assert_int_equal(after.n, before.n);
+	assert_string_equal(after.msg[after.n - 1].sha256, sha);
+	assert_string_equal(after.msg[after.n - 1].flags, before.msg[3].flags);
+	assert_string_equal(after.msg[after.n - 1].date, before.msg[3].date);
+	oracle_dump_release(&before);
+	oracle_dump_release(&after);
+	free(found);
+	free(shown);
+	end(&s);
+}
+
 /* --- stopped --- */
 
 /* True when the run was stopped at step `n`; false when it has fewer steps. */
@@ -357,6 +510,10 @@ int main(void)
 		cmocka_unit_test(test_what_stays_is_counted_by_its_reason),
 		cmocka_unit_test(test_a_message_whose_stored_bytes_are_damaged_stays_and_is_named),
 		cmocka_unit_test(test_the_guard_lets_nothing_go_that_was_not_allowed),
+		cmocka_unit_test(test_pruned_messages_outlive_forget_and_compact_in_git_and_in_its_mirror),
+		cmocka_unit_test(test_pruned_messages_come_back_from_a_maildir_that_mirrors_deletions),
+		cmocka_unit_test(test_to_another_job_what_was_pruned_is_deleted),
+		cmocka_unit_test(test_what_was_deleted_a_year_ago_is_back_at_the_server_in_three_commands),
 		cmocka_unit_test(test_stopped_at_any_step_nothing_is_lost_from_git_and_the_next_run_ends_it),
 		cmocka_unit_test(test_stopped_at_any_step_nothing_is_lost_from_a_maildir_and_the_next_run_ends_it),
 	};
