@@ -166,29 +166,15 @@ static void describe(struct look *look)
 	look->found = (struct strangers){ 0 };
 }
 
-static size_t place_of(const struct changes *c, uint32_t uid)
-{
-	size_t lo = 0, hi = c->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->v[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static void keep_told(void *tag, const struct message *msg, const uint8_t header[CONTENT_HASH_SIZE],
 		      const uint8_t *content)
 {
 	struct look *look = tag;
-	size_t at = place_of(&look->wanted, msg->uid);
+	const struct entry *wanted = changes_find(&look->wanted, msg->uid);
+	size_t at = wanted ? (size_t)(wanted - look->wanted.v) : 0;
 
 	(void)content;
-	if (at == look->wanted.n || look->wanted.v[at].uid != msg->uid || !msg->flags || !msg->date)
+	if (!wanted || !msg->flags || !msg->date)
 		return;
 	look->told[at].flags = flag_table_intern(look->flags, msg->flags);
 	maildate_copy(&look->told[at].date, msg->date);

@@ -33,21 +33,12 @@ static int change_flags(struct job *job, struct err *err)
 static bool source_has(const struct lane *lane, uint32_t uid)
 {
 	const struct changes *c = &lane->source_changes;
-	size_t lo = 0, hi = c->n;
 
 	if (lane->source_unchanged || !c->complete || !uidset_is_empty(&c->fresh))
 		return true; /* nothing says otherwise */
 	if (c->delta)
 		return !uidset_has(&c->vanished, uid);
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->v[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->n && c->v[lo].uid == uid;
+	return changes_find(c, uid) != NULL;
 }
 
 static int compare_quarantined(const void *a, const void *b)

@@ -40,21 +40,6 @@ static struct mailbox_info *find_named(struct mailbox_list *list, const char *te
 	return found;
 }
 
-static const struct entry *find_entry(const struct changes *c, uint32_t uid)
-{
-	size_t lo = 0, hi = c->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->v[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->n && c->v[lo].uid == uid ? &c->v[lo] : NULL;
-}
-
 /* A message that was to go, in the order of the pairs. */
 struct pair {
 	uint32_t uid;        /* at the account */
@@ -74,7 +59,7 @@ static struct pair *kept_pairs(const struct leaving *l, const struct changes *st
 		return v; /* then the next backup finds them at the account */
 	while (uidlist_pairs_next(&pairs, &run))
 		for (uint32_t i = 0; i < run.n; i++) {
-			const struct entry *e = find_entry(stored, run.target + i);
+			const struct entry *e = changes_find(stored, run.target + i);
 
 			if (e && e->source_uid == run.source + i)
 				continue; /* live: it was not kept yet */

@@ -86,21 +86,6 @@ static void doubtful(const struct rebind_doubts *d, const struct changes *c, str
 		uidset_add(out, c->v[d->v[i].at].uid);
 }
 
-static bool holds_uid(const struct changes *c, uint32_t uid)
-{
-	size_t lo = 0, hi = c->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->v[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->n && c->v[lo].uid == uid;
-}
-
 /*
  * What is in quarantine is not stored, so nothing shows which message it is; where all others have
  * the UIDs they had (`same`), it has, too. Else it is met again, as something new.
@@ -112,7 +97,7 @@ static void carry_quarantine(const struct look *look, bool same, struct base *b)
 	for (size_t i = 0; i < b->n_quarantine; i++) {
 		struct quarantined *q = &b->quarantine[i];
 
-		if (same && holds_uid(&look->lane->source_changes, q->uid) &&
+		if (same && changes_find(&look->lane->source_changes, q->uid) &&
 		    !uidset_has(&b->known, q->uid))
 			b->quarantine[n++] = *q;
 		else
@@ -136,7 +121,7 @@ static bool all_are_themselves(const struct look *look)
 		return false;
 	for (size_t i = 0; i < stored->n; i++)
 		if (stored->v[i].source_uid != 0 && look->r.pair[i] == REBIND_NONE &&
-		    holds_uid(source, stored->v[i].source_uid))
+		    changes_find(source, stored->v[i].source_uid))
 			return false;
 	return true;
 }

@@ -26,21 +26,6 @@ static void add_missing(struct comparison *c, uint32_t uid, uint64_t size)
 	c->lane->missing_bytes += size;
 }
 
-static const struct entry *entry_of(const struct changes *c, uint32_t uid)
-{
-	size_t lo = 0, hi = c->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->v[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->n && c->v[lo].uid == uid ? &c->v[lo] : NULL;
-}
-
 /* Those that go from the same flags to the same flags are changed together. */
 static struct flag_reset *change_for(struct restore_lane *lane, uint32_t from, uint32_t to)
 {
@@ -64,8 +49,8 @@ static struct flag_reset *change_for(struct restore_lane *lane, uint32_t from, u
 static void pair(struct comparison *c, uint32_t uid, uint32_t target_uid)
 {
 	struct restore_lane *lane = c->lane;
-	const struct entry *from = entry_of(&lane->there, target_uid);
-	const struct entry *to = entry_of(&lane->have, uid);
+	const struct entry *from = changes_find(&lane->there, target_uid);
+	const struct entry *to = changes_find(&lane->have, uid);
 
 	restore_line(lane)->present++;
 	if (!lane->run->set->flags || !from || !to ||
@@ -216,7 +201,7 @@ static int size_end(void *ctx, void *handle, const struct message *msg, bool com
 	(void)err;
 	if (!complete)
 		return 0;
-	i = (size_t)(entry_of(&c->lane->have, msg->uid) - c->lane->have.v);
+	i = (size_t)(changes_find(&c->lane->have, msg->uid) - c->lane->have.v);
 	c->lane->have.v[i].size = msg->size < UINT32_MAX ? (uint32_t)msg->size : UINT32_MAX;
 	return 0;
 }
@@ -318,7 +303,7 @@ static int open_target(struct restore_lane *lane, struct err *err)
 static bool is_there_by_uid(struct comparison *c, const struct entry *e)
 {
 	const struct entry *there =
-		c->lane->same_uids && e->source_uid ? entry_of(&c->lane->there, e->source_uid) : NULL;
+		c->lane->same_uids && e->source_uid ? changes_find(&c->lane->there, e->source_uid) : NULL;
 
 	if (!there || (there->size && e->size && there->size != e->size))
 		return false;

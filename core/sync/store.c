@@ -125,6 +125,21 @@ void changes_release(struct changes *c)
 	*c = (struct changes){ 0 };
 }
 
+const struct entry *changes_find(const struct changes *c, uint32_t uid)
+{
+	size_t lo = 0, hi = c->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->v[mid].uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < c->n && c->v[lo].uid == uid ? &c->v[lo] : NULL;
+}
+
 struct entry *changes_add(struct changes *c, uint32_t uid)
 {
 	struct entry *e;

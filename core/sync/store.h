@@ -233,6 +233,8 @@ void changes_init(struct changes *c);
 void changes_release(struct changes *c);
 /* Append one entry (uid above the last one's). */
 struct entry *changes_add(struct changes *c, uint32_t uid);
+/* The entry of this UID, by binary search; NULL: there is none. */
+const struct entry *changes_find(const struct changes *c, uint32_t uid);
 /* ERR_MISSING unless each UID that stands alone in `uids` is there, and of its ranges at least one. */
 int changes_check_uids(const struct uidset *uids, const struct changes *have, struct err *err);
 
