@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include "core/base/buf.h"
-#include "core/base/log.h"
-#include "core/base/mem.h"
 #include "core/sync/prune.h"
 
 #include "cmd/cmd.h"
@@ -31,16 +29,6 @@ static const struct {
 	[PRUNE_NOT_REMOVED] = { "not_removed", "not removed" },
 };
 
-/* ready for a terminal; the caller frees it. */
-static char *shown_name(const struct prune_mailbox *m)
-{
-	char *both = m->source ? xasprintf("%s (from %s)", m->name, m->source) : xstrdup(m->name);
-	char *shown = escape_text(bytes_of(both), 400);
-
-	free(both);
-	return shown;
-}
-
 /* "12 removed, 3.4 MB; 30 younger and 1 flagged stay" */
 static void add_counts(struct buf *out, const struct prune_mailbox *m, const char *deed)
 {
@@ -63,7 +51,7 @@ static void add_counts(struct buf *out, const struct prune_mailbox *m, const cha
 static void print_mailbox(const struct prune_mailbox *m, bool dry_run)
 {
 	struct buf line = BUF_INIT(4096);
-	char *name = shown_name(m);
+	char *name = report_mailbox_name(m->name, m->source);
 
 	if (m->skipped)
 		buf_add_str(&line, "skipped");
@@ -98,16 +86,14 @@ static void complain(const struct app *app, const struct job_settings *job, cons
 		     const struct err *err, enum exit_status status)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		char *name = shown_name(&r->v[i]);
+		char *name = report_mailbox_name(r->v[i].name, r->v[i].source);
 
 		if (r->v[i].problem)
 			report_line(app, job->name, "%s: %s%s", name, r->v[i].skipped ? "skipped: " : "",
 				    r->v[i].problem);
 		free(name);
 	}
-	if (status != EXIT_DONE || job->dry_run || app->verbose || isatty(STDERR_FILENO))
-		for (size_t i = 0; i < r->job.n_notes && !app->quiet; i++)
-			report_line(app, job->name, "%s", r->job.notes[i]);
+	report_notes(app, job, &r->job, status);
 	if (r->job.held)
 		report_line(app, job->name,
 			    "%llu messages %s left at the account: more than max_delete lets go at once. If they "
@@ -139,12 +125,8 @@ static void print_events(const struct job_settings *job, const struct prune_repo
 				       (json_int_t)m->bytes, "held", m->held, "skipped", m->skipped, "problem",
 				       m->problem, "stay", stay_json(m)));
 	}
-	for (size_t i = 0; i < r->job.n_notes; i++)
-		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job->name, "text",
-				       r->job.notes[i]));
-	if (err->kind != ERR_NONE)
-		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name, "kind",
-				       report_kind(err->kind), "text", err->text));
+	report_note_events(job, &r->job);
+	report_failure_event(job, err);
 	report_event(json_pack("{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o}", "event", "summary",
 			       "job", job->name, "dry_run", job->dry_run, "exit", (int)status, "messages",
 			       (json_int_t)r->total.messages, "removed", (json_int_t)r->total.removed, "bytes",

@@ -173,10 +173,9 @@ void report_row(const char *mailbox, const char *text)
 	printf("  %s%*s  %s\n", mailbox, width < 30 ? 30 - (int)width : 0, "", text);
 }
 
-/* Ready for a terminal; the caller frees it. */
-static char *shown_name(const struct job_mailbox *m)
+char *report_mailbox_name(const char *name, const char *source)
 {
-	char *both = m->source ? xasprintf("%s (from %s)", m->name, m->source) : xstrdup(m->name);
+	char *both = source ? xasprintf("%s (from %s)", name, source) : xstrdup(name);
 	char *shown = escape_text(bytes_of(both), 400);
 
 	free(both);
@@ -199,7 +198,7 @@ static void print_mailbox(const struct app *app, const struct job_mailbox *m)
 		buf_add_str(&line, ", ");
 		report_bytes(&line, m->bytes);
 	}
-	name = shown_name(m);
+	name = report_mailbox_name(m->name, m->source);
 	report_row(name, buf_str(&line));
 	free(name);
 	buf_release(&line);
@@ -299,7 +298,7 @@ static bool is_migration(const struct job_settings *job)
 static void complain_mailbox(const struct app *app, const struct job_settings *job,
 			     const struct job_mailbox *m, const struct err *err)
 {
-	char *name = shown_name(m);
+	char *name = report_mailbox_name(m->name, m->source);
 
 	/* What ended the whole job is told once, not again for every mailbox it cut short. */
 	if (m->problem && strcmp(m->problem, err->text) != 0)
@@ -314,6 +313,29 @@ static void complain_mailbox(const struct app *app, const struct job_settings *j
 			    q->reason ? q->reason : "no reason was given");
 	}
 	free(name);
+}
+
+void report_notes(const struct app *app, const struct job_settings *job, const struct job_report *r,
+		  enum exit_status status)
+{
+	if (status == EXIT_DONE && !job->dry_run && !app->verbose && !isatty(STDERR_FILENO))
+		return;
+	for (size_t i = 0; i < r->n_notes && !app->quiet; i++)
+		report_line(app, job->name, "%s", r->notes[i]);
+}
+
+void report_note_events(const struct job_settings *job, const struct job_report *r)
+{
+	for (size_t i = 0; i < r->n_notes; i++)
+		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job->name, "text",
+				       r->notes[i]));
+}
+
+void report_failure_event(const struct job_settings *job, const struct err *err)
+{
+	if (err->kind != ERR_NONE)
+		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name,
+				       "kind", report_kind(err->kind), "text", err->text));
 }
 
 static void complain(const struct app *app, const struct job_settings *job,
@@ -331,9 +353,7 @@ static void complain(const struct app *app, const struct job_settings *job,
 			    "such messages are tried again later, at growing intervals. If you can do "
 			    "without: mailcask quarantine %s accept UID",
 			    job->name);
-	if (status != EXIT_DONE || job->dry_run || app->verbose || isatty(STDERR_FILENO))
-		for (size_t i = 0; i < r->n_notes && !app->quiet; i++)
-			report_line(app, job->name, "%s", r->notes[i]);
+	report_notes(app, job, r, status);
 	if (r->held)
 		report_line(app, job->name,
 			    "%llu messages that are gone at the source %s kept: more than "
@@ -391,13 +411,9 @@ static void print_events(const struct job_settings *job, const struct job_report
 	for (size_t i = 0; i < r->n; i++)
 		if (something_happened(&r->v[i]))
 			report_event(mailbox_event(job, &r->v[i]));
-	for (size_t i = 0; i < r->n_notes; i++)
-		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job->name, "text",
-				       r->notes[i]));
+	report_note_events(job, r);
 	report_count_events(job, r);
-	if (err->kind != ERR_NONE)
-		report_event(json_pack("{s:s, s:s, s:s, s:s}", "event", "error", "job", job->name,
-				       "kind", report_kind(err->kind), "text", err->text));
+	report_failure_event(job, err);
 	summary = json_pack(
 		"{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, "
 		"s:I, s:I}",

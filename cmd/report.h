@@ -32,6 +32,17 @@ void report_job(const struct app *app, const struct job_settings *job,
 		const struct job_report *report, const struct err *err, enum exit_status status,
 		int64_t took_ms);
 
+/*
+ * Parts of the above. What a run noted: only where somebody has a reason to read it (something is wrong, a dry run, -v, a
+ * terminal). The same as events; and what ended it, if anything did.
+ */
+void report_notes(const struct app *app, const struct job_settings *job, const struct job_report *r,
+		  enum exit_status status);
+void report_note_events(const struct job_settings *job, const struct job_report *r);
+void report_failure_event(const struct job_settings *job, const struct err *err);
+/* A mailbox, and what the source calls it where that is not NULL, ready to print; the caller frees it. */
+char *report_mailbox_name(const char *name, const char *source);
+
 /* What a command that runs no job failed of. Returns its exit status. */
 enum exit_status report_error(const struct app *app, const struct err *err);
 /* Why a run ended early, and what to do about it. `label` as in report_line(). */

@@ -99,6 +99,90 @@ static void test_stopped_at_any_step_nothing_is_lost_from_a_maildir_and_the_next
 	stop_everywhere("maildir", 10);
 }
 
+/* The UID of a message in INBOX that is marked \\Deleted; 0: there is none. */
+static uint32_t marked(struct prune_scene *s)
+{
+	struct oracle_dump d;
+	uint32_t uid = 0;
+
+	oracle_dump(s->o, "INBOX", &d);
+	for (size_t i = 0; i < d.n; i++)
+		if (strstr(d.msg[i].flags, "\\Deleted"))
+			uid = d.msg[i].uid;
+	oracle_dump_release(&d);
+	return uid;
+}
+
+/* Stopped with messages of INBOX marked; a user of the name `user` and a number. */
+static void stop_while_marked(struct prune_scene *s, const char *user)
+{
+	for (unsigned n = 1;; n++) {
+		char *name = xasprintf("%s-%u", user, n);
+
+		prune_begin(s, server, name, "maildir", NULL);
+		free(name);
+		if (!stops_at(s, n))
+			test_die("it was never stopped with messages marked");
+		if (marked(s))
+			return;
+		prune_end(s);
+	}
+}
+
+static void test_a_message_that_somebody_wants_after_all_stays_and_is_live_again(void **state)
+{
+	struct prune_scene s;
+	char uid[16];
+
+	(void)state;
+	stop_while_marked(&s, "wanted");
+	snprintf(uid, sizeof(uid), "%u", marked(&s));
+	oracle_store(s.o, "INBOX", uid, "+FLAGS", "\\Flagged");
+	backup_ends_with(&s.job, 0, "");
+	prune_says(&s, "prune-server", PRUNE_ALL " --dry-run", 0, "an interrupted run has 30 messages to remove yet", "");
+	prune_says(&s, "prune-server", PRUNE_ALL, 0, "\"finished\":29,", "");
+	assert_int_equal(marked(&s), 0);
+	assert_int_equal(prune_count_at_account(&s, "INBOX"), 2);
+	backup_ends_with(&s.job, 0, "");
+	prune_holds(s.job.root, 3, 29);
+	prune_nothing_is_lost(&s, s.job.root);
+	prune_says(&s, "prune-server", PRUNE_ALL, 0, "\"flagged\":1,", "");
+	prune_end(&s);
+}
+
+static void test_a_message_that_was_damaged_meanwhile_stays_and_is_stored_again(void **state)
+{
+	struct name_list files = { 0 };
+	struct prune_scene s;
+	char *cur;
+
+	(void)state;
+	stop_while_marked(&s, "spoilt");
+	cur = path_join(s.job.root, "INBOX/cur");
+	dir_entries(cur, &files);
+	for (size_t i = 0; i < files.n; i++) {
+		char *file = path_join(cur, files.name[i]);
+		struct buf text = BUF_INIT(65536);
+
+		read_file(file, &text);
+		if (strstr(buf_str(&text), "number 7\n")) {
+			text.p[text.n - 2] ^= 1;
+			write_file(file, buf_bytes(&text));
+		}
+		buf_release(&text);
+		free(file);
+	}
+	prune_says(&s, "prune-server", PRUNE_ALL, 3, "\"finished\":29,", "what was stored");
+	assert_int_equal(marked(&s), 0);
+	backup_ends_with(&s.job, 0, "");
+	prune_nothing_is_lost(&s, s.job.root);
+	prune_says(&s, "prune-server", PRUNE_ALL, 0, "\"removed\":1,", "");
+	prune_nothing_is_lost(&s, s.job.root);
+	name_list_release(&files);
+	free(cur);
+	prune_end(&s);
+}
+
 /* --- the line --- */
 
 static void use_port(struct prune_scene *s, const char *user, int port)
@@ -180,6 +264,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stopped_at_any_step_nothing_is_lost_from_git_and_the_next_run_ends_it),
 		cmocka_unit_test(test_stopped_at_any_step_nothing_is_lost_from_a_maildir_and_the_next_run_ends_it),
+		cmocka_unit_test(test_a_message_that_somebody_wants_after_all_stays_and_is_live_again),
+		cmocka_unit_test(test_a_message_that_was_damaged_meanwhile_stays_and_is_stored_again),
 		cmocka_unit_test(test_cut_at_any_byte_nothing_is_lost_and_the_next_run_ends_it),
 	};
 

@@ -154,6 +154,78 @@ static void test_the_guard_lets_nothing_go_that_was_not_allowed(void **state)
 	prune_end(&s);
 }
 
+static void test_a_mailbox_that_is_not_what_was_stored_is_left_alone_until_a_backup_was_run(void **state)
+{
+	struct prune_scene s;
+
+	(void)state;
+	prune_begin(&s, server, "anew", "git", NULL);
+	oracle_command(s.o, "SELECT INBOX");
+	oracle_command(s.o, "DELETE Work");
+	oracle_create(s.o, "Work"); /* with another UIDVALIDITY, and the same UIDs */
+	for (int i = 0; i < 5; i++)
+		prune_append_old(&s, "Work", "", "Subject: another\r\n\r\nanother\r\n");
+	oracle_create(s.o, "Late");
+	prune_append_old(&s, "Late", "", "Subject: late\r\n\r\nlate\r\n");
+	prunes(&s, PRUNE_ALL, 3, "\"removed\":20,", "Late: skipped: it is not in the store under this name");
+	prunes(&s, PRUNE_ALL, 3, "\"removed\":0,", "Work: skipped: its UIDs do not mean what they did");
+	assert_int_equal(prune_count_at_account(&s, "Work"), 5);
+	assert_int_equal(prune_count_at_account(&s, "Late"), 1);
+	prune_nothing_is_lost(&s, s.job.root);
+	backup_ends_with(&s.job, 0, "");
+	prunes(&s, PRUNE_ALL, 0, "\"removed\":6,", "");
+	prune_end(&s);
+}
+
+static void test_a_store_that_is_not_as_the_job_left_it_frees_nothing(void **state)
+{
+	struct prune_scene s;
+	char *record, *away;
+
+	(void)state;
+	prune_begin(&s, server, "moved", "git", NULL);
+	record = backup_record(&s.job);
+	away = path_join(tmp_dir(), "store");
+	if (unlink(record) < 0) /* as on another machine */
+		test_die_sys("remove %s", record);
+	prunes(&s, PRUNE_ALL, 4, "", "Run: mailcask backup job");
+	if (rename(s.job.root, away) < 0)
+		test_die_sys("rename %s", s.job.root);
+	prunes(&s, PRUNE_ALL, 10, "", "nothing was backed up by this job yet: mailcask backup job");
+	if (rename(away, s.job.root) < 0)
+		test_die_sys("rename %s", away);
+	assert_int_equal(prune_count_at_account(&s, "INBOX"), 21);
+	backup_ends_with(&s.job, 0, "");
+	if (rename(s.job.root, away) < 0)
+		test_die_sys("rename %s", s.job.root);
+	prunes(&s, PRUNE_ALL, 4, "", "");
+	assert_int_equal(prune_count_at_account(&s, "INBOX"), 21);
+	free(record);
+	free(away);
+	prune_end(&s);
+}
+
+static void test_only_a_backup_of_an_account_has_a_server_to_free(void **state)
+{
+	char *dir = path_join(tmp_dir(), "mail");
+	char *more = xasprintf("[store disk]\ntype = maildir\npath = %s\n[job copy]\nkind = backup\nfrom = disk\nto = too\n"
+			       "[store too]\ntype = maildir\npath = %s-too\n"
+			       "[account other]\nhost = 127.0.0.1\ntls = none\nuser = x\npassword = pw\n"
+			       "[job move]\nkind = migrate\nfrom = far\nto = other\n",
+			       dir, dir);
+	struct prune_scene s;
+
+	(void)state;
+	prune_begin(&s, server, "kinds", "git", NULL);
+	backup_configure(&s.job, &(struct backup_config){ .port = server->port, .user = "kinds", .type = "git", .job = more });
+	prunes(&s, "copy --older-than=2y", 2, "", "[job copy] backs up a store, not an account: there is no server to free");
+	prunes(&s, "move --older-than=2y", 2, "", "[job move] is no backup");
+	prunes(&s, "jbo --older-than=2y", 2, "", "did you mean 'job'?");
+	prune_end(&s);
+	free(more);
+	free(dir);
+}
+
 /* --- a life with it --- */
 
 /* As a person runs it: `mailcask ARG...` must end with 0; what it prints. */
@@ -315,6 +387,9 @@ int main(void)
 		cmocka_unit_test(test_what_stays_is_counted_by_its_reason),
 		cmocka_unit_test(test_a_message_whose_stored_bytes_are_damaged_stays_and_is_named),
 		cmocka_unit_test(test_the_guard_lets_nothing_go_that_was_not_allowed),
+		cmocka_unit_test(test_a_mailbox_that_is_not_what_was_stored_is_left_alone_until_a_backup_was_run),
+		cmocka_unit_test(test_a_store_that_is_not_as_the_job_left_it_frees_nothing),
+		cmocka_unit_test(test_only_a_backup_of_an_account_has_a_server_to_free),
 		cmocka_unit_test(test_pruned_messages_outlive_forget_and_compact_in_git_and_in_its_mirror),
 		cmocka_unit_test(test_pruned_messages_come_back_from_a_maildir_that_mirrors_deletions),
 		cmocka_unit_test(test_to_another_job_what_was_pruned_is_deleted),

@@ -69,6 +69,13 @@ expect 2 "mailcask: one STORE is needed (see 'mailcask help compact')" compact
 expect 10 "mailcask: there is no store and no directory './nowhere'" compact ./nowhere
 expect 2 "mailcask: one STORE is needed (see 'mailcask help forget')" forget --keep-last=1
 expect 10 "mailcask: there is no store and no directory './nowhere'" forget --keep-last=1 ./nowhere
+expect 2 "mailcask: one JOB is needed (see 'mailcask help prune-server')" prune-server --older-than=2y
+expect 2 "mailcask: how old must they be? For instance --older-than=2y (see 'mailcask help prune-server')" \
+	-c config.example.ini prune-server nightly
+for t in 2 0y 2w -1y 2y1y 2005-01-01; do
+	expect 2 "mailcask: --older-than is such as 2y or 1y6m (m: months), not '$t' (see 'mailcask help prune-server')" \
+		prune-server --older-than=$t nightly
+done
 # What is wrong with an IMAP command is told before anything is connected.
 while IFS='|' read -r words want; do
 	eval "set -- $words"

@@ -199,6 +199,40 @@ static void test_quarantined_messages_are_tried_when_due_until_accepted(void **s
 	sides_release(&s);
 }
 
+static void test_what_is_leaving_is_not_fetched_while_it_is_there_and_not_stored(void **state)
+{
+	struct uidset leaving = UIDSET_INIT;
+	struct plan_input in;
+	struct sides s;
+
+	(void)state;
+	sides_init(&s);
+	in = (struct plan_input){ .source = &s.source, .base = &s.base, .target = &s.target, .now = NOW,
+				  .leaving = &leaving };
+	uidset_add_range(&leaving, 1, 4);
+	at_source(&s, 1, "");
+	at_source(&s, 2, "\\Deleted");
+	at_source(&s, 3, "\\Seen");
+	at_source(&s, 7, "");
+	at_target(&s, 3, 3, "", ""); /* it was not kept yet, so it is as any other */
+	plan_mailbox(&in, &s.plan);
+	assert_set(&s.plan.fetch, "7");
+	assert_set(&s.plan.leaving, "1:2");
+	assert_set(&s.plan.present, "3");
+	assert_int_equal(s.plan.expect, 1);
+	assert_int_equal(s.plan.flags_changed, 1);
+	sides_release(&s);
+
+	/* An upper bound is proven by what comes of it. */
+	sides_init(&s);
+	uidset_add_range(&s.source.fresh, 1, 9);
+	plan_mailbox(&in, &s.plan);
+	assert_set(&s.plan.fetch, "1:9");
+	assert_set(&s.plan.leaving, "");
+	sides_release(&s);
+	uidset_release(&leaving);
+}
+
 static void test_retries_come_at_growing_intervals(void **state)
 {
 	static const struct {
@@ -420,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_a_first_run_asks_for_the_upper_bound),
 		cmocka_unit_test(test_an_unchanged_source_mends_the_target_from_the_base),
 		cmocka_unit_test(test_quarantined_messages_are_tried_when_due_until_accepted),
+		cmocka_unit_test(test_what_is_leaving_is_not_fetched_while_it_is_there_and_not_stored),
 		cmocka_unit_test(test_retries_come_at_growing_intervals),
 		cmocka_unit_test(test_equal_sides_need_nothing),
 		cmocka_unit_test(test_flags_both_sides_agree_on_become_the_base),

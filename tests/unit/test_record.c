@@ -217,6 +217,49 @@ static void test_a_record_comes_back_as_written(void **state)
 	free(sub);
 }
 
+static void test_what_is_leaving_comes_back_as_written_or_not_at_all(void **state)
+{
+	static const char *const damaged[] = {
+		"5",
+		"[{\"mailbox\":\"A\",\"uidvalidity\":7,\"source\":\"1:3\",\"stored\":\"1:2\"}]",
+		"[{\"mailbox\":\"A\",\"uidvalidity\":0,\"source\":\"1\",\"stored\":\"1\"}]",
+		"[{\"mailbox\":\"A\",\"uidvalidity\":7,\"source\":\"1:*\",\"stored\":\"1\"}]",
+		"[{\"uidvalidity\":7,\"source\":\"1\",\"stored\":\"1\"}]",
+	};
+	struct leaving_list list = { 0 }, got = { 0 };
+	struct leaving *l = leaving_add(&list, "Work/\xc3\x84", 7);
+	json_t *json;
+
+	(void)state;
+	leaving_add_pair(l, 5, 5);
+	leaving_add_pair(l, 6, 9);
+	leaving_add_pair(l, 7, 10);
+	leaving_add_pair(leaving_add(&list, "INBOX", 8), 1, 1);
+	assert_int_equal(leaving_count(&list), 4);
+	json = leaving_to_json(&list);
+	assert_true(leaving_from_json(&got, json));
+	json_decref(json);
+	assert_int_equal(got.n, 2);
+	assert_null(leaving_find(&got, "INBOX", 7));
+	assert_non_null(leaving_find(&got, "INBOX", 8));
+	json = leaving_to_json(&got);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json, 0), "source")), "5:7");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json, 0), "stored")), "5,9:10");
+	json_decref(json);
+	leaving_remove(&got, 0);
+	assert_int_equal(leaving_count(&got), 1);
+	leaving_list_release(&got);
+	leaving_list_release(&list);
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		json = json_loads(damaged[i], JSON_DECODE_ANY, NULL);
+		assert_non_null(json);
+		assert_false(leaving_from_json(&got, json));
+		leaving_list_release(&got);
+		json_decref(json);
+	}
+	assert_true(leaving_from_json(&got, NULL));
+}
+
 static void test_the_last_pattern_that_matches_decides(void **state)
 {
 	static const struct {
@@ -273,6 +316,7 @@ int main(void)
 		cmocka_unit_test(test_a_store_that_takes_nothing_over_does_not_offer_it),
 		cmocka_unit_test(test_an_account_is_known_by_name_or_by_most_of_its_uidvalidities),
 		cmocka_unit_test(test_a_record_comes_back_as_written),
+		cmocka_unit_test(test_what_is_leaving_comes_back_as_written_or_not_at_all),
 		cmocka_unit_test(test_the_last_pattern_that_matches_decides),
 		cmocka_unit_test(test_a_pattern_that_means_nothing_is_refused),
 	};

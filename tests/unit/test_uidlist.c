@@ -67,6 +67,19 @@ static void test_items_keep_their_order_and_are_never_merged(void **state)
 	}
 }
 
+static void test_numbers_appended_one_by_one_are_ranges_where_they_follow(void **state)
+{
+	static const uint32_t numbers[] = { 5, 6, 7, 9, 8, 9, 9, UINT32_MAX, 1 };
+	struct uidlist l = UIDLIST_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < N(numbers); i++)
+		uidlist_append(&l, numbers[i]);
+	assert_reads(&l, "5:7,9,8:9,9,4294967295,1");
+	assert_true(uidlist_count(&l) == N(numbers));
+	uidlist_release(&l);
+}
+
 static void test_parsing_refuses_what_would_shift_the_pairs(void **state)
 {
 	static const struct {
@@ -230,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_items_keep_their_order_and_are_never_merged),
+		cmocka_unit_test(test_numbers_appended_one_by_one_are_ranges_where_they_follow),
 		cmocka_unit_test(test_parsing_refuses_what_would_shift_the_pairs),
 		cmocka_unit_test(test_caps_hold_for_lists_too),
 		cmocka_unit_test(test_a_list_becomes_a_set_and_tells_doubles),
