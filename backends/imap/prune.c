@@ -14,7 +14,11 @@
  * they were compared under: EXPUNGE without a set would take what others marked along.
  */
 
-#define PRUNE_BATCH 500 /* messages between STORE and EXPUNGE: what a lost line can leave marked */
+/*
+ * Messages between STORE and EXPUNGE: what a lost line can leave marked. An EXPUNGE costs a server with a Maildir the
+ * whole mailbox: 27,000 of 50,000 messages take 41 s in batches of 500, and 7 s so.
+ */
+#define PRUNE_BATCH 5000
 
 int prune_check_server(const struct imap_session *s, const char *account, struct err *err)
 {

@@ -71,6 +71,29 @@ static void test_old_messages_go_and_a_maildir_keeps_them(void **state)
 	old_messages_go("maildir", "maildir");
 }
 
+static void test_thousands_go_in_batches_and_none_is_forgotten(void **state)
+{
+	enum { MANY = 5200 }; /* more than a batch */
+	struct oracle_new *many = xcalloc(MANY, sizeof(*many));
+	struct prune_scene s;
+
+	(void)state;
+	prune_begin(&s, server, "many", "git", NULL);
+	for (size_t i = 0; i < MANY; i++)
+		many[i] = (struct oracle_new){
+			.flags = i % 7 ? "" : "\\Flagged", .date = " 1-Feb-2010 03:04:05 +0100",
+			.body = bytes_of(xasprintf("Subject: %zu\r\n\r\nmany\r\n", i)) };
+	oracle_append(s.o, "Work", many, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		free((char *)(uintptr_t)many[i].body.p);
+	free(many);
+	backup_ends_with(&s.job, 0, "");
+	prunes(&s, PRUNE_OLD " --allow-deletes=10000", 0, "\"removed\":4487,", "");
+	assert_int_equal(prune_count_at_account(&s, "Work"), 744);
+	prune_holds(s.job.root, 745, 4487);
+	prune_end(&s);
+}
+
 /* --- what stays --- */
 
 static void test_what_stays_is_counted_by_its_reason(void **state)
@@ -384,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_old_messages_go_and_a_git_store_keeps_them),
 		cmocka_unit_test(test_old_messages_go_and_a_maildir_keeps_them),
+		cmocka_unit_test(test_thousands_go_in_batches_and_none_is_forgotten),
 		cmocka_unit_test(test_what_stays_is_counted_by_its_reason),
 		cmocka_unit_test(test_a_message_whose_stored_bytes_are_damaged_stays_and_is_named),
 		cmocka_unit_test(test_the_guard_lets_nothing_go_that_was_not_allowed),
