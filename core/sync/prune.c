@@ -1,6 +1,5 @@
 #include "core/sync/prune_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
@@ -145,15 +144,15 @@ static bool is_as_chosen(void *ctx, uint32_t uid, const struct flags *now)
 	return c && flags_equal(now, flag_table_get(m->flags, c->flags));
 }
 
-/* What is there still is none of those that went. */
-static void count_removed(struct pruned *m, const struct uidset *stay)
+/* What is there still is none of those that went, because of `why`. */
+static void count_removed(struct pruned *m, const struct uidset *stay, enum prune_stay why)
 {
 	struct prune_mailbox *line = pruned_line(m);
 
 	line->removed = line->bytes = 0;
 	for (size_t i = 0; i < m->n; i++) {
 		if (uidset_has(stay, m->v[i].uid)) {
-			line->stay[line->problem ? PRUNE_NOT_REMOVED : PRUNE_CHANGED]++;
+			line->stay[why]++;
 			continue;
 		}
 		line->removed++;
@@ -168,11 +167,11 @@ static int prune_mailbox(struct pruned *m, struct err *err)
 
 	pruned_uids(m, &set, NULL);
 	ret = mailbox_prune(m->source, &set, false, is_as_chosen, m, &stay, err);
+	count_removed(m, &stay, ret < 0 ? PRUNE_NOT_REMOVED : PRUNE_CHANGED);
 	if (ret < 0 && err->kind == ERR_MAILBOX) {
 		add_problem(m, err->text);
 		ret = 0;
 	}
-	count_removed(m, &stay);
 	uidset_release(&set);
 	uidset_release(&stay);
 	return ret;
@@ -216,15 +215,14 @@ static int keep(struct pruned *m, struct err *err)
 	return ret;
 }
 
+/* A snapshot, also of what an interrupted backup had begun: that alone is not in a clone, and may be dropped. */
 static int keep_all(struct prune *p, struct err *err)
 {
-	char why[100];
 	int ret = 0;
 
 	for (size_t i = 0; i < p->n && ret == 0; i++)
 		ret = p->v[i].n > 0 ? keep(&p->v[i], err) : 0;
-	snprintf(why, sizeof(why), "%llu kept, to be removed at the account", (unsigned long long)count_candidates(p));
-	return ret < 0 ? -1 : store_commit_change(p->job.target, why, err);
+	return ret < 0 ? -1 : store_snapshot(p->job.target, err);
 }
 
 static int carry_out(struct prune *p, struct err *err)

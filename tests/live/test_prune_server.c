@@ -37,6 +37,34 @@ static void prunes(const struct prune_scene *s, const char *args, int status, co
 	prune_says(s, "prune-server", args, status, out, err);
 }
 
+/* As a person runs it: `mailcask ARG...` must end with 0; what it prints. */
+static char *answers(const struct prune_scene *s, const char *const *args)
+{
+	const char *argv[16] = { program_path() }, *env[4] = { s->job.env[0], s->job.env[1], "TZ=UTC", NULL };
+	struct proc_result res;
+	char *out;
+
+	for (size_t i = 0; args[i]; i++)
+		argv[i + 1] = args[i];
+	proc_run(&res, &(struct proc_opts){ .env = env }, argv);
+	if (res.status != 0)
+		test_die("%s: exit %d: %s%s", args[0], res.status, buf_str(&res.out), buf_str(&res.err));
+	out = xstrdup(buf_str(&res.out));
+	proc_result_release(&res);
+	return out;
+}
+#define does(s, ...) free(answers(s, (const char *const[]){ __VA_ARGS__, NULL }))
+
+/* What the store gives back has all that the account ever had. */
+static void gives_all_back(const struct prune_scene *s, const char *store)
+{
+	char *to = path_join(tmp_dir(), "back");
+
+	does(s, "restore", store, to);
+	prune_nothing_is_lost(s, to);
+	free(to);
+}
+
 static void old_messages_go(const char *user, const char *type)
 {
 	struct prune_scene s;
@@ -155,6 +183,62 @@ static void test_a_message_whose_stored_bytes_are_damaged_stays_and_is_named(voi
 	prune_end(&s);
 }
 
+static void shell(const char *script, const char *repo)
+{
+	struct proc_result res;
+
+	proc_runl(&res, NULL, "sh", "-c", script, "sh", repo, NULL);
+	if (res.status != 0)
+		test_die("exit %d: %s", res.status, buf_str(&res.err));
+	proc_result_release(&res);
+}
+
+/* A byte of what is packed of message 7 of INBOX becomes another. */
+static void damage_blob(const char *repo)
+{
+	shell("cd \"$1\" && id=$(git rev-parse main:mailboxes/INBOX/messages/000000/00/0000000007.eml) && "
+	      "for i in objects/pack/*.idx; do at=$(git verify-pack -v $i | awk -v id=$id '$1 == id { print $5 }'); "
+	      "[ -z \"$at\" ] || break; done && chmod u+w ${i%idx}pack && "
+	      "printf '\\377' | dd of=${i%idx}pack bs=1 seek=$((at + 9)) conv=notrunc", repo);
+}
+
+static void test_a_message_whose_pack_is_damaged_stays_and_is_named(void **state)
+{
+	struct oracle_dump d;
+	struct prune_scene s;
+
+	(void)state;
+	prune_begin(&s, server, "packed", "git", NULL);
+	damage_blob(s.job.root);
+	prunes(&s, PRUNE_ALL, 3, "\"damaged\":1", "INBOX, UID 7 in the store: ");
+	oracle_dump(s.o, "INBOX", &d);
+	assert_int_equal(d.n, 2);
+	assert_int_equal(d.msg[0].uid, 7);
+	oracle_dump_release(&d);
+	prune_end(&s);
+}
+
+static void test_what_an_interrupted_backup_had_stored_is_in_a_snapshot_before_it_goes(void **state)
+{
+	struct prune_scene s;
+
+	(void)state;
+	prune_begin(&s, server, "begun", "git", NULL);
+	/* As if all of it had come in a run that was stopped: in wip, and the snapshots are empty. */
+	shell("cd \"$1\" && export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x && "
+	      "first=$(git rev-list --reverse main | head -n 1) && "
+	      "wip=$(git log -1 --format=%B main | git commit-tree main^{tree} -p $first) && "
+	      "git update-ref refs/heads/main $first && git update-ref refs/mailcask/wip $wip", s.job.root);
+	prune_holds(s.job.root, 32, 0);
+	prunes(&s, PRUNE_ALL, 0, "\"removed\":30,", "");
+	shell("! git -C \"$1\" rev-parse -q --verify refs/mailcask/wip", s.job.root);
+	shell("git -C \"$1\" ls-tree -r --name-only main | grep -q 'INBOX/kept/'", s.job.root);
+	prune_nothing_is_lost(&s, s.job.root);
+	backup_ends_with(&s.job, 0, "");
+	gives_all_back(&s, "near");
+	prune_end(&s);
+}
+
 static void test_the_guard_lets_nothing_go_that_was_not_allowed(void **state)
 {
 	struct prune_scene s;
@@ -251,34 +335,6 @@ static void test_only_a_backup_of_an_account_has_a_server_to_free(void **state)
 
 /* --- a life with it --- */
 
-/* As a person runs it: `mailcask ARG...` must end with 0; what it prints. */
-static char *answers(const struct prune_scene *s, const char *const *args)
-{
-	const char *argv[16] = { program_path() }, *env[4] = { s->job.env[0], s->job.env[1], "TZ=UTC", NULL };
-	struct proc_result res;
-	char *out;
-
-	for (size_t i = 0; args[i]; i++)
-		argv[i + 1] = args[i];
-	proc_run(&res, &(struct proc_opts){ .env = env }, argv);
-	if (res.status != 0)
-		test_die("%s: exit %d: %s%s", args[0], res.status, buf_str(&res.out), buf_str(&res.err));
-	out = xstrdup(buf_str(&res.out));
-	proc_result_release(&res);
-	return out;
-}
-#define does(s, ...) free(answers(s, (const char *const[]){ __VA_ARGS__, NULL }))
-
-/* What the store gives back has all that the account ever had. */
-static void gives_all_back(const struct prune_scene *s, const char *store)
-{
-	char *to = path_join(tmp_dir(), "back");
-
-	does(s, "restore", store, to);
-	prune_nothing_is_lost(s, to);
-	free(to);
-}
-
 static void test_pruned_messages_outlive_forget_and_compact_in_git_and_in_its_mirror(void **state)
 {
 	char *mirror = path_join(tmp_dir(), "mirror.git"), *store = xasprintf("mirror = %s\n", mirror);
@@ -349,18 +405,11 @@ static void test_to_another_job_what_was_pruned_is_deleted(void **state)
 /* The snapshots there are become a year older. */
 static void a_year_passes(const char *repo)
 {
-	static const char script[] =
-		"cd \"$1\" && p= && for c in $(git rev-list --reverse main); do "
-		"d=\"$(($(git log -1 --format=%ct $c) - 366 * 86400)) +0000\" && "
-		"p=$(git log -1 --format=%B $c | GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x "
-		"GIT_COMMITTER_EMAIL=x GIT_AUTHOR_DATE=\"$d\" GIT_COMMITTER_DATE=\"$d\" "
-		"git commit-tree \"$c^{tree}\" ${p:+-p $p}) || exit 1; done && git update-ref refs/heads/main $p";
-	struct proc_result res;
-
-	proc_runl(&res, NULL, "sh", "-c", script, "sh", repo, NULL);
-	if (res.status != 0)
-		test_die("%s", buf_str(&res.err));
-	proc_result_release(&res);
+	shell("cd \"$1\" && p= && for c in $(git rev-list --reverse main); do "
+	      "d=\"$(($(git log -1 --format=%ct $c) - 366 * 86400)) +0000\" && "
+	      "p=$(git log -1 --format=%B $c | GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x "
+	      "GIT_COMMITTER_EMAIL=x GIT_AUTHOR_DATE=\"$d\" GIT_COMMITTER_DATE=\"$d\" "
+	      "git commit-tree \"$c^{tree}\" ${p:+-p $p}) || exit 1; done && git update-ref refs/heads/main $p", repo);
 }
 
 static void test_what_was_deleted_a_year_ago_is_back_at_the_server_in_three_commands(void **state)
@@ -410,6 +459,8 @@ int main(void)
 		cmocka_unit_test(test_thousands_go_in_batches_and_none_is_forgotten),
 		cmocka_unit_test(test_what_stays_is_counted_by_its_reason),
 		cmocka_unit_test(test_a_message_whose_stored_bytes_are_damaged_stays_and_is_named),
+		cmocka_unit_test(test_a_message_whose_pack_is_damaged_stays_and_is_named),
+		cmocka_unit_test(test_what_an_interrupted_backup_had_stored_is_in_a_snapshot_before_it_goes),
 		cmocka_unit_test(test_the_guard_lets_nothing_go_that_was_not_allowed),
 		cmocka_unit_test(test_a_mailbox_that_is_not_what_was_stored_is_left_alone_until_a_backup_was_run),
 		cmocka_unit_test(test_a_store_that_is_not_as_the_job_left_it_frees_nothing),
