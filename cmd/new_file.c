@@ -71,15 +71,6 @@ static int give_name(struct new_file *f)
 	return 0;
 }
 
-static char *directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return xstrdup(".");
-	return bytes_dup(bytes_from(path, slash == path ? 1 : (size_t)(slash - path)));
-}
-
 int new_file_finish(struct new_file *f, struct err *err)
 {
 	char *dir;
@@ -95,7 +86,7 @@ int new_file_finish(struct new_file *f, struct err *err)
 		return errno == EEXIST ? is_there(f->path, err) : failed("create", f->path, err);
 	free(f->part);
 	f->part = NULL;
-	dir = directory_of(f->path);
+	dir = path_parent(f->path);
 	ret = dir_sync(dir, err);
 	free(dir);
 	return ret;

@@ -13,6 +13,7 @@
 #include "backends/maildir/maildir.h"
 #include "backends/mbox/mbox.h"
 #include "core/base/log.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 
 #include "cmd/cmd.h"
@@ -165,10 +166,7 @@ static char *true_path(const char *path)
 
 	if (out || errno != ENOENT)
 		return out;
-	if (!slash)
-		parent = xstrdup(".");
-	else
-		parent = bytes_dup(bytes_from(path, slash == path ? 1 : (size_t)(slash - path)));
+	parent = path_parent(path);
 	base = true_path(parent);
 	free(parent);
 	if (!base)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/imap/account.h"
 #include "core/imap/commands.h"
@@ -364,14 +365,6 @@ static int take_over(struct imap_store *st, struct upload *u, struct err *err)
 
 /* --- the sink --- */
 
-static char *directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash != path ? bytes_dup(bytes_from(path, (size_t)(slash - path))) :
-					xstrdup(slash ? "/" : ".");
-}
-
 static int sink_begin(void *ctx, void *tag, const struct message *msg, void **handle, struct err *err)
 {
 	struct upload_sink *s = ctx;
@@ -382,7 +375,7 @@ static int sink_begin(void *ctx, void *tag, const struct message *msg, void **ha
 	if (check_mailbox(st, s->mb, err) < 0)
 		return -1;
 	if (!up->dir)
-		up->dir = directory_of(ledger_path(st->ledger));
+		up->dir = path_parent(ledger_path(st->ledger));
 	*handle = upload_new(up, s, msg);
 	return 0;
 }

@@ -41,18 +41,19 @@ int dir_sync(const char *path, struct err *err)
 	return ret;
 }
 
-/* The directory `path` lies in, owned by the caller. */
-static char *parent_of(const char *path)
+char *path_parent(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return slash ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup(".");
+	if (!slash)
+		return xstrdup(".");
+	return bytes_dup(bytes_from(path, slash == path ? 1 : (size_t)(slash - path)));
 }
 
 /* POSIX makes a rename durable only once its directory is synced. */
 static int sync_parent(const char *path, struct err *err)
 {
-	char *dir = parent_of(path);
+	char *dir = path_parent(path);
 	int ret = dir_sync(dir, err);
 
 	free(dir);

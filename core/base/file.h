@@ -25,6 +25,9 @@ int file_replace(const char *path, struct bytes data, mode_t mode, struct err *e
  */
 int file_read(const char *path, struct buf *out, struct err *err);
 
+/* The directory that `path` lies in, as it is written there; owned by the caller. */
+char *path_parent(const char *path);
+
 /* Make `path` and its missing parents, each durable in its parent. Existing ones are left as they are. */
 int dir_make(const char *path, mode_t mode, struct err *err);
 
