@@ -101,7 +101,7 @@ struct ledger_box *ledger_box_by_id(const struct ledger *l, int64_t id)
 
 static int take_name(struct ledger_box *box, sqlite3_stmt *st, int at, struct err *err)
 {
-	struct bytes name = ledger_text(st, at), source = ledger_text(st, at + 1);
+	struct bytes name = database_text(st, at), source = database_text(st, at + 1);
 	struct mailbox_name spelled = MAILBOX_NAME_INIT;
 	const char **parts = NULL;
 	size_t n = 0, cap = 0;
@@ -144,16 +144,16 @@ static void take_columns(struct ledger_box *box, sqlite3_stmt *st, int at)
 	box->intents = (uint64_t)sqlite3_column_int64(st, at++);
 	box->missing = (uint64_t)sqlite3_column_int64(st, at++);
 	box->adopted = (uint64_t)sqlite3_column_int64(st, at++);
-	mailboxid_take(box->mailboxid, ledger_text(st, at));
+	mailboxid_take(box->mailboxid, database_text(st, at));
 }
 
 int ledger_load_boxes(struct ledger *l, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT id, " NAME_COLUMNS ", " COLUMNS
-					       " FROM mailboxes");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "SELECT id, " NAME_COLUMNS ", " COLUMNS " FROM mailboxes");
 	int got;
 
-	while ((got = ledger_step(l, st, err)) > 0) {
+	while ((got = database_step(&l->db, st, err)) > 0) {
 		struct ledger_box *box = xcalloc(1, sizeof(*box));
 
 		box->id = sqlite3_column_int64(st, 0);
@@ -170,16 +170,18 @@ int ledger_load_boxes(struct ledger *l, struct err *err)
 
 static int save_box(struct ledger *l, struct ledger_box *box, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "UPDATE mailboxes SET (" COLUMNS
-					       ") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "UPDATE mailboxes SET (" COLUMNS
+					   ") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?");
 
-	ledger_bind(st, "iiiiiiiiiiiiiiiiti", (int64_t)box->uidvalidity, (int64_t)box->token.known, (int64_t)box->token.uidvalidity,
-		    (int64_t)box->token.uidnext, (int64_t)box->token.messages,
-		    (int64_t)box->token.highestmodseq, (int64_t)box->known, (int64_t)box->live,
-		    (int64_t)box->stored, (int64_t)box->kept, (int64_t)box->held,
-		    (int64_t)box->pending, (int64_t)box->bytes, (int64_t)box->intents,
-		    (int64_t)box->missing, (int64_t)box->adopted, bytes_of(box->mailboxid), box->id);
-	if (ledger_run(l, st, err) < 0)
+	database_bind(st, "iiiiiiiiiiiiiiiiti", (int64_t)box->uidvalidity, (int64_t)box->token.known,
+		      (int64_t)box->token.uidvalidity, (int64_t)box->token.uidnext,
+		      (int64_t)box->token.messages, (int64_t)box->token.highestmodseq,
+		      (int64_t)box->known, (int64_t)box->live, (int64_t)box->stored, (int64_t)box->kept,
+		      (int64_t)box->held, (int64_t)box->pending, (int64_t)box->bytes,
+		      (int64_t)box->intents, (int64_t)box->missing, (int64_t)box->adopted,
+		      bytes_of(box->mailboxid), box->id);
+	if (database_run(&l->db, st, err) < 0)
 		return -1;
 	box->dirty = false;
 	return 0;
@@ -196,7 +198,7 @@ int ledger_save_boxes(struct ledger *l, struct err *err)
 int ledger_box_touch(struct ledger *l, struct ledger_box *box, struct err *err)
 {
 	box->dirty = true;
-	return ledger_begin(l, err);
+	return database_begin(&l->db, err);
 }
 
 static void name_bytes(const struct mailbox_name *name, struct buf *out)
@@ -213,13 +215,13 @@ static int write_name(struct ledger *l, sqlite3_stmt *st, const struct mailbox_n
 	int ret;
 
 	name_bytes(name, &text);
-	ledger_bind(st, "bBii", buf_bytes(&text), name->wire, (int64_t)name->delimiter,
-		    (int64_t)name->utf8);
+	database_bind(st, "bBii", buf_bytes(&text), name->wire, (int64_t)name->delimiter,
+		      (int64_t)name->utf8);
 	if (name->wire.p && !name->wire.n)
 		sqlite3_bind_zeroblob(st, 2, 0);
 	if (id)
 		sqlite3_bind_int64(st, 5, id);
-	ret = ledger_run(l, st, err);
+	ret = database_run(&l->db, st, err);
 	buf_release(&text);
 	return ret;
 }
@@ -231,11 +233,11 @@ int ledger_box_add(struct ledger *l, const struct mailbox_name *name, struct led
 				  ") VALUES (?,?,?,?,'',0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,'')";
 	struct ledger_box *box;
 
-	if (ledger_begin(l, err) < 0 ||
-	    write_name(l, ledger_statement(l, sql), name, 0, err) < 0)
+	if (database_begin(&l->db, err) < 0 ||
+	    write_name(l, database_statement(&l->db, sql), name, 0, err) < 0)
 		return -1;
 	box = xcalloc(1, sizeof(*box));
-	box->id = sqlite3_last_insert_rowid(l->db);
+	box->id = sqlite3_last_insert_rowid(l->db.db);
 	mailbox_name_init(&box->name);
 	mailbox_name_copy(&box->name, name);
 	put_in(l, box);
@@ -248,8 +250,8 @@ int ledger_box_rename(struct ledger *l, struct ledger_box *box, const struct mai
 {
 	static const char sql[] = "UPDATE mailboxes SET (" NAME_COLUMNS ") = (?,?,?,?) WHERE id = ?";
 
-	if (ledger_begin(l, err) < 0 ||
-	    write_name(l, ledger_statement(l, sql), name, box->id, err) < 0)
+	if (database_begin(&l->db, err) < 0 ||
+	    write_name(l, database_statement(&l->db, sql), name, box->id, err) < 0)
 		return -1;
 	take_out(l, box);
 	mailbox_name_copy(&box->name, name);
@@ -260,18 +262,22 @@ int ledger_box_rename(struct ledger *l, struct ledger_box *box, const struct mai
 static int run_with_box(struct ledger *l, const char *sql, const struct ledger_box *box,
 			struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, sql);
+	sqlite3_stmt *st = database_statement(&l->db, sql);
 
-	ledger_bind(st, "i", box->id);
-	return ledger_run(l, st, err);
+	database_bind(st, "i", box->id);
+	return database_run(&l->db, st, err);
 }
 
 static int empty_box(struct ledger *l, const struct ledger_box *box, struct err *err)
 {
-	return ledger_begin(l, err) < 0 ||
-	       run_with_box(l, "DELETE FROM messages WHERE mailbox = ?", box, err) < 0 ||
-	       run_with_box(l, "DELETE FROM quarantine WHERE mailbox = ?", box, err) < 0 ||
-	       run_with_box(l, "DELETE FROM intents WHERE mailbox = ?", box, err) < 0 ? -1 : 0;
+	return database_begin(&l->db, err) < 0 ||
+			       run_with_box(l, "DELETE FROM messages WHERE mailbox = ?", box, err) <
+				       0 ||
+			       run_with_box(l, "DELETE FROM quarantine WHERE mailbox = ?", box, err) <
+				       0 ||
+			       run_with_box(l, "DELETE FROM intents WHERE mailbox = ?", box, err) < 0
+		       ? -1
+		       : 0;
 }
 
 int ledger_box_void(struct ledger *l, struct ledger_box *box, uint32_t uidvalidity, struct err *err)
@@ -299,11 +305,13 @@ int ledger_box_remove(struct ledger *l, struct ledger_box *box, struct err *err)
 
 int ledger_rebind(struct ledger *l, struct err *err)
 {
-	if (ledger_begin(l, err) < 0 ||
-	    ledger_exec(l, "UPDATE messages SET state = 1 WHERE state = 0;"
-			   "UPDATE messages SET source_uid = NULL, identity = NULL;"
-			   "UPDATE mailboxes SET known = '';"
-			   "DELETE FROM quarantine; DELETE FROM intents", err) < 0)
+	if (database_begin(&l->db, err) < 0 ||
+	    database_exec(&l->db,
+			  "UPDATE messages SET state = 1 WHERE state = 0;"
+			  "UPDATE messages SET source_uid = NULL, identity = NULL;"
+			  "UPDATE mailboxes SET known = '';"
+			  "DELETE FROM quarantine; DELETE FROM intents",
+			  err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->n; i++) {
 		struct ledger_box *box = l->box[i];
@@ -324,15 +332,15 @@ static int read_known(struct ledger *l, const struct ledger_box *box, struct uid
 		      struct err *err)
 {
 	static const struct uidset_limits any = { SIZE_MAX, SIZE_MAX };
-	sqlite3_stmt *st = ledger_statement(l, "SELECT known FROM mailboxes WHERE id = ?");
+	sqlite3_stmt *st = database_statement(&l->db, "SELECT known FROM mailboxes WHERE id = ?");
 	int got;
 
-	ledger_bind(st, "i", box->id);
-	got = ledger_step(l, st, err);
+	database_bind(st, "i", box->id);
+	got = database_step(&l->db, st, err);
 	if (got <= 0)
 		return got;
-	if (ledger_text(st, 0).n > 0 &&
-	    uidset_parse(out, ledger_text(st, 0), UIDSET_STRICT, &any, err) < 0) {
+	if (database_text(st, 0).n > 0 &&
+	    uidset_parse(out, database_text(st, 0), UIDSET_STRICT, &any, err) < 0) {
 		err->kind = ERR_FATAL;
 		got = err_prefix(err, "%s is damaged", l->path);
 	}
@@ -344,15 +352,15 @@ static int read_known(struct ledger *l, const struct ledger_box *box, struct uid
 static int write_known(struct ledger *l, struct ledger_box *box, const struct uidset *known,
 		       struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "UPDATE mailboxes SET known = ? WHERE id = ?");
+	sqlite3_stmt *st = database_statement(&l->db, "UPDATE mailboxes SET known = ? WHERE id = ?");
 	struct buf text = BUF_INIT(KNOWN_MAX);
 	int ret = -1;
 
 	if (!uidset_format(known, &text)) {
 		err_set(err, ERR_MAILBOX, "too many separate UIDs to remember");
 	} else {
-		ledger_bind(st, "ti", buf_bytes(&text), box->id);
-		ret = ledger_run(l, st, err);
+		database_bind(st, "ti", buf_bytes(&text), box->id);
+		ret = database_run(&l->db, st, err);
 	}
 	buf_release(&text);
 	box->known = uidset_count(known);
@@ -361,12 +369,13 @@ static int write_known(struct ledger *l, struct ledger_box *box, const struct ui
 
 static int read_kept(struct ledger *l, const struct ledger_box *box, struct base *out, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT uid, state FROM messages WHERE mailbox = ?"
-					       " AND state > 0 ORDER BY uid");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "SELECT uid, state FROM messages WHERE mailbox = ?"
+					   " AND state > 0 ORDER BY uid");
 	int got;
 
-	ledger_bind(st, "i", box->id);
-	while ((got = ledger_step(l, st, err)) > 0) {
+	database_bind(st, "i", box->id);
+	while ((got = database_step(&l->db, st, err)) > 0) {
 		uint32_t uid = (uint32_t)sqlite3_column_int64(st, 0);
 
 		uidset_add(&out->kept, uid);
@@ -379,19 +388,20 @@ static int read_kept(struct ledger *l, const struct ledger_box *box, struct base
 static int read_quarantine(struct ledger *l, const struct ledger_box *box, struct base *out,
 			   struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT uid, size, reason, since, attempts, last, accepted"
-					       " FROM quarantine WHERE mailbox = ? ORDER BY uid");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "SELECT uid, size, reason, since, attempts, last, accepted"
+					   " FROM quarantine WHERE mailbox = ? ORDER BY uid");
 	size_t cap = 0;
 	int got;
 
-	ledger_bind(st, "i", box->id);
-	while ((got = ledger_step(l, st, err)) > 0) {
+	database_bind(st, "i", box->id);
+	while ((got = database_step(&l->db, st, err)) > 0) {
 		out->quarantine = xgrow(out->quarantine, out->n_quarantine, &cap,
 					sizeof(*out->quarantine));
 		out->quarantine[out->n_quarantine++] = (struct quarantined){
 			.uid = (uint32_t)sqlite3_column_int64(st, 0),
 			.size = (uint64_t)sqlite3_column_int64(st, 1),
-			.reason = bytes_dup(ledger_text(st, 2)),
+			.reason = bytes_dup(database_text(st, 2)),
 			.since = sqlite3_column_int64(st, 3),
 			.attempts = (uint32_t)sqlite3_column_int64(st, 4),
 			.last = sqlite3_column_int64(st, 5),
@@ -423,15 +433,15 @@ int ledger_base(struct ledger *l, struct ledger_box *box, struct base *out, stru
 static int write_quarantined(struct ledger *l, struct ledger_box *box, const struct quarantined *q,
 			     struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "INSERT OR REPLACE INTO quarantine"
-		   " (mailbox, uid, size, reason, since, attempts, last, accepted)"
-		   " VALUES (?,?,?,?,?,?,?,?)");
+	sqlite3_stmt *st = database_statement(
+		&l->db, "INSERT OR REPLACE INTO quarantine"
+			" (mailbox, uid, size, reason, since, attempts, last, accepted)"
+			" VALUES (?,?,?,?,?,?,?,?)");
 
-	ledger_bind(st, "iiitiiii", box->id, (int64_t)q->uid, (int64_t)q->size,
-		    bytes_of(q->reason ? q->reason : ""), q->since, (int64_t)q->attempts, q->last,
-		    (int64_t)q->accepted);
-	return ledger_run(l, st, err);
+	database_bind(st, "iiitiiii", box->id, (int64_t)q->uid, (int64_t)q->size,
+		      bytes_of(q->reason ? q->reason : ""), q->since, (int64_t)q->attempts, q->last,
+		      (int64_t)q->accepted);
+	return database_run(&l->db, st, err);
 }
 
 int ledger_set_base(struct ledger *l, struct ledger_box *box, const struct base *b, struct err *err)
@@ -452,15 +462,15 @@ int ledger_set_base(struct ledger *l, struct ledger_box *box, const struct base 
 
 static int count_pending(struct ledger *l, struct ledger_box *box, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT count(*) FROM quarantine"
-					       " WHERE mailbox = ? AND accepted = 0");
-	int got;
+	sqlite3_stmt *st = database_statement(&l->db, "SELECT count(*) FROM quarantine"
+						      " WHERE mailbox = ? AND accepted = 0");
+	int64_t n = 0;
 
-	ledger_bind(st, "i", box->id);
-	if ((got = ledger_step(l, st, err)) > 0)
-		box->pending = (uint64_t)sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	return got < 0 ? -1 : 0;
+	database_bind(st, "i", box->id);
+	if (database_number(&l->db, st, &n, err) < 0)
+		return -1;
+	box->pending = (uint64_t)n;
+	return 0;
 }
 
 int ledger_quarantine_add(struct ledger *l, struct ledger_box *box, const struct quarantined *q,

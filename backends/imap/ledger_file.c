@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,110 +54,9 @@ static const char schema[] =
 	"CREATE INDEX intents_mailbox ON intents (mailbox);"
 	"PRAGMA user_version = 1;";
 
-/* --- what SQLite says --- */
-
-/* What a person can do about it. db NULL: the file cannot be opened. */
-static int trouble(sqlite3 *db, const char *path, struct err *err)
-{
-	int code = db ? sqlite3_errcode(db) : SQLITE_OK;
-
-	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		return err_set(err, ERR_FATAL,
-			       "%s is damaged; the mail in the account is not. Move it away with the "
-			       "files that are named like it, and run again: what the account holds "
-			       "is then found by its content",
-			       path);
-	return err_set(err, ERR_FATAL, "%s: %s", path, db ? sqlite3_errmsg(db) : "cannot be opened");
-}
-
-static int fail(struct ledger *l, struct err *err)
-{
-	/*
-	 * On a full or broken disk SQLite gives the whole transaction up. What followed would be
-	 * committed statement by statement: a base without its messages.
-	 */
-	if (l->db && l->in_tx && sqlite3_get_autocommit(l->db)) {
-		l->in_tx = false;
-		l->broken = true;
-	}
-	return trouble(l->db, l->path, err);
-}
-
-int ledger_exec(struct ledger *l, const char *sql, struct err *err)
-{
-	return sqlite3_exec(l->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(l, err);
-}
-
-sqlite3_stmt *ledger_statement(struct ledger *l, const char *sql)
-{
-	struct ledger_statement *s;
-
-	for (size_t i = 0; i < l->n_statements; i++)
-		if (l->statement[i].sql == sql)
-			return l->statement[i].st;
-	l->statement = xgrow(l->statement, l->n_statements, &l->cap_statements,
-			     sizeof(*l->statement));
-	s = &l->statement[l->n_statements++];
-	*s = (struct ledger_statement){ .sql = sql };
-	sqlite3_prepare_v3(l->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->st, NULL);
-	return s->st;
-}
-
-void ledger_bind(sqlite3_stmt *st, const char *types, ...)
-{
-	va_list ap;
-	int at = 1;
-
-	va_start(ap, types);
-	for (; *types; types++, at++) {
-		struct bytes b;
-
-		if (*types == 'i') {
-			sqlite3_bind_int64(st, at, va_arg(ap, int64_t));
-			continue;
-		}
-		b = va_arg(ap, struct bytes);
-		if (!b.n && (*types == 'T' || *types == 'B'))
-			sqlite3_bind_null(st, at);
-		else if (*types == 't' || *types == 'T')
-			sqlite3_bind_text64(st, at, b.n ? (const char *)b.p : "", b.n, SQLITE_STATIC,
-					    SQLITE_UTF8);
-		else
-			sqlite3_bind_blob64(st, at, b.n ? (const void *)b.p : "", b.n, SQLITE_STATIC);
-	}
-	va_end(ap);
-}
-
-int ledger_step(struct ledger *l, sqlite3_stmt *st, struct err *err)
-{
-	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	if (rc == SQLITE_DONE) {
-		sqlite3_reset(st);
-		return 0;
-	}
-	fail(l, err);
-	sqlite3_reset(st);
-	return -1;
-}
-
-int ledger_run(struct ledger *l, sqlite3_stmt *st, struct err *err)
-{
-	int got;
-
-	while ((got = ledger_step(l, st, err)) > 0)
-		;
-	return got;
-}
-
-struct bytes ledger_text(sqlite3_stmt *st, int column)
-{
-	const void *p = sqlite3_column_blob(st, column);
-
-	return bytes_from(p, (size_t)sqlite3_column_bytes(st, column));
-}
+static const char advice[] =
+	"the mail in the account is not. Move it away with the files that are named like it, and run "
+	"again: what the account holds is then found by its content";
 
 void ledger_take_row(sqlite3_stmt *st, struct ledger_row *out)
 {
@@ -168,10 +66,10 @@ void ledger_take_row(sqlite3_stmt *st, struct ledger_row *out)
 		.state = (enum ledger_state)sqlite3_column_int(st, 2),
 		.how = (enum ledger_how)sqlite3_column_int(st, 3),
 		.size = (uint64_t)sqlite3_column_int64(st, 4),
-		.flags = ledger_text(st, 5),
-		.date = ledger_text(st, 6),
-		.sha256 = ledger_text(st, 7),
-		.identity = ledger_text(st, 8),
+		.flags = database_text(st, 5),
+		.date = database_text(st, 6),
+		.sha256 = database_text(st, 7),
+		.identity = database_text(st, 8),
 	};
 	if (out->sha256.n != CONTENT_HASH_SIZE)
 		out->sha256 = (struct bytes){ 0 };
@@ -179,41 +77,16 @@ void ledger_take_row(sqlite3_stmt *st, struct ledger_row *out)
 
 /* --- identity --- */
 
-/* 0 when the file is one that we understand. *version is 0 for an empty one. */
-static int check_schema(sqlite3 *db, const char *path, int *version, struct err *err)
-{
-	sqlite3_stmt *st = NULL;
-	int ret = -1;
-
-	*version = 0;
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
-	    sqlite3_step(st) != SQLITE_ROW) {
-		trouble(db, path, err);
-		goto out;
-	}
-	*version = sqlite3_column_int(st, 0);
-	if (*version > SCHEMA) {
-		err_set(err, ERR_FATAL,
-			"%s was written by a newer version of mailcask (format %d; this one knows %d)",
-			path, *version, SCHEMA);
-		goto out;
-	}
-	ret = 0;
-out:
-	sqlite3_finalize(st);
-	return ret;
-}
-
 /* `target`: what it is to be; ERR_HELD when it is another. */
-static int read_meta(sqlite3 *db, const char *path, const char *target, struct store_identity *out,
+static int read_meta(struct database *db, const char *target, struct store_identity *out,
 		     struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(db, "SELECT key, value FROM meta", -1, &st, NULL), ret = 0;
+	sqlite3_stmt *st = database_statement(db, "SELECT key, value FROM meta");
+	int got, ret = 0;
 
-	while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+	while ((got = database_step(db, st, err)) > 0) {
 		const char *key = (const char *)sqlite3_column_text(st, 0);
-		struct bytes value = ledger_text(st, 1);
+		struct bytes value = database_text(st, 1);
 
 		if (strcmp(key, "uuid") == 0 && value.n == sizeof(out->uuid) - 1) {
 			memcpy(out->uuid, value.p, value.n);
@@ -224,15 +97,14 @@ static int read_meta(sqlite3 *db, const char *path, const char *target, struct s
 		} else if (strcmp(key, "generation") == 0) {
 			out->generation = (uint64_t)sqlite3_column_int64(st, 1);
 		} else if (strcmp(key, "target") == 0 && !bytes_is(value, target)) {
-			ret = err_set(err, ERR_HELD,
-				      "%s remembers what was copied to %.*s, and not to %s; move it away "
-				      "to begin anew",
-				      path, (int)value.n, (const char *)value.p, target);
+			ret = err_set(
+				err, ERR_HELD,
+				"%s remembers what was copied to %.*s, and not to %s; move it away "
+				"to begin anew",
+				db->name, (int)value.n, (const char *)value.p, target);
 		}
-		rc = SQLITE_OK;
 	}
-	sqlite3_finalize(st);
-	return rc == SQLITE_DONE ? ret : trouble(db, path, err);
+	return got < 0 ? -1 : ret;
 }
 
 /* What is there: -1 with *err, 0 nothing (or a file that nothing was written to), 1 a file. */
@@ -247,39 +119,22 @@ static int look_at(const char *path, struct err *err)
 	return sb.st_size > 0;
 }
 
-static sqlite3 *open_to_read(const char *path, struct err *err)
-{
-	char *uri = database_read_only_uri(path);
-	sqlite3 *db = NULL;
-
-	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL) !=
-	    SQLITE_OK) {
-		trouble(db, path, err);
-		sqlite3_close(db);
-		db = NULL;
-	}
-	free(uri);
-	if (db)
-		sqlite3_busy_timeout(db, 5000);
-	return db;
-}
-
 int ledger_identify(const char *path, const char *target, struct store_identity *out, struct err *err)
 {
-	sqlite3 *db;
+	struct database db = { .name = path, .advice = advice };
 	int version, there, ret = -1;
 
 	*out = (struct store_identity){ .presence = STORE_MISSING };
 	if (!path || (there = look_at(path, err)) == 0)
 		return 0;
-	if (there < 0 || !(db = open_to_read(path, err)))
+	if (there < 0 || database_open(&db, path, DATABASE_LOOK, err) < 0)
 		return -1;
-	if (check_schema(db, path, &version, err) == 0 &&
-	    (version == 0 || read_meta(db, path, target, out, err) == 0))
+	if (database_version(&db, SCHEMA, &version, err) == 0 &&
+	    (version == 0 || read_meta(&db, target, out, err) == 0))
 		ret = 0;
 	if (ret == 0 && version > 0)
 		out->presence = STORE_OURS;
-	sqlite3_close(db);
+	database_close(&db);
 	return ret;
 }
 
@@ -304,10 +159,10 @@ static int lock(struct ledger *l, struct err *err)
 	return ret;
 }
 
-static int sync_parent(const char *path, struct err *err)
+/* The directory it lies in, durably. */
+static int make_parent(const char *path, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	char *dir = slash ? bytes_dup(bytes_from(path, (size_t)(slash - path) + 1)) : xstrdup(".");
+	char *dir = path_parent(path);
 	int ret = dir_make(dir, 0700, err) < 0 ? -1 : dir_sync(dir, err);
 
 	free(dir);
@@ -316,29 +171,20 @@ static int sync_parent(const char *path, struct err *err)
 
 static int open_to_write(struct ledger *l, struct err *err)
 {
-	/* Who wrote to whom concerns nobody else. SQLite gives its log the mode of the database. */
-	int fd = open(l->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return err_sys(err, ERR_FATAL, "create %s", l->path);
-	close(fd);
-	if (sqlite3_open_v2(l->path, &l->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
-	    SQLITE_OK)
-		return trouble(l->db, l->path, err);
-	sqlite3_busy_timeout(l->db, 5000);
-	return ledger_exec(l, database_is_remote(l->path) ? "PRAGMA journal_mode = TRUNCATE"
-							  : "PRAGMA journal_mode = WAL", err) < 0 ||
-			       ledger_exec(l, "PRAGMA synchronous = FULL;"
-					      "PRAGMA wal_autocheckpoint = 4000;"
-					      "PRAGMA cache_size = -4000", err) < 0 ? -1 : 0;
+	return database_make_file(l->path, err) < 0 ||
+			       database_open(&l->db, l->path, DATABASE_WRITE, err) < 0 ||
+			       database_set_durable(&l->db, true, err) < 0
+		       ? -1
+		       : 0;
 }
 
 static int set_meta(struct ledger *l, const char *key, struct bytes value, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)");
 
-	ledger_bind(st, "tt", bytes_of(key), value);
-	return ledger_run(l, st, err);
+	database_bind(st, "tt", bytes_of(key), value);
+	return database_run(&l->db, st, err);
 }
 
 static int make_schema(struct ledger *l, const char *target, struct err *err)
@@ -346,13 +192,12 @@ static int make_schema(struct ledger *l, const char *target, struct err *err)
 	char uuid[UUID_SIZE];
 
 	uuid_make(uuid);
-	if (ledger_begin(l, err) < 0 || ledger_exec(l, schema, err) < 0 ||
+	if (database_begin(&l->db, err) < 0 || database_exec(&l->db, schema, err) < 0 ||
 	    set_meta(l, "uuid", bytes_of(uuid), err) < 0 ||
 	    set_meta(l, "target", bytes_of(target), err) < 0)
 		return -1;
 	crash_point("ledger: make it");
-	l->in_tx = false;
-	return ledger_exec(l, "COMMIT", err) < 0 ? -1 : sync_parent(l->path, err);
+	return database_commit(&l->db, err) < 0 ? -1 : make_parent(l->path, err);
 }
 
 /* Opened: who it is of, and its mailboxes. */
@@ -361,10 +206,10 @@ static int begin_with(struct ledger *l, const char *target, bool make, struct er
 	struct store_identity id = { .presence = STORE_MISSING };
 	int version, ret = -1;
 
-	if (check_schema(l->db, l->path, &version, err) < 0)
+	if (database_version(&l->db, SCHEMA, &version, err) < 0)
 		return -1;
 	if (version > 0)
-		ret = read_meta(l->db, l->path, target, &id, err);
+		ret = read_meta(&l->db, target, &id, err);
 	else
 		ret = make ? make_schema(l, target, err)
 			   : err_set(err, ERR_FATAL, "%s holds nothing", l->path);
@@ -386,11 +231,12 @@ int ledger_open(struct ledger **out, const char *path, const char *target, enum 
 		return 0;
 	l = xcalloc(1, sizeof(*l));
 	l->path = xstrdup(path);
+	l->db = (struct database){ .name = l->path, .advice = advice };
 	l->lock = -1;
 	if (mode == STORE_WRITE) {
-		if (sync_parent(path, err) < 0 || lock(l, err) < 0 || open_to_write(l, err) < 0)
+		if (make_parent(path, err) < 0 || lock(l, err) < 0 || open_to_write(l, err) < 0)
 			goto fail;
-	} else if (!(l->db = open_to_read(path, err))) {
+	} else if (database_open(&l->db, path, DATABASE_LOOK, err) < 0) {
 		goto fail;
 	}
 	if (begin_with(l, target, mode == STORE_WRITE, err) < 0)
@@ -406,10 +252,7 @@ void ledger_close(struct ledger *l)
 {
 	if (!l)
 		return;
-	for (size_t i = 0; i < l->n_statements; i++)
-		sqlite3_finalize(l->statement[i].st);
-	free(l->statement);
-	sqlite3_close(l->db); /* rolls back */
+	database_close(&l->db);
 	ledger_free_boxes(l);
 	if (l->lock >= 0)
 		close(l->lock);
@@ -425,34 +268,20 @@ const char *ledger_path(const struct ledger *l)
 
 /* --- transactions --- */
 
-int ledger_begin(struct ledger *l, struct err *err)
-{
-	if (l->broken)
-		return err_set(err, ERR_FATAL, "%s: writing it failed before; open it again", l->path);
-	if (l->in_tx)
-		return 0;
-	if (ledger_exec(l, "BEGIN IMMEDIATE", err) < 0)
-		return -1;
-	l->in_tx = true;
-	return 0;
-}
-
 int ledger_commit(struct ledger *l, struct err *err)
 {
 	sqlite3_stmt *st;
 
-	if (!l->in_tx)
-		return l->broken ? ledger_begin(l, err) : 0;
-	st = ledger_statement(l, "INSERT OR REPLACE INTO meta (key, value) VALUES ('generation', ?)");
-	ledger_bind(st, "i", (int64_t)l->generation + 1);
-	if (ledger_save_boxes(l, err) < 0 || ledger_run(l, st, err) < 0)
+	if (!l->db.in_tx)
+		return database_is_broken(&l->db, err) ? -1 : 0;
+	st = database_statement(&l->db,
+				"INSERT OR REPLACE INTO meta (key, value) VALUES ('generation', ?)");
+	database_bind(st, "i", (int64_t)l->generation + 1);
+	if (ledger_save_boxes(l, err) < 0 || database_run(&l->db, st, err) < 0)
 		return -1;
 	crash_point("ledger: commit");
-	if (ledger_exec(l, "COMMIT", err) < 0) {
-		l->broken = true;
+	if (database_commit(&l->db, err) < 0)
 		return -1;
-	}
-	l->in_tx = false;
 	l->generation++;
 	return 0;
 }
@@ -461,7 +290,7 @@ int ledger_set_account(struct ledger *l, const char *account, struct err *err)
 {
 	if (l->account && strcmp(l->account, account) == 0)
 		return 0;
-	if (ledger_begin(l, err) < 0 || set_meta(l, "account", bytes_of(account), err) < 0)
+	if (database_begin(&l->db, err) < 0 || set_meta(l, "account", bytes_of(account), err) < 0)
 		return -1;
 	free(l->account);
 	l->account = xstrdup(account);

@@ -38,7 +38,7 @@ void ledger_copy_release(struct ledger_copy *c)
 static int first_row(struct ledger *l, sqlite3_stmt *st, struct ledger_copy *out, struct err *err)
 {
 	struct ledger_row row;
-	int got = ledger_step(l, st, err);
+	int got = database_step(&l->db, st, err);
 
 	if (got <= 0)
 		return got;
@@ -51,10 +51,10 @@ static int first_row(struct ledger *l, sqlite3_stmt *st, struct ledger_copy *out
 int ledger_find(struct ledger *l, const struct ledger_box *box, uint32_t uid, struct ledger_copy *out,
 		struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT " LEDGER_ROW ", mailbox FROM messages"
-					       " WHERE mailbox = ? AND uid = ?");
+	sqlite3_stmt *st = database_statement(&l->db, "SELECT " LEDGER_ROW ", mailbox FROM messages"
+						      " WHERE mailbox = ? AND uid = ?");
 
-	ledger_bind(st, "ii", box->id, (int64_t)uid);
+	database_bind(st, "ii", box->id, (int64_t)uid);
 	return first_row(l, st, out, err);
 }
 
@@ -62,11 +62,11 @@ int ledger_find_source(struct ledger *l, const struct ledger_box *box, uint32_t 
 		       struct ledger_copy *out, struct err *err)
 {
 	/* Left alone, SQLite walks the whole mailbox by its primary key: it takes the index for no better. */
-	sqlite3_stmt *st = ledger_statement(l, "SELECT " LEDGER_ROW ", mailbox FROM messages"
-					       " INDEXED BY messages_source"
-					       " WHERE mailbox = ? AND source_uid = ?");
+	sqlite3_stmt *st = database_statement(&l->db, "SELECT " LEDGER_ROW ", mailbox FROM messages"
+						      " INDEXED BY messages_source"
+						      " WHERE mailbox = ? AND source_uid = ?");
 
-	ledger_bind(st, "ii", box->id, (int64_t)source_uid);
+	database_bind(st, "ii", box->id, (int64_t)source_uid);
 	return first_row(l, st, out, err);
 }
 
@@ -74,12 +74,12 @@ int ledger_find_free(struct ledger *l, const struct ledger_box *box,
 		     const uint8_t sha256[CONTENT_HASH_SIZE], uint64_t size, struct ledger_copy *out,
 		     struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "SELECT " LEDGER_ROW ", mailbox FROM messages INDEXED BY messages_content"
-		   " WHERE substr(sha256, 1, 8) = substr(?1, 1, 8) AND sha256 = ?1 AND size = ?2"
-		   " AND mailbox = ?3 AND source_uid IS NULL ORDER BY state > 0, uid LIMIT 1");
+	sqlite3_stmt *st = database_statement(
+		&l->db, "SELECT " LEDGER_ROW ", mailbox FROM messages INDEXED BY messages_content"
+			" WHERE substr(sha256, 1, 8) = substr(?1, 1, 8) AND sha256 = ?1 AND size = ?2"
+			" AND mailbox = ?3 AND source_uid IS NULL ORDER BY state > 0, uid LIMIT 1");
 
-	ledger_bind(st, "bii", bytes_from(sha256, CONTENT_HASH_SIZE), (int64_t)size, box->id);
+	database_bind(st, "bii", bytes_from(sha256, CONTENT_HASH_SIZE), (int64_t)size, box->id);
 	return first_row(l, st, out, err);
 }
 
@@ -87,26 +87,27 @@ int ledger_find_elsewhere(struct ledger *l, const struct ledger_box *not_in,
 			  const uint8_t sha256[CONTENT_HASH_SIZE], uint64_t size, struct bytes date,
 			  struct ledger_copy *out, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "SELECT " LEDGER_ROW ", mailbox FROM messages INDEXED BY messages_content"
-		   " WHERE substr(sha256, 1, 8) = substr(?1, 1, 8) AND sha256 = ?1 AND size = ?2"
-		   " AND mailbox <> ?3 AND how <> 2 ORDER BY date <> ?4, mailbox, uid LIMIT 1");
+	sqlite3_stmt *st = database_statement(
+		&l->db, "SELECT " LEDGER_ROW ", mailbox FROM messages INDEXED BY messages_content"
+			" WHERE substr(sha256, 1, 8) = substr(?1, 1, 8) AND sha256 = ?1 AND size = ?2"
+			" AND mailbox <> ?3 AND how <> 2 ORDER BY date <> ?4, mailbox, uid LIMIT 1");
 
-	ledger_bind(st, "biit", bytes_from(sha256, CONTENT_HASH_SIZE), (int64_t)size, not_in->id, date);
+	database_bind(st, "biit", bytes_from(sha256, CONTENT_HASH_SIZE), (int64_t)size, not_in->id,
+		      date);
 	return first_row(l, st, out, err);
 }
 
 int ledger_find_identity(struct ledger *l, struct bytes identity, struct ledger_copy *out,
 			 struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT " LEDGER_ROW ", mailbox FROM messages"
-					       " INDEXED BY messages_identity WHERE identity = ?"
-					       " ORDER BY state > 0, mailbox, uid");
+	sqlite3_stmt *st = database_statement(&l->db, "SELECT " LEDGER_ROW ", mailbox FROM messages"
+						      " INDEXED BY messages_identity WHERE identity = ?"
+						      " ORDER BY state > 0, mailbox, uid");
 	bool any = false, agree = true;
 	int got = 0;
 
-	ledger_bind(st, "t", identity);
-	while (agree && (got = ledger_step(l, st, err)) > 0) {
+	database_bind(st, "t", identity);
+	while (agree && (got = database_step(&l->db, st, err)) > 0) {
 		struct ledger_row row;
 
 		ledger_take_row(st, &row);
@@ -122,12 +123,13 @@ int ledger_find_identity(struct ledger *l, struct bytes identity, struct ledger_
 
 int ledger_holds_identities(struct ledger *l, bool *out, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT 1 FROM messages INDEXED BY messages_identity"
-					       " WHERE identity IS NOT NULL LIMIT 1");
-	int got = ledger_step(l, st, err);
+	sqlite3_stmt *st =
+		database_statement(&l->db, "SELECT 1 FROM messages INDEXED BY messages_identity"
+					   " WHERE identity IS NOT NULL LIMIT 1");
+	int64_t one;
+	int got = database_number(&l->db, st, &one, err);
 
 	*out = got > 0;
-	sqlite3_reset(st);
 	return got < 0 ? -1 : 0;
 }
 
@@ -135,15 +137,16 @@ int ledger_holds_identities(struct ledger *l, bool *out, struct err *err)
 
 static int doom(struct ledger *l, const struct ledger_box *box, const struct uidset *set, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "INSERT OR IGNORE INTO temp.doomed"
-					       " SELECT mailbox, uid FROM messages WHERE mailbox = ?"
-					       " AND uid BETWEEN ? AND ?");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "INSERT OR IGNORE INTO temp.doomed"
+					   " SELECT mailbox, uid FROM messages WHERE mailbox = ?"
+					   " AND uid BETWEEN ? AND ?");
 
 	for (size_t i = 0; i < uidset_range_count(set); i++) {
 		struct uidrange r = uidset_range(set, i);
 
-		ledger_bind(st, "iii", box->id, (int64_t)r.lo, (int64_t)r.hi);
-		if (ledger_run(l, st, err) < 0)
+		database_bind(st, "iii", box->id, (int64_t)r.lo, (int64_t)r.hi);
+		if (database_run(&l->db, st, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -151,30 +154,32 @@ static int doom(struct ledger *l, const struct ledger_box *box, const struct uid
 
 static int count_doomed(struct ledger *l, const struct ledger_box *box, uint64_t *lost, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "SELECT count(*) FROM temp.doomed AS d CROSS JOIN messages AS gone"
-		   " ON gone.mailbox = d.mailbox AND gone.uid = d.uid"
-		   " WHERE d.mailbox = ? AND NOT EXISTS (SELECT 1 FROM messages AS other"
-		   "  INDEXED BY messages_content"
-		   "  WHERE substr(other.sha256, 1, 8) = substr(gone.sha256, 1, 8)"
-		   "  AND other.sha256 = gone.sha256 AND other.state = 0"
-		   "  AND NOT EXISTS (SELECT 1 FROM temp.doomed AS too"
-		   "   WHERE too.mailbox = other.mailbox AND too.uid = other.uid))");
-	int got;
+	sqlite3_stmt *st = database_statement(
+		&l->db, "SELECT count(*) FROM temp.doomed AS d CROSS JOIN messages AS gone"
+			" ON gone.mailbox = d.mailbox AND gone.uid = d.uid"
+			" WHERE d.mailbox = ? AND NOT EXISTS (SELECT 1 FROM messages AS other"
+			"  INDEXED BY messages_content"
+			"  WHERE substr(other.sha256, 1, 8) = substr(gone.sha256, 1, 8)"
+			"  AND other.sha256 = gone.sha256 AND other.state = 0"
+			"  AND NOT EXISTS (SELECT 1 FROM temp.doomed AS too"
+			"   WHERE too.mailbox = other.mailbox AND too.uid = other.uid))");
+	int64_t n = 0;
 
-	ledger_bind(st, "i", box->id);
-	if ((got = ledger_step(l, st, err)) > 0)
-		*lost = (uint64_t)sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	return got < 0 ? -1 : 0;
+	database_bind(st, "i", box->id);
+	if (database_number(&l->db, st, &n, err) < 0)
+		return -1;
+	*lost = (uint64_t)n;
+	return 0;
 }
 
 int ledger_count_lost(struct ledger *l, struct ledger_box *const *box, const struct uidset *const *set,
 		      uint64_t *lost, size_t n, struct err *err)
 {
-	if (ledger_exec(l, "CREATE TEMP TABLE IF NOT EXISTS doomed"
-			   " (mailbox INTEGER, uid INTEGER, PRIMARY KEY (mailbox, uid))"
-			   " WITHOUT ROWID; DELETE FROM temp.doomed", err) < 0)
+	if (database_exec(&l->db,
+			  "CREATE TEMP TABLE IF NOT EXISTS doomed"
+			  " (mailbox INTEGER, uid INTEGER, PRIMARY KEY (mailbox, uid))"
+			  " WITHOUT ROWID; DELETE FROM temp.doomed",
+			  err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		if (doom(l, box[i], set[i], err) < 0)

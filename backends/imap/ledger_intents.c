@@ -9,20 +9,21 @@
 
 int ledger_intent_add(struct ledger *l, struct ledger_box *box, struct ledger_intent *in, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "INSERT INTO intents (mailbox, batch, place, uidvalidity, uidnext, source_uid, size,"
-		   " sha256, message_id, date, flags, identity, created)"
-		   " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)");
+	sqlite3_stmt *st = database_statement(
+		&l->db,
+		"INSERT INTO intents (mailbox, batch, place, uidvalidity, uidnext, source_uid, size,"
+		" sha256, message_id, date, flags, identity, created)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)");
 
-	if (ledger_begin(l, err) < 0)
+	if (database_begin(&l->db, err) < 0)
 		return -1;
-	ledger_bind(st, "iiiiiiibbttti", box->id, in->batch, (int64_t)in->order, (int64_t)in->uidvalidity,
-		    (int64_t)in->uidnext, (int64_t)in->source_uid, (int64_t)in->size,
-		    bytes_from(in->sha256, CONTENT_HASH_SIZE), in->message_id, in->date, in->flags,
-		    in->identity, in->created);
-	if (ledger_run(l, st, err) < 0)
+	database_bind(st, "iiiiiiibbttti", box->id, in->batch, (int64_t)in->order,
+		      (int64_t)in->uidvalidity, (int64_t)in->uidnext, (int64_t)in->source_uid,
+		      (int64_t)in->size, bytes_from(in->sha256, CONTENT_HASH_SIZE), in->message_id,
+		      in->date, in->flags, in->identity, in->created);
+	if (database_run(&l->db, st, err) < 0)
 		return -1;
-	in->id = sqlite3_last_insert_rowid(l->db);
+	in->id = sqlite3_last_insert_rowid(l->db.db);
 	box->intents++;
 	box->dirty = true;
 	return 0;
@@ -30,14 +31,15 @@ int ledger_intent_add(struct ledger *l, struct ledger_box *box, struct ledger_in
 
 int ledger_intent_delete(struct ledger *l, struct ledger_box *box, int64_t id, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "DELETE FROM intents WHERE id = ? AND mailbox = ?");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "DELETE FROM intents WHERE id = ? AND mailbox = ?");
 
-	if (ledger_begin(l, err) < 0)
+	if (database_begin(&l->db, err) < 0)
 		return -1;
-	ledger_bind(st, "ii", id, box->id);
-	if (ledger_run(l, st, err) < 0)
+	database_bind(st, "ii", id, box->id);
+	if (database_run(&l->db, st, err) < 0)
 		return -1;
-	box->intents -= (uint64_t)sqlite3_changes(l->db);
+	box->intents -= (uint64_t)sqlite3_changes(l->db.db);
 	box->dirty = true;
 	return 0;
 }
@@ -61,7 +63,7 @@ static struct bytes keep_bytes(struct buf *to, struct bytes b)
 
 static void take_intent(sqlite3_stmt *st, struct ledger_intents *out)
 {
-	struct bytes sha256 = ledger_text(st, 6), text[4];
+	struct bytes sha256 = database_text(st, 6), text[4];
 	struct ledger_intent *in;
 	struct buf *own;
 	size_t need = 1;
@@ -71,7 +73,7 @@ static void take_intent(sqlite3_stmt *st, struct ledger_intents *out)
 	own = &out->bytes[out->n];
 	in = &out->v[out->n++];
 	for (int i = 0; i < 4; i++) {
-		text[i] = ledger_text(st, 7 + i);
+		text[i] = database_text(st, 7 + i);
 		need += text[i].n;
 	}
 	buf_init(own, SIZE_MAX / 4);
@@ -97,15 +99,16 @@ static void take_intent(sqlite3_stmt *st, struct ledger_intents *out)
 int ledger_intents(struct ledger *l, const struct ledger_box *box, struct ledger_intents *out,
 		   struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "SELECT id, batch, place, uidvalidity, uidnext, source_uid, sha256, message_id, date,"
-		   " flags, identity, created, size FROM intents WHERE mailbox = ?"
-		   " ORDER BY batch, place, id");
+	sqlite3_stmt *st = database_statement(
+		&l->db,
+		"SELECT id, batch, place, uidvalidity, uidnext, source_uid, sha256, message_id, date,"
+		" flags, identity, created, size FROM intents WHERE mailbox = ?"
+		" ORDER BY batch, place, id");
 	int got;
 
 	ledger_intents_release(out);
-	ledger_bind(st, "i", box->id);
-	while ((got = ledger_step(l, st, err)) > 0)
+	database_bind(st, "i", box->id);
+	while ((got = database_step(&l->db, st, err)) > 0)
 		take_intent(st, out);
 	return got;
 }

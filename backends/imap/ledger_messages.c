@@ -13,20 +13,20 @@
 static int tally(struct ledger *l, struct ledger_box *box, uint32_t lo, uint32_t hi, bool add,
 		 struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "SELECT coalesce(sum(state = 0), 0),"
-		   " coalesce(sum(state = 0 AND source_uid IS NOT NULL), 0),"
-		   " coalesce(sum(state > 0), 0), coalesce(sum(state = 2), 0),"
-		   " coalesce(sum(size * (state = 0)), 0),"
-		   " coalesce(sum(state = 0 AND source_uid IS NOT NULL AND how = 1), 0)"
-		   " FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ?");
+	sqlite3_stmt *st = database_statement(
+		&l->db, "SELECT coalesce(sum(state = 0), 0),"
+			" coalesce(sum(state = 0 AND source_uid IS NOT NULL), 0),"
+			" coalesce(sum(state > 0), 0), coalesce(sum(state = 2), 0),"
+			" coalesce(sum(size * (state = 0)), 0),"
+			" coalesce(sum(state = 0 AND source_uid IS NOT NULL AND how = 1), 0)"
+			" FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ?");
 	uint64_t *const counters[] = { &box->live, &box->stored, &box->kept, &box->held, &box->bytes,
 				       &box->adopted };
 	int got;
 
 	box->dirty = true;
-	ledger_bind(st, "iii", box->id, (int64_t)lo, (int64_t)hi);
-	if ((got = ledger_step(l, st, err)) < 0)
+	database_bind(st, "iii", box->id, (int64_t)lo, (int64_t)hi);
+	if ((got = database_step(&l->db, st, err)) < 0)
 		return -1;
 	for (int i = 0; got > 0 && i < 6; i++) {
 		uint64_t n = (uint64_t)sqlite3_column_int64(st, i);
@@ -52,25 +52,24 @@ int ledger_count(struct ledger *l, struct ledger_box *box, uint32_t lo, uint32_t
 /* The nine columns of a row, from the second parameter on. */
 static void bind_row(sqlite3_stmt *st, const struct ledger_box *box, const struct ledger_row *row)
 {
-	ledger_bind(st, "iiiiiittBT", box->id, (int64_t)row->uid, (int64_t)row->source_uid,
-		    (int64_t)row->state, (int64_t)row->how, (int64_t)row->size, row->flags, row->date,
-		    row->sha256, row->identity);
-	if (!row->source_uid)
-		sqlite3_bind_null(st, 3);
+	database_bind(st, "iiIiiittBT", box->id, (int64_t)row->uid, (int64_t)row->source_uid,
+		      (int64_t)row->state, (int64_t)row->how, (int64_t)row->size, row->flags, row->date,
+		      row->sha256, row->identity);
 }
 
 int ledger_insert(struct ledger *l, struct ledger_box *box, const struct ledger_row *row,
 		  struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "INSERT OR IGNORE INTO messages (mailbox, " LEDGER_ROW
-					       ") VALUES (?,?,?,?,?,?,?,?,?,?)");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "INSERT OR IGNORE INTO messages (mailbox, " LEDGER_ROW
+					   ") VALUES (?,?,?,?,?,?,?,?,?,?)");
 
-	if (ledger_begin(l, err) < 0)
+	if (database_begin(&l->db, err) < 0)
 		return -1;
 	bind_row(st, box, row);
-	if (ledger_run(l, st, err) < 0)
+	if (database_run(&l->db, st, err) < 0)
 		return -1;
-	if (sqlite3_changes(l->db) == 0)
+	if (sqlite3_changes(l->db.db) == 0)
 		return err_set(err, ERR_MAILBOX,
 			       "the server gave a new message the UID %u, which another one has", row->uid);
 	return ledger_count(l, box, row->uid, row->uid, err);
@@ -79,27 +78,28 @@ int ledger_insert(struct ledger *l, struct ledger_box *box, const struct ledger_
 int ledger_replace(struct ledger *l, struct ledger_box *box, const struct ledger_row *row,
 		   struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "UPDATE messages SET source_uid = ?3, state = ?4, how = ?5, size = ?6, flags = ?7,"
-		   " date = ?8, sha256 = coalesce(?9, sha256), identity = coalesce(?10, identity)"
-		   " WHERE mailbox = ?1 AND uid = ?2");
+	sqlite3_stmt *st = database_statement(
+		&l->db,
+		"UPDATE messages SET source_uid = ?3, state = ?4, how = ?5, size = ?6, flags = ?7,"
+		" date = ?8, sha256 = coalesce(?9, sha256), identity = coalesce(?10, identity)"
+		" WHERE mailbox = ?1 AND uid = ?2");
 
-	if (ledger_begin(l, err) < 0 || ledger_uncount(l, box, row->uid, row->uid, err) < 0)
+	if (database_begin(&l->db, err) < 0 || ledger_uncount(l, box, row->uid, row->uid, err) < 0)
 		return -1;
 	bind_row(st, box, row);
-	return ledger_run(l, st, err) < 0 ? -1 : ledger_count(l, box, row->uid, row->uid, err);
+	return database_run(&l->db, st, err) < 0 ? -1 : ledger_count(l, box, row->uid, row->uid, err);
 }
 
 int ledger_set_hash(struct ledger *l, struct ledger_box *box, uint32_t uid,
 		    const uint8_t sha256[CONTENT_HASH_SIZE], struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(
-		l, "UPDATE messages SET sha256 = ? WHERE mailbox = ? AND uid = ?");
+	sqlite3_stmt *st = database_statement(
+		&l->db, "UPDATE messages SET sha256 = ? WHERE mailbox = ? AND uid = ?");
 
-	if (ledger_begin(l, err) < 0)
+	if (database_begin(&l->db, err) < 0)
 		return -1;
-	ledger_bind(st, "bii", bytes_from(sha256, CONTENT_HASH_SIZE), box->id, (int64_t)uid);
-	return ledger_run(l, st, err);
+	database_bind(st, "bii", bytes_from(sha256, CONTENT_HASH_SIZE), box->id, (int64_t)uid);
+	return database_run(&l->db, st, err);
 }
 
 /* --- many --- */
@@ -108,17 +108,17 @@ int ledger_set_hash(struct ledger *l, struct ledger_box *box, uint32_t uid,
 static int run_over(struct ledger *l, struct ledger_box *box, const struct uidset *set, const char *sql,
 		    struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, sql);
+	sqlite3_stmt *st = database_statement(&l->db, sql);
 
-	if (ledger_begin(l, err) < 0)
+	if (database_begin(&l->db, err) < 0)
 		return -1;
 	for (size_t i = 0; i < uidset_range_count(set); i++) {
 		struct uidrange r = uidset_range(set, i);
 
 		if (ledger_uncount(l, box, r.lo, r.hi, err) < 0)
 			return -1;
-		ledger_bind(st, "iii", box->id, (int64_t)r.lo, (int64_t)r.hi);
-		if (ledger_run(l, st, err) < 0 || ledger_count(l, box, r.lo, r.hi, err) < 0)
+		database_bind(st, "iii", box->id, (int64_t)r.lo, (int64_t)r.hi);
+		if (database_run(&l->db, st, err) < 0 || ledger_count(l, box, r.lo, r.hi, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -145,13 +145,15 @@ static int fill_pairs(struct ledger *l, const uint32_t *from, const uint32_t *to
 {
 	sqlite3_stmt *st;
 
-	if (ledger_exec(l, "CREATE TEMP TABLE IF NOT EXISTS pairs"
-			   " (source INTEGER PRIMARY KEY, target INTEGER); DELETE FROM temp.pairs", err) < 0)
+	if (database_exec(&l->db,
+			  "CREATE TEMP TABLE IF NOT EXISTS pairs"
+			  " (source INTEGER PRIMARY KEY, target INTEGER); DELETE FROM temp.pairs",
+			  err) < 0)
 		return -1;
-	st = ledger_statement(l, "INSERT OR REPLACE INTO temp.pairs VALUES (?,?)");
+	st = database_statement(&l->db, "INSERT OR REPLACE INTO temp.pairs VALUES (?,?)");
 	for (size_t i = 0; i < n; i++) {
-		ledger_bind(st, "ii", (int64_t)from[i], (int64_t)to[i]);
-		if (ledger_run(l, st, err) < 0)
+		database_bind(st, "ii", (int64_t)from[i], (int64_t)to[i]);
+		if (database_run(&l->db, st, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -163,7 +165,7 @@ int ledger_renumber(struct ledger *l, struct ledger_box *box, const uint32_t *fr
 	struct uidset all = UIDSET_INIT;
 	int ret;
 
-	if (ledger_begin(l, err) < 0 || fill_pairs(l, from, to, n, err) < 0)
+	if (database_begin(&l->db, err) < 0 || fill_pairs(l, from, to, n, err) < 0)
 		return -1;
 	uidset_add_range(&all, 1, UINT32_MAX);
 	ret = run_over(l, box, &all,
@@ -179,13 +181,14 @@ int ledger_renumber(struct ledger *l, struct ledger_box *box, const uint32_t *fr
 static int each_between(struct ledger *l, const struct ledger_box *box, struct uidrange r,
 			ledger_row_fn *fn, void *ctx, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT " LEDGER_ROW " FROM messages"
-					       " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "SELECT " LEDGER_ROW " FROM messages"
+					   " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid");
 	struct ledger_row row;
 	int got;
 
-	ledger_bind(st, "iii", box->id, (int64_t)r.lo, (int64_t)r.hi);
-	while ((got = ledger_step(l, st, err)) > 0) {
+	database_bind(st, "iii", box->id, (int64_t)r.lo, (int64_t)r.hi);
+	while ((got = database_step(&l->db, st, err)) > 0) {
 		ledger_take_row(st, &row);
 		if (fn(ctx, &row, err) < 0) {
 			sqlite3_reset(st);
@@ -209,13 +212,14 @@ int ledger_each(struct ledger *l, const struct ledger_box *box, const struct uid
 int ledger_uids(struct ledger *l, const struct ledger_box *box, uint32_t least, struct uidset *out,
 		struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "SELECT uid FROM messages WHERE mailbox = ? AND uid >= ?"
-					       " ORDER BY uid");
+	sqlite3_stmt *st =
+		database_statement(&l->db, "SELECT uid FROM messages WHERE mailbox = ? AND uid >= ?"
+					   " ORDER BY uid");
 	int got;
 
 	uidset_clear(out);
-	ledger_bind(st, "ii", box->id, (int64_t)least);
-	while ((got = ledger_step(l, st, err)) > 0)
+	database_bind(st, "ii", box->id, (int64_t)least);
+	while ((got = database_step(&l->db, st, err)) > 0)
 		uidset_add(out, (uint32_t)sqlite3_column_int64(st, 0));
 	return got;
 }
@@ -254,8 +258,8 @@ static int sort_by_flags(void *ctx, const struct ledger_row *row, struct err *er
 static int change_these(struct ledger *l, const struct ledger_box *box, const struct same_flags *same,
 			const struct flag_delta *delta, struct err *err)
 {
-	sqlite3_stmt *st = ledger_statement(l, "UPDATE messages SET flags = ? WHERE mailbox = ?"
-					       " AND uid BETWEEN ? AND ?");
+	sqlite3_stmt *st = database_statement(&l->db, "UPDATE messages SET flags = ? WHERE mailbox = ?"
+						      " AND uid BETWEEN ? AND ?");
 	struct flags flags = FLAGS_INIT;
 	struct buf text = BUF_INIT(SIZE_MAX / 4);
 	int ret = 0;
@@ -267,8 +271,8 @@ static int change_these(struct ledger *l, const struct ledger_box *box, const st
 	for (size_t i = 0; i < uidset_range_count(&same->uids) && ret == 0; i++) {
 		struct uidrange r = uidset_range(&same->uids, i);
 
-		ledger_bind(st, "tiii", buf_bytes(&text), box->id, (int64_t)r.lo, (int64_t)r.hi);
-		ret = ledger_run(l, st, err);
+		database_bind(st, "tiii", buf_bytes(&text), box->id, (int64_t)r.lo, (int64_t)r.hi);
+		ret = database_run(&l->db, st, err);
 	}
 	buf_release(&text);
 	flags_release(&flags);
@@ -279,7 +283,7 @@ int ledger_change_flags(struct ledger *l, struct ledger_box *box, const struct u
 			const struct flag_delta *delta, struct err *err)
 {
 	struct by_flags by = { 0 };
-	int ret = ledger_begin(l, err);
+	int ret = database_begin(&l->db, err);
 
 	if (ret == 0)
 		ret = ledger_each(l, box, set, sort_by_flags, &by, err);
