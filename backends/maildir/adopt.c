@@ -71,8 +71,8 @@ static int mark_ours(struct box *box, const struct listing *l, bool *ours, struc
 	struct row row;
 	int got;
 
-	index_bind(st, "ii", box->id, (int64_t)1);
-	while ((got = index_step(m, st, err)) > 0) {
+	database_bind(st, "ii", box->id, (int64_t)1);
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		const struct listed *e;
 
 		index_row(st, &row);
@@ -350,15 +350,13 @@ static int take_row(struct box *box, const struct row *row, const struct incomin
 	int ret;
 
 	keywords_to_letters(box, in->flags, row->letters, letters);
-	if (row_place_letters(box, row, letters, err) < 0 || index_begin(m, err) < 0)
+	if (row_place_letters(box, row, letters, err) < 0 || database_begin(&m->db, err) < 0)
 		return -1;
 	flags_keywords_text(in->flags, &keywords);
-	index_bind(st, "ibbibnii", (int64_t)in->source_uid, bytes_of(letters), in->date,
-		   (int64_t)in->flags->bits, buf_bytes(&keywords), box->id, (int64_t)row->uid);
-	index_bind_identity(st, 6, in->identity);
-	if (in->source_uid == 0)
-		sqlite3_bind_null(st, 1);
-	ret = index_run(m, st, err);
+	database_bind(st, "IbbibTii", (int64_t)in->source_uid, bytes_of(letters), in->date,
+		      (int64_t)in->flags->bits, buf_bytes(&keywords), in->identity, box->id,
+		      (int64_t)row->uid);
+	ret = database_run(&m->db, st, err);
 	buf_release(&keywords);
 	if (ret < 0)
 		return -1;
@@ -386,13 +384,13 @@ static int take_equal(struct box *box, enum statement which, const struct incomi
 		struct place at;
 		struct row row;
 
-		index_bind(st, "ibi", box->id, in->sha256, (int64_t)in->size);
-		got = index_step(m, st, err);
+		database_bind(st, "ibi", box->id, in->sha256, (int64_t)in->size);
+		got = database_step(&m->db, st, err);
 		if (got <= 0)
 			break;
 		index_row(st, &row);
 		row_copy(&c, &row);
-		index_done(st);
+		sqlite3_reset(st);
 		got = box_find_file(box, c.row.uid, c.row.base, c.row.letters, &at, err);
 		if (got > 0 && (got = still_holds(box, &at, in, err)) > 0) {
 			*uid = c.row.uid;

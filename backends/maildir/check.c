@@ -238,8 +238,8 @@ static int copy_next(struct box *box, uint32_t from, uint32_t to, struct row_cop
 	struct row row;
 	int got;
 
-	index_bind(st, "ii", box->id, (int64_t)from);
-	got = index_step(m, st, err);
+	database_bind(st, "ii", box->id, (int64_t)from);
+	got = database_step(&m->db, st, err);
 	if (got <= 0)
 		return got;
 	index_row(st, &row);
@@ -247,7 +247,7 @@ static int copy_next(struct box *box, uint32_t from, uint32_t to, struct row_cop
 		got = 0;
 	else
 		row_copy(out, &row);
-	index_done(st);
+	sqlite3_reset(st);
 	return got;
 }
 

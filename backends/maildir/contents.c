@@ -56,8 +56,8 @@ static int tell_rows(struct box *box, const struct listing *l, bool *ours, struc
 	struct row row;
 	int got;
 
-	index_bind(st, "ii", box->id, (int64_t)1);
-	while ((got = index_step(m, st, err)) > 0) {
+	database_bind(st, "ii", box->id, (int64_t)1);
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		const struct listed *e;
 
 		index_row(st, &row);
@@ -69,7 +69,7 @@ static int tell_rows(struct box *box, const struct listing *l, bool *ours, struc
 		else if (row.uid < box->placed_to)
 			continue;
 		if (t->each(t->ctx, row.uid, row.size, row.sha256.p, err) < 0) {
-			index_done(st);
+			sqlite3_reset(st);
 			return -1;
 		}
 	}

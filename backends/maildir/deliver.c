@@ -194,7 +194,7 @@ static int sink_begin(void *ctx, void *tag, const struct message *msg, void **ha
 	struct delivery *d;
 
 	(void)tag;
-	if (index_is_broken(maildir_of(a->box), err))
+	if (database_is_broken(&maildir_of(a->box)->db, err))
 		return -1;
 	d = delivery_new(a);
 	if (msg->size > 0 && msg->size <= GATHER_MAX)
@@ -362,7 +362,8 @@ int maildir_take(struct mailbox *mb, uint32_t stranger, const struct message *ms
 	struct box *box = (struct box *)mb;
 	struct buf date = BUF_INIT(SIZE_MAX / 4);
 	struct incoming in = incoming_of(msg, &date);
-	int got = index_is_broken(maildir_of(box), err) ? -1 : is_stored(box, msg->uid, uid, err);
+	int got =
+		database_is_broken(&maildir_of(box)->db, err) ? -1 : is_stored(box, msg->uid, uid, err);
 
 	if (got == 0)
 		got = adopt_stranger(box, stranger, &in, uid, err);
@@ -404,7 +405,7 @@ int maildir_append(struct mailbox *mb, outcome_fn *report, void *ctx, void *tag,
 	struct maildir *m = (struct maildir *)mb->store;
 	struct appender *a;
 
-	if (index_is_broken(m, err))
+	if (database_is_broken(&m->db, err))
 		return -1;
 	a = xmalloc(sizeof(*a));
 	*a = (struct appender){ .box = (struct box *)mb, .report = report, .ctx = ctx,

@@ -98,7 +98,7 @@ static int take(struct maildir *m, const char *dir, struct err *err)
 	mailbox_name_release(&name);
 	box->dir = xstrdup(dir);
 	box->uidvalidity = (uint32_t)clock_unix();
-	if (index_begin(m, err) < 0 || index_insert_box(m, box, err) < 0) {
+	if (database_begin(&m->db, err) < 0 || index_insert_box(m, box, err) < 0) {
 		box_free(m, box);
 		ret = -1;
 	} else {

@@ -11,16 +11,13 @@
 int maildir_holds_identities(struct store *st, bool *out, struct err *err)
 {
 	struct maildir *m = (struct maildir *)st;
-	sqlite3_stmt *any;
+	int64_t any;
 	int got;
 
 	*out = false;
 	if (m->schema < 3)
 		return 0;
-	any = index_stmt(m, ST_MESSAGE_WITH_IDENTITY);
-	got = index_step(m, any, err);
-	if (got > 0)
-		index_done(any);
+	got = database_number(&m->db, index_stmt(m, ST_MESSAGE_WITH_IDENTITY), &any, err);
 	*out = got > 0;
 	return got < 0 ? -1 : 0;
 }
@@ -56,9 +53,9 @@ int maildir_find_identity(struct store *st, struct bytes identity, struct held *
 		return 0;
 	*out = (struct held){ 0 };
 	find = index_stmt(m, ST_MESSAGES_BY_IDENTITY);
-	index_bind_identity(find, 1, identity);
-	while (agree && (got = index_step(m, find, err)) > 0) {
-		struct bytes sha256 = index_text(find, 3);
+	database_bind(find, "T", identity);
+	while (agree && (got = database_step(&m->db, find, err)) > 0) {
+		struct bytes sha256 = database_text(find, 3);
 
 		agree = sha256.n == sizeof(content) &&
 			(!out->mailbox || memcmp(content, sha256.p, sizeof(content)) == 0);
@@ -67,7 +64,7 @@ int maildir_find_identity(struct store *st, struct bytes identity, struct held *
 		take_place(m, find, out);
 		memcpy(content, sha256.p, sizeof(content));
 	}
-	index_done(find);
+	sqlite3_reset(find);
 	return got < 0 ? -1 : agree && out->mailbox;
 }
 

@@ -1,7 +1,6 @@
 #include "backends/maildir/index.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,50 +84,6 @@ static const char *const statements[ST_COUNT] = {
 	[ST_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
 };
 
-static bool index_is_damaged(sqlite3 *db)
-{
-	int code = sqlite3_errcode(db);
-
-	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-}
-
-int index_trouble(sqlite3 *db, const char *file, struct err *err)
-{
-	if (db && index_is_damaged(db))
-		return err_set(err, ERR_FATAL,
-			       "%s is damaged; the mail beside it is not. Move it away with the "
-			       "files that are named like it, remove the job's .run file in the "
-			       "state directory, and run once with --adopt",
-			       file);
-	return err_set(err, ERR_FATAL, "%s: %s", file,
-		       db ? sqlite3_errmsg(db) : "cannot be opened");
-}
-
-int index_fail(struct maildir *m, struct err *err)
-{
-	/*
-	 * On a full or broken disk SQLite gives the whole transaction up. What followed would be
-	 * committed statement by statement: a base without its messages.
-	 */
-	if (m->db && m->in_tx && sqlite3_get_autocommit(m->db)) {
-		m->in_tx = false;
-		m->broken = true;
-	}
-	index_trouble(m->db, m->index, err);
-	if (m->side && m->db && index_is_damaged(m->db))
-		err_set(err, ERR_FATAL,
-			"%s is damaged; it only says which UID each file of %s has. Remove it and "
-			"run once with --rebind",
-			m->index, m->path);
-	return -1;
-}
-
-int index_exec(struct maildir *m, const char *sql, struct err *err)
-{
-	return sqlite3_exec(m->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
-								       : index_fail(m, err);
-}
-
 /* A store of an older version that is only read: what it has no column for is NULL. */
 static char *without_identity(const char *sql)
 {
@@ -140,90 +95,15 @@ static char *without_identity(const char *sql)
 
 sqlite3_stmt *index_stmt(struct maildir *m, enum statement which)
 {
-	sqlite3_stmt **st = &m->stmt[which];
-	char *old = NULL;
+	sqlite3_stmt *st;
+	char *old;
 
-	if (*st)
-		return *st;
-	if (m->schema < 3)
-		old = without_identity(statements[which]);
-	/* Binding and stepping NULL is an error that index_step() reports. */
-	sqlite3_prepare_v3(m->db, old ? old : statements[which], -1, SQLITE_PREPARE_PERSISTENT, st,
-			   NULL);
+	if (m->schema >= 3)
+		return database_statement(&m->db, statements[which]);
+	old = without_identity(statements[which]);
+	st = database_statement_as(&m->db, statements[which], old);
 	free(old);
-	return *st;
-}
-
-void index_bind(sqlite3_stmt *st, const char *types, ...)
-{
-	va_list ap;
-	int at = 1;
-
-	va_start(ap, types);
-	for (; *types; types++, at++) {
-		if (*types == 'i') {
-			sqlite3_bind_int64(st, at, va_arg(ap, int64_t));
-		} else if (*types == 's') {
-			sqlite3_bind_text(st, at, va_arg(ap, const char *), -1, SQLITE_STATIC);
-		} else if (*types == 'n') {
-			sqlite3_bind_null(st, at);
-		} else {
-			struct bytes b = va_arg(ap, struct bytes);
-			const void *p = b.p ? (const void *)b.p : "";
-
-			if (*types == 'b')
-				sqlite3_bind_blob64(st, at, p, b.n, SQLITE_STATIC);
-			else
-				sqlite3_bind_text64(st, at, p, b.n, SQLITE_STATIC, SQLITE_UTF8);
-		}
-	}
-	va_end(ap);
-}
-
-void index_bind_identity(sqlite3_stmt *st, int at, struct bytes identity)
-{
-	if (identity.n)
-		sqlite3_bind_text64(st, at, (const char *)identity.p, identity.n, SQLITE_STATIC,
-				    SQLITE_UTF8);
-	else
-		sqlite3_bind_null(st, at);
-}
-
-void index_done(sqlite3_stmt *st)
-{
-	sqlite3_reset(st);
-}
-
-int index_step(struct maildir *m, sqlite3_stmt *st, struct err *err)
-{
-	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	if (rc == SQLITE_DONE) {
-		sqlite3_reset(st);
-		return 0;
-	}
-	index_fail(m, err);
-	if (st)
-		sqlite3_reset(st);
-	return -1;
-}
-
-int index_run(struct maildir *m, sqlite3_stmt *st, struct err *err)
-{
-	int got;
-
-	while ((got = index_step(m, st, err)) > 0)
-		;
-	return got;
-}
-
-struct bytes index_text(sqlite3_stmt *st, int column)
-{
-	const void *p = sqlite3_column_blob(st, column);
-
-	return bytes_from(p, (size_t)sqlite3_column_bytes(st, column));
+	return st;
 }
 
 void index_row(sqlite3_stmt *st, struct row *out)
@@ -231,37 +111,18 @@ void index_row(sqlite3_stmt *st, struct row *out)
 	*out = (struct row){
 		.uid = (uint32_t)sqlite3_column_int64(st, 0),
 		.source_uid = (uint32_t)sqlite3_column_int64(st, 1),
-		.base = index_text(st, 2),
-		.letters = index_text(st, 3),
+		.base = database_text(st, 2),
+		.letters = database_text(st, 3),
 		.size = (uint64_t)sqlite3_column_int64(st, 4),
 		.form = (enum row_form)sqlite3_column_int(st, 5),
 		.state = (enum row_state)sqlite3_column_int(st, 6),
-		.date = index_text(st, 7),
+		.date = database_text(st, 7),
 		.bits = (unsigned)sqlite3_column_int(st, 8),
-		.keywords = index_text(st, 9),
-		.sha256 = index_text(st, 10),
+		.keywords = database_text(st, 9),
+		.sha256 = database_text(st, 10),
 		.held = sqlite3_column_int(st, 11) != 0,
-		.identity = index_text(st, 12),
+		.identity = database_text(st, 12),
 	};
-}
-
-bool index_is_broken(const struct maildir *m, struct err *err)
-{
-	if (m->broken)
-		err_set(err, ERR_FATAL, "%s: writing it failed before; open it again", m->path);
-	return m->broken;
-}
-
-int index_begin(struct maildir *m, struct err *err)
-{
-	if (index_is_broken(m, err))
-		return -1;
-	if (m->in_tx)
-		return 0;
-	if (index_exec(m, "BEGIN IMMEDIATE", err) < 0)
-		return -1;
-	m->in_tx = true;
-	return 0;
 }
 
 void index_name_bytes(const struct mailbox_name *name, struct buf *out)
@@ -318,41 +179,37 @@ static void take_box_columns(struct box *box, sqlite3_stmt *st, int at)
 	box->digest = (uint64_t)sqlite3_column_int64(st, at++);
 	box->extra = (uint64_t)sqlite3_column_int64(st, at++);
 	box->extra_known = sqlite3_column_int(st, at++) != 0;
-	stamp = index_text(st, at);
+	stamp = database_text(st, at);
 	if (stamp.n == sizeof(box->stamp))
 		memcpy(&box->stamp, stamp.p, stamp.n);
-	mailboxid_take(box->mailboxid, index_text(st, at + 1));
+	mailboxid_take(box->mailboxid, database_text(st, at + 1));
 	box->placed_to = box->placing_from;
 }
 
 int index_load(struct maildir *m, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int got = -1;
+	sqlite3_stmt *st =
+		database_statement(&m->db, m->schema < 4 ? BOX_HEAD BOX_COLUMNS_3 " FROM mailboxes"
+							 : BOX_HEAD BOX_COLUMNS " FROM mailboxes");
+	int got;
 
-	if (sqlite3_prepare_v2(m->db,
-			       m->schema < 4 ? BOX_HEAD BOX_COLUMNS_3 " FROM mailboxes"
-					     : BOX_HEAD BOX_COLUMNS " FROM mailboxes",
-			       -1, &st, NULL) != SQLITE_OK)
-		return index_fail(m, err);
-	while ((got = index_step(m, st, err)) > 0) {
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		struct box *box = box_new(m);
 
 		box->id = sqlite3_column_int64(st, 0);
-		box->dir = bytes_dup(index_text(st, 5));
+		box->dir = bytes_dup(database_text(st, 5));
 		if (sqlite3_column_type(st, 6) != SQLITE_NULL)
-			box->moved_from = bytes_dup(index_text(st, 6));
+			box->moved_from = bytes_dup(database_text(st, 6));
 		take_box_columns(box, st, 7);
-		if (take_name(&box->mb.name, index_text(st, 1), index_text(st, 2),
-			      (uint8_t)sqlite3_column_int(st, 3),
-			      sqlite3_column_int(st, 4) != 0, err) < 0) {
+		if (take_name(&box->mb.name, database_text(st, 1), database_text(st, 2),
+			      (uint8_t)sqlite3_column_int(st, 3), sqlite3_column_int(st, 4) != 0,
+			      err) < 0) {
 			box_free(m, box);
-			got = -1;
-			break;
+			sqlite3_reset(st);
+			return -1;
 		}
 		box_insert(m, box);
 	}
-	sqlite3_finalize(st);
 	return got;
 }
 
@@ -382,7 +239,7 @@ int index_save_box(struct maildir *m, struct box *box, struct err *err)
 
 	bind_box(st, 1, box);
 	sqlite3_bind_int64(st, 21, box->id);
-	if (index_run(m, st, err) < 0)
+	if (database_run(&m->db, st, err) < 0)
 		return -1;
 	box->dirty = false;
 	return 0;
@@ -410,9 +267,9 @@ int index_insert_box(struct maildir *m, struct box *box, struct err *err)
 	index_bind_name(st, name, buf_bytes(&text));
 	sqlite3_bind_text(st, 5, box->dir, -1, SQLITE_STATIC);
 	bind_box(st, 6, box);
-	ret = index_run(m, st, err);
+	ret = database_run(&m->db, st, err);
 	if (ret == 0)
-		box->id = sqlite3_last_insert_rowid(m->db);
+		box->id = sqlite3_last_insert_rowid(m->db.db);
 	buf_release(&text);
 	return ret;
 }
@@ -421,6 +278,6 @@ int index_set_meta(struct maildir *m, const char *key, struct bytes value, struc
 {
 	sqlite3_stmt *st = index_stmt(m, ST_META_SET);
 
-	index_bind(st, "st", key, value);
-	return index_run(m, st, err);
+	database_bind(st, "st", key, value);
+	return database_run(&m->db, st, err);
 }

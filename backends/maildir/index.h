@@ -1,8 +1,6 @@
 #ifndef BACKENDS_MAILDIR_INDEX_H
 #define BACKENDS_MAILDIR_INDEX_H
 
-#include <sqlite3.h>
-
 #include "backends/maildir/internal.h"
 
 /* `mailcask.db`: every query on it stands in index*.c, or names one of these statements. */
@@ -41,34 +39,10 @@ enum statement {
 	ST_COUNT,
 };
 
-/* Ready to be bound. Reset it (index_done) when finished. */
+/* Ready to be bound; used as by database_statement(). */
 sqlite3_stmt *index_stmt(struct maildir *m, enum statement which);
-/*
- * Bind values in order: 'i' int64_t, 'b' struct bytes (blob), 't' struct bytes (text), 's' C
- * string or NULL, 'n' nothing (NULL). Bytes are borrowed until the statement is reset.
- */
-void index_bind(sqlite3_stmt *st, const char *types, ...);
-/* Run it to its end, without looking at rows, and reset it. */
-int index_run(struct maildir *m, sqlite3_stmt *st, struct err *err);
-/* 1 a row, 0 no more (it is reset then), -1 (reset too). */
-int index_step(struct maildir *m, sqlite3_stmt *st, struct err *err);
-void index_done(sqlite3_stmt *st);
-int index_fail(struct maildir *m, struct err *err);
-/* What SQLite says of this file, and what a person can do about it. db NULL: it cannot be opened. -1. */
-int index_trouble(sqlite3 *db, const char *file, struct err *err);
-int index_exec(struct maildir *m, const char *sql, struct err *err);
-
-/* A column that is NULL where there is no identity. Borrowed as by index_bind(). */
-void index_bind_identity(sqlite3_stmt *st, int at, struct bytes identity);
 /* The columns of a ST_MESSAGE... query. */
 void index_row(sqlite3_stmt *st, struct row *out);
-struct bytes index_text(sqlite3_stmt *st, int column);
-
-/* True, with *err set, after a commit failed. */
-bool index_is_broken(const struct maildir *m, struct err *err);
-/* Begin the transaction that commit() ends, unless it is open. */
-int index_begin(struct maildir *m, struct err *err);
-
 /* What the file at `path` (not opened for writing, nothing created) says of itself. */
 enum index_kind { INDEX_NONE, INDEX_OURS };
 int index_identify(const char *path, enum index_kind *kind, struct store_identity *out,

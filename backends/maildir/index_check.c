@@ -1,6 +1,5 @@
 #include "backends/maildir/index_check.h"
 
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,15 +30,12 @@ typedef void take_fn(struct examination *x, sqlite3_stmt *st);
 
 static int each_row(struct examination *x, const char *sql, take_fn *take, struct err *err)
 {
-	struct maildir *m = x->m;
-	sqlite3_stmt *st = NULL;
-	int got = -1;
+	struct database *d = &x->m->db;
+	sqlite3_stmt *st = database_statement(d, sql);
+	int got;
 
-	if (sqlite3_prepare_v2(m->db, sql, -1, &st, NULL) != SQLITE_OK)
-		return index_fail(m, err);
-	while ((got = index_step(m, st, err)) > 0)
+	while ((got = database_step(d, st, err)) > 0)
 		take(x, st);
-	sqlite3_finalize(st);
 	return got;
 }
 
@@ -64,73 +60,57 @@ static void take_verdict(struct examination *x, sqlite3_stmt *st)
 	free(safe);
 }
 
-/* Makes of the tables of a new database those of an older version, if `db` is of one. */
-static int as_old_as(sqlite3 *fresh, sqlite3 *db)
-{
-	sqlite3_stmt *st = NULL;
-	int version = 0, rc = SQLITE_OK;
+/* Makes of the tables of a new database those of an older version. */
+static const char *const downgrades[INDEX_SCHEMA] = {
+	[1] = "ALTER TABLE quarantine DROP COLUMN last",
+	[2] = "DROP INDEX messages_identity; ALTER TABLE messages DROP COLUMN identity",
+	[3] = "ALTER TABLE mailboxes DROP COLUMN mailboxid",
+};
 
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW)
-		version = sqlite3_column_int(st, 0);
-	sqlite3_finalize(st);
-	if (version >= 1 && version <= 3)
-		rc = sqlite3_exec(fresh, "ALTER TABLE mailboxes DROP COLUMN mailboxid", NULL, NULL, NULL);
-	if ((version == 1 || version == 2) && rc == SQLITE_OK)
-		rc = sqlite3_exec(fresh, "DROP INDEX messages_identity;"
-					 "ALTER TABLE messages DROP COLUMN identity", NULL, NULL, NULL);
-	if (version == 1 && rc == SQLITE_OK)
-		rc = sqlite3_exec(fresh, "ALTER TABLE quarantine DROP COLUMN last", NULL, NULL, NULL);
-	return rc;
+static int make_empty(struct database *fresh, int version, struct err *err)
+{
+	if (database_open(fresh, ":memory:", DATABASE_WRITE, err) < 0 ||
+	    database_exec(fresh, index_schema, err) < 0)
+		return -1;
+	for (int i = INDEX_SCHEMA - 1; i >= version && i >= 1; i--)
+		if (database_exec(fresh, downgrades[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static void tell_missing(struct examination *x, sqlite3_stmt *want)
+{
+	char *what = xasprintf(INDEX_FILE " is damaged: the %s %s is missing or altered",
+			       text_of(want, 0), text_of(want, 1));
+
+	tell(x, 0, what);
+	free(what);
 }
 
 /* The tables and indexes of a new database are what those of this one must be. */
 static int check_schema(struct examination *x, struct err *err)
 {
-	struct maildir *m = x->m;
-	sqlite3 *fresh = NULL;
-	sqlite3_stmt *want = NULL, *have = NULL;
-	int ret = -1;
+	struct database *d = &x->m->db, fresh = { .name = "a database to compare with", .advice = "" };
+	sqlite3_stmt *want, *have;
+	int64_t there;
+	int got = make_empty(&fresh, x->m->schema, err), is = 0;
 
-	if (sqlite3_open(":memory:", &fresh) != SQLITE_OK ||
-	    sqlite3_exec(fresh, index_schema, NULL, NULL, NULL) != SQLITE_OK ||
-	    as_old_as(fresh, m->db) != SQLITE_OK ||
-	    sqlite3_prepare_v2(fresh,
-			       "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL", -1,
-			       &want, NULL) != SQLITE_OK) {
-		err_set(err, ERR_FATAL, "make a database to compare with: %s",
-			fresh ? sqlite3_errmsg(fresh) : "no memory");
+	if (got < 0)
 		goto out;
-	}
-	if (sqlite3_prepare_v2(m->db,
-			       "SELECT 1 FROM sqlite_master WHERE type = ? AND name = ? AND sql = ?",
-			       -1, &have, NULL) != SQLITE_OK) {
-		index_fail(m, err);
-		goto out;
-	}
-	while (sqlite3_step(want) == SQLITE_ROW) {
-		char *what;
-		int got;
-
-		for (int i = 0; i < 3; i++)
+	want = database_statement(&fresh,
+				  "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL");
+	have = database_statement(
+		d, "SELECT 1 FROM sqlite_master WHERE type = ? AND name = ? AND sql = ?");
+	while (is >= 0 && (got = database_step(&fresh, want, err)) > 0) {
+		for (int i = 0; have && i < 3; i++)
 			sqlite3_bind_value(have, i + 1, sqlite3_column_value(want, i));
-		got = index_step(m, have, err);
-		if (got < 0)
-			goto out;
-		index_done(have);
-		if (got > 0)
-			continue;
-		what = xasprintf(INDEX_FILE " is damaged: the %s %s is missing or altered",
-				 text_of(want, 0), text_of(want, 1));
-		tell(x, 0, what);
-		free(what);
+		is = database_number(d, have, &there, err);
+		if (is == 0)
+			tell_missing(x, want);
 	}
-	ret = 0;
 out:
-	sqlite3_finalize(want);
-	sqlite3_finalize(have);
-	sqlite3_close(fresh);
-	return ret;
+	database_close(&fresh);
+	return got < 0 || is < 0 ? -1 : 0;
 }
 
 static void take_orphans(struct examination *x, sqlite3_stmt *st)
@@ -183,7 +163,7 @@ static void take_known(struct examination *x, sqlite3_stmt *st)
 {
 	static const struct uidset_limits any = { SIZE_MAX, SIZE_MAX };
 	struct uidset known = UIDSET_INIT;
-	struct bytes text = index_text(st, 1);
+	struct bytes text = database_text(st, 1);
 	struct err err;
 
 	if (text.n > 0 && uidset_parse(&known, text, UIDSET_STRICT, &any, &err) < 0)
@@ -240,50 +220,40 @@ int index_check(struct maildir *m, index_problem_fn *problem, void *ctx, struct 
 
 int index_removals(struct maildir *m, uint64_t *out, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int got;
+	int64_t n = 0;
+	int got = database_number(&m->db, database_statement(&m->db, "SELECT count(*) FROM removals"),
+				  &n, err);
 
-	if (sqlite3_prepare_v2(m->db, "SELECT count(*) FROM removals", -1, &st, NULL) != SQLITE_OK)
-		return index_fail(m, err);
-	got = index_step(m, st, err);
-	*out = got > 0 ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
-	sqlite3_finalize(st);
+	*out = (uint64_t)n;
 	return got < 0 ? -1 : 0;
 }
 
 int index_totals(struct maildir *m, uint64_t *rows, uint64_t *messages, uint64_t *bytes,
 		 struct err *err)
 {
-	sqlite3_stmt *st = NULL;
+	sqlite3_stmt *st = database_statement(
+		&m->db, "SELECT mailbox, count(*), total(size) FROM messages GROUP BY mailbox");
 	int got;
 
-	if (sqlite3_prepare_v2(m->db,
-			       "SELECT mailbox, count(*), total(size) FROM messages GROUP BY mailbox",
-			       -1, &st, NULL) != SQLITE_OK)
-		return index_fail(m, err);
-	while ((got = index_step(m, st, err)) > 0)
+	while ((got = database_step(&m->db, st, err)) > 0)
 		for (size_t i = 0; i < m->n; i++)
 			if (m->box[i]->id == sqlite3_column_int64(st, 0)) {
 				rows[i] = (uint64_t)sqlite3_column_int64(st, 1);
 				*messages += rows[i];
 				*bytes += (uint64_t)sqlite3_column_int64(st, 2);
 			}
-	sqlite3_finalize(st);
 	return got;
 }
 
 int index_still_lies(struct maildir *m, const struct box *box, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
+	sqlite3_stmt *st = database_statement(&m->db, "SELECT directory FROM mailboxes WHERE id = ?");
 	int got;
 
-	if (sqlite3_prepare_v2(m->db, "SELECT directory FROM mailboxes WHERE id = ?", -1, &st,
-			       NULL) != SQLITE_OK)
-		return index_fail(m, err);
-	sqlite3_bind_int64(st, 1, box->id);
-	got = index_step(m, st, err);
+	database_bind(st, "i", box->id);
+	got = database_step(&m->db, st, err);
 	if (got > 0)
 		got = strcmp(text_of(st, 0), box->dir) == 0;
-	sqlite3_finalize(st);
+	sqlite3_reset(st);
 	return got;
 }

@@ -47,21 +47,16 @@ const char index_schema[] =
 	"PRAGMA user_version = 4;";
 
 /* From each version to the next: so that the texts of the tables become just what they are above. */
+static const char advice[] = "the mail beside it is not. Move it away with the files that are named "
+			     "like it, remove the job's "
+			     ".run file in the state directory, and run once with --adopt";
+
 static const char *const upgrades[INDEX_SCHEMA] = {
 	[1] = "ALTER TABLE quarantine ADD COLUMN last INTEGER NOT NULL DEFAULT 0",
 	[2] = "ALTER TABLE messages ADD COLUMN identity TEXT;"
 	      "CREATE INDEX messages_identity ON messages (identity) WHERE identity IS NOT NULL",
 	[3] = "ALTER TABLE mailboxes ADD COLUMN mailboxid TEXT",
 };
-
-static int run_upgrades(sqlite3 *db, int from)
-{
-	int rc = SQLITE_OK;
-
-	for (int i = from; i < INDEX_SCHEMA && rc == SQLITE_OK; i++)
-		rc = sqlite3_exec(db, upgrades[i], NULL, NULL, NULL);
-	return rc == SQLITE_OK ? sqlite3_exec(db, "PRAGMA user_version = 4", NULL, NULL, NULL) : rc;
-}
 
 /* -1 when there is none. */
 static int64_t file_size_of(const char *path)
@@ -78,35 +73,9 @@ static bool file_is_link(const char *path)
 	return lstat(path, &sb) == 0 && S_ISLNK(sb.st_mode);
 }
 
-/* 0 when the file is one of ours that we understand. *version is 0 for an empty or foreign one. */
-static int check_schema(sqlite3 *db, const char *path, int *version, struct err *err)
-{
-	sqlite3_stmt *st = NULL;
-	int ret = -1;
-
-	*version = 0;
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
-	    sqlite3_step(st) != SQLITE_ROW) {
-		index_trouble(db, path, err);
-		goto out;
-	}
-	*version = sqlite3_column_int(st, 0);
-	if (*version > INDEX_SCHEMA) {
-		err_set(err, ERR_FATAL,
-			"%s was written by a newer version of mailcask (format %d;"
-			" this one knows %d)",
-			path, *version, INDEX_SCHEMA);
-		goto out;
-	}
-	ret = 0;
-out:
-	sqlite3_finalize(st);
-	return ret;
-}
-
 static void take_meta(struct store_identity *out, const char *key, sqlite3_stmt *st)
 {
-	struct bytes value = index_text(st, 1);
+	struct bytes value = database_text(st, 1);
 
 	if (strcmp(key, "uuid") == 0) {
 		snprintf(out->uuid, sizeof(out->uuid), "%.*s", (int)value.n,
@@ -119,157 +88,96 @@ static void take_meta(struct store_identity *out, const char *key, sqlite3_stmt 
 	}
 }
 
-static int read_meta(sqlite3 *db, const char *path, struct store_identity *out, struct err *err)
+static int read_meta(struct database *db, struct store_identity *out, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(db, "SELECT key, value FROM meta", -1, &st, NULL);
+	sqlite3_stmt *st = database_statement(db, "SELECT key, value FROM meta");
+	int got;
 
-	while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+	while ((got = database_step(db, st, err)) > 0)
 		take_meta(out, (const char *)sqlite3_column_text(st, 0), st);
-		rc = SQLITE_OK;
-	}
-	sqlite3_finalize(st);
-	if (rc != SQLITE_DONE)
-		return index_trouble(db, path, err);
-	return 0;
+	return got;
 }
 
 int index_identify(const char *path, enum index_kind *kind, struct store_identity *out,
 		   struct err *err)
 {
-	char *uri = database_read_only_uri(path);
-	sqlite3 *db = NULL;
-	int version, ret = -1;
+	struct database db = { .name = path, .advice = advice };
+	int version, ret;
 
-	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) !=
-	    SQLITE_OK) {
-		index_trouble(db, path, err);
-		goto out;
-	}
-	sqlite3_busy_timeout(db, 5000);
-	ret = check_schema(db, path, &version, err);
+	if (database_open(&db, path, DATABASE_LOOK, err) < 0)
+		return -1;
+	ret = database_version(&db, INDEX_SCHEMA, &version, err);
 	*kind = ret == 0 && version > 0 ? INDEX_OURS : INDEX_NONE;
 	if (*kind == INDEX_OURS)
-		ret = read_meta(db, path, out, err);
-out:
-	sqlite3_close(db);
-	free(uri);
+		ret = read_meta(&db, out, err);
+	database_close(&db);
 	return ret;
-}
-
-static int open_file(struct maildir *m, const char *path, bool create, struct err *err)
-{
-	bool write = m->mode == STORE_WRITE || m->side;
-	char *uri = database_read_only_uri(path);
-	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-	int rc;
-
-	/* Who wrote to whom concerns nobody else. SQLite gives its log the mode of the database. */
-	if (create) {
-		int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-		if (fd < 0) {
-			free(uri);
-			return err_sys(err, ERR_FATAL, "create %s", path);
-		}
-		close(fd);
-	}
-	/* A writer may be making a log: `immutable` only where nothing else works. */
-	/* No thread but this one ever sees it: locks would be a tenth of what reading rows costs. */
-	rc = sqlite3_open_v2(path, &m->db,
-			     flags | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0), NULL);
-	if (!write && (rc != SQLITE_OK || sqlite3_exec(m->db, "PRAGMA user_version", NULL, NULL,
-						       NULL) != SQLITE_OK)) {
-		sqlite3_close(m->db);
-		m->db = NULL;
-		rc = sqlite3_open_v2(uri, &m->db, flags | SQLITE_OPEN_URI, NULL);
-	}
-	free(uri);
-	return rc == SQLITE_OK ? 0 : index_fail(m, err);
 }
 
 /* The index of a store that is read but whose new files are to be numbered: a private copy. */
 static int copy_to_memory(struct maildir *m, struct err *err)
 {
-	sqlite3 *from = m->db;
+	struct database from = m->db;
 	sqlite3_backup *copy;
-	int rc;
+	int ret;
 
-	m->db = NULL;
-	if (sqlite3_open_v2("", &m->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
-	    SQLITE_OK)
-		rc = SQLITE_CANTOPEN;
-	else if (!from)
-		return 0;
-	else if (!(copy = sqlite3_backup_init(m->db, "main", from, "main")))
-		rc = sqlite3_errcode(m->db);
-	else {
-		sqlite3_backup_step(copy, -1);
-		rc = sqlite3_backup_finish(copy);
+	m->db = (struct database){ .name = from.name, .advice = from.advice };
+	ret = database_open(&m->db, "", DATABASE_WRITE, err);
+	if (ret == 0 && from.db) {
+		copy = sqlite3_backup_init(m->db.db, "main", from.db, "main");
+		if (copy)
+			sqlite3_backup_step(copy, -1);
+		if (!copy || sqlite3_backup_finish(copy) != SQLITE_OK)
+			ret = database_fail(&m->db, err);
 	}
-	sqlite3_close(from);
-	return rc == SQLITE_OK ? 0 : index_fail(m, err);
+	database_close(&from);
+	return ret;
 }
 
 static int make_schema(struct maildir *m, struct err *err)
 {
 	struct bytes layout = bytes_of(layout_text(m->layout));
 
-	if (index_begin(m, err) < 0 || index_exec(m, index_schema, err) < 0 ||
+	if (database_begin(&m->db, err) < 0 || database_exec(&m->db, index_schema, err) < 0 ||
 	    index_set_meta(m, "uuid", bytes_of(m->uuid), err) < 0 ||
 	    index_set_meta(m, "layout", layout, err) < 0 ||
 	    index_set_meta(m, "layout_version", bytes_of("1"), err) < 0)
 		return -1;
-	m->in_tx = false;
-	return index_exec(m, "COMMIT", err);
+	return database_commit(&m->db, err);
 }
 
 /* A store that is only read stays as it is: see read_quarantine() and index_stmt(). */
 static int upgrade_schema(struct maildir *m, struct err *err)
 {
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
-	if (run_upgrades(m->db, m->schema) != SQLITE_OK)
-		return index_fail(m, err);
-	m->in_tx = false;
+	for (int i = m->schema; i < INDEX_SCHEMA; i++)
+		if (database_exec(&m->db, upgrades[i], err) < 0)
+			return -1;
 	m->schema = INDEX_SCHEMA;
-	return index_exec(m, "COMMIT", err);
+	return database_exec(&m->db, "PRAGMA user_version = 4", err) < 0 ? -1
+									 : database_commit(&m->db, err);
 }
 
 static int set_modes(struct maildir *m, struct err *err)
 {
-	if (m->side)
-		return index_exec(m,
-				  "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;"
-				  "PRAGMA cache_size = -4000",
-				  err);
-	if (m->mode == STORE_READ)
-		return index_exec(m, "PRAGMA cache_size = -4000", err);
-	if (index_exec(m, database_is_remote(m->path) ? "PRAGMA journal_mode = TRUNCATE"
-					     : "PRAGMA journal_mode = WAL",
-		       err) < 0)
-		return -1;
-	return index_exec(m,
-			  "PRAGMA synchronous = FULL;"
-			  "PRAGMA wal_autocheckpoint = 4000;"
-			  "PRAGMA cache_size = -4000;",
-			  err);
+	if (m->side || m->mode != STORE_READ)
+		return database_set_durable(&m->db, !m->side, err);
+	return database_exec(&m->db, "PRAGMA cache_size = -4000", err);
 }
 
 static int check_layout(struct maildir *m, struct err *err)
 {
 	const char *wanted = m->st.cfg->layout;
-	sqlite3_stmt *st = NULL;
-	struct bytes value = { 0 };
+	sqlite3_stmt *st = database_statement(&m->db, "SELECT value FROM meta WHERE key = 'layout'");
+	int ret = database_step(&m->db, st, err);
 	char *there;
-	int ret = 0;
 
-	if (sqlite3_prepare_v2(m->db, "SELECT value FROM meta WHERE key = 'layout'", -1, &st,
-			       NULL) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW)
-		value = index_text(st, 0);
-	there = bytes_dup(value);
-	sqlite3_finalize(st);
+	if (ret < 0)
+		return -1;
+	there = ret > 0 ? bytes_dup(database_text(st, 0)) : xstrdup("");
+	sqlite3_reset(st);
+	ret = 0;
 	if (wanted && strcmp(wanted, there) != 0)
 		ret = err_set(err, ERR_CONFIG,
 			      "%s: its layout is \"%s\", not \"%s\"; that of a store stays: put it "
@@ -279,16 +187,6 @@ static int check_layout(struct maildir *m, struct err *err)
 		ret = err_set(err, ERR_FATAL, "%s: this version knows no layout \"%s\"", m->path,
 			      there);
 	free(there);
-	return ret;
-}
-
-static int sync_parent(const char *path, struct err *err)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = slash ? bytes_dup(bytes_from(path, (size_t)(slash - path) + 1)) : xstrdup(".");
-	int ret = dir_sync(dir, err);
-
-	free(dir);
 	return ret;
 }
 
@@ -302,26 +200,33 @@ static char *index_path(const struct maildir *m)
 	return xasprintf("%s/" INDEX_FILE, m->path);
 }
 
+/* What there is, opened: the file, or a copy of it. */
+static int open_index(struct maildir *m, bool create, struct err *err)
+{
+	bool write = m->mode == STORE_WRITE || m->side;
+
+	if (m->memory && file_size_of(m->index) < 0)
+		return copy_to_memory(m, err);
+	if ((create && database_make_file(m->index, err) < 0) ||
+	    database_open(&m->db, m->index, write ? DATABASE_WRITE : DATABASE_READ, err) < 0)
+		return -1;
+	return m->memory ? copy_to_memory(m, err) : 0;
+}
+
 int index_open(struct maildir *m, bool create, struct err *err)
 {
-	const char *path = m->index = index_path(m);
 	bool writes = m->mode == STORE_WRITE || m->side || m->memory;
 
-	create |= m->side;
-	m->stmt = xcalloc(ST_COUNT, sizeof(*m->stmt));
-	if (file_is_link(path)) {
-		err_set(err, ERR_FATAL, "%s is a symbolic link", path);
-		return -1;
-	}
-	if (m->memory && file_size_of(path) < 0) {
-		if (copy_to_memory(m, err) < 0)
-			return -1;
-	} else if (open_file(m, path, create, err) < 0 ||
-		   (m->memory && copy_to_memory(m, err) < 0)) {
-		return -1;
-	}
-	sqlite3_busy_timeout(m->db, 5000);
-	if (set_modes(m, err) < 0 || check_schema(m->db, path, &m->schema, err) < 0)
+	m->index = index_path(m);
+	if (m->side)
+		m->advice = xasprintf("it only says which UID each file of %s has. Remove it and "
+				      "run once with --rebind",
+				      m->path);
+	m->db = (struct database){ .name = m->index, .advice = m->side ? m->advice : advice };
+	if (file_is_link(m->index))
+		return err_set(err, ERR_FATAL, "%s is a symbolic link", m->index);
+	if (open_index(m, create || m->side, err) < 0 || set_modes(m, err) < 0 ||
+	    database_version(&m->db, INDEX_SCHEMA, &m->schema, err) < 0)
 		return -1;
 	if (m->schema > 0 && check_layout(m, err) < 0)
 		return -1;
@@ -330,15 +235,12 @@ int index_open(struct maildir *m, bool create, struct err *err)
 	m->schema = INDEX_SCHEMA;
 	if (make_schema(m, err) < 0)
 		return -1;
-	return m->side ? sync_parent(path, err) : 0;
+	return m->side ? dir_sync_parent(m->index, err) : 0;
 }
 
 void index_close(struct maildir *m)
 {
-	for (size_t i = 0; m->stmt && i < ST_COUNT; i++)
-		sqlite3_finalize(m->stmt[i]);
-	free(m->stmt);
-	m->stmt = NULL;
-	sqlite3_close(m->db);
-	m->db = NULL;
+	database_close(&m->db);
+	free(m->advice);
+	m->advice = NULL;
 }

@@ -8,10 +8,8 @@
 
 #include "backends/maildir/names.h"
 #include "core/base/buf.h"
+#include "core/base/database.h"
 #include "core/sync/store.h"
-
-struct sqlite3;
-struct sqlite3_stmt;
 
 /*
  * The life of a message (what the files of this folder share)
@@ -88,9 +86,7 @@ struct maildir {
 	char *index; /* path of the database */
 	int root, lock;
 	dev_t device; /* the root's */
-	bool batch;     /* one sync does for the whole file system */
-	bool broken;    /* a commit failed: only close() is left */
-	bool in_tx;
+	bool batch;   /* one sync does for the whole file system */
 	bool unclean;   /* the last writer did not close */
 	bool memory;    /* a foreign directory being read: the index is nowhere */
 	bool side;      /* the same as a job's source: the index is cfg->index, and written */
@@ -108,9 +104,9 @@ struct maildir {
 	size_t open_fds;
 	struct box **box; /* sorted by name */
 	size_t n, cap;
-	struct sqlite3 *db;
-	int schema; /* of the database as it is opened */
-	struct sqlite3_stmt **stmt;
+	struct database db;         /* broken: only close() is left */
+	char *advice;               /* of a side index: what to do when it is damaged */
+	int schema;                 /* of the database as it is opened */
 	struct appender *appenders; /* what append() handed out */
 	struct delivery *spare; /* one delivery's memory, for the next */
 	struct box **gone; /* removed mailboxes that callers may still hold */

@@ -88,7 +88,7 @@ static struct box *new_box(struct maildir *m, const struct mailbox_name *name, c
 
 static int insert(struct maildir *m, struct box *box, struct err *err)
 {
-	if (index_begin(m, err) < 0 || index_insert_box(m, box, err) < 0) {
+	if (database_begin(&m->db, err) < 0 || index_insert_box(m, box, err) < 0) {
 		box_free(m, box);
 		return -1;
 	}
@@ -120,7 +120,7 @@ static int write_name(struct maildir *m, const struct box *box, const struct mai
 	else
 		sqlite3_bind_null(st, 6);
 	sqlite3_bind_int64(st, 7, box->id);
-	ret = index_run(m, st, err);
+	ret = database_run(&m->db, st, err);
 	buf_release(&text);
 	return ret;
 }
@@ -145,7 +145,7 @@ int maildir_create(struct store *st, const struct mailbox_name *name, unsigned a
 		m->unsynced = true;
 		return insert(m, box, err);
 	}
-	if (index_begin(m, err) < 0 || (selectable && box_make_dirs(box, err) < 0))
+	if (database_begin(&m->db, err) < 0 || (selectable && box_make_dirs(box, err) < 0))
 		return -1;
 	m->unsynced = true;
 	box->attributes = attributes;
@@ -164,7 +164,7 @@ int maildir_subscribe(struct store *st, const struct mailbox_name *name, bool on
 
 	if (!box)
 		return err_set(err, ERR_MAILBOX, "it does not exist in %s", m->path);
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
 	box->attributes &= ~(unsigned)MAILBOX_SUBSCRIBED;
 	box->attributes |= on ? MAILBOX_SUBSCRIBED : 0;
@@ -175,13 +175,12 @@ int maildir_subscribe(struct store *st, const struct mailbox_name *name, bool on
 static int count_rows(struct maildir *m, const struct box *box, bool *any, struct err *err)
 {
 	sqlite3_stmt *st = index_stmt(m, ST_MESSAGES_FROM);
+	int64_t uid;
 	int got;
 
-	index_bind(st, "ii", box->id, (int64_t)1);
-	got = index_step(m, st, err);
+	database_bind(st, "ii", box->id, (int64_t)1);
+	got = database_number(&m->db, st, &uid, err);
 	*any = got > 0;
-	if (got > 0)
-		index_done(st);
 	return got < 0 ? -1 : 0;
 }
 
@@ -189,16 +188,16 @@ static int delete_rows(struct maildir *m, const struct box *box, struct err *err
 {
 	sqlite3_stmt *st = index_stmt(m, ST_BOX_DELETE);
 
-	index_bind(st, "i", box->id);
-	if (index_run(m, st, err) < 0)
+	database_bind(st, "i", box->id);
+	if (database_run(&m->db, st, err) < 0)
 		return -1;
 	st = index_stmt(m, ST_QUARANTINE_DELETE);
-	index_bind(st, "i", box->id);
-	if (index_run(m, st, err) < 0)
+	database_bind(st, "i", box->id);
+	if (database_run(&m->db, st, err) < 0)
 		return -1;
 	st = index_stmt(m, ST_REMOVAL_INSERT);
-	index_bind(st, "sbb", box->dir, (struct bytes){ 0 }, (struct bytes){ 0 });
-	return index_run(m, st, err);
+	database_bind(st, "sbb", box->dir, (struct bytes){ 0 }, (struct bytes){ 0 });
+	return database_run(&m->db, st, err);
 }
 
 int maildir_remove(struct store *st, const struct mailbox_name *name, struct err *err)
@@ -214,7 +213,7 @@ int maildir_remove(struct store *st, const struct mailbox_name *name, struct err
 		return -1;
 	if (any)
 		return err_set(err, ERR_MAILBOX, "it still holds messages");
-	if (index_begin(m, err) < 0 || delete_rows(m, box, err) < 0)
+	if (database_begin(&m->db, err) < 0 || delete_rows(m, box, err) < 0)
 		return -1;
 	box_take_out(m, box);
 	m->gone = xgrow(m->gone, m->n_gone, &m->cap_gone, sizeof(struct box *));
@@ -226,7 +225,7 @@ int mailboxes_renumber(struct maildir *m, struct err *err)
 {
 	uint32_t now = (uint32_t)clock_unix();
 
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n; i++) {
 		struct box *box = m->box[i];
@@ -340,7 +339,7 @@ int maildir_rename(struct store *st, const struct mailbox_name *from,
 		return err_set(err, ERR_MAILBOX, "the new name exists already");
 	if (mailbox_name_is_inbox(from) || mailbox_name_is_inbox(to))
 		return err_set(err, ERR_MAILBOX, "INBOX cannot be renamed");
-	if (maildir_commit(st, err) < 0 || index_begin(m, err) < 0 ||
+	if (maildir_commit(st, err) < 0 || database_begin(&m->db, err) < 0 ||
 	    rename_tree(m, from, to, err) < 0)
 		return -1;
 	return maildir_commit(st, err);
@@ -353,13 +352,13 @@ static int read_known(struct box *box, struct uidset *out, struct err *err)
 	sqlite3_stmt *st = index_stmt(m, ST_BOX_KNOWN);
 	int got;
 
-	index_bind(st, "i", box->id);
-	got = index_step(m, st, err);
+	database_bind(st, "i", box->id);
+	got = database_step(&m->db, st, err);
 	if (got <= 0)
 		return got;
-	if (index_text(st, 0).n > 0)
-		got = uidset_parse(out, index_text(st, 0), UIDSET_STRICT, &any, err);
-	index_done(st);
+	if (database_text(st, 0).n > 0)
+		got = uidset_parse(out, database_text(st, 0), UIDSET_STRICT, &any, err);
+	sqlite3_reset(st);
 	return got < 0 ? -1 : 0;
 }
 
@@ -369,8 +368,8 @@ static int read_held(struct box *box, struct uidset *out, struct err *err)
 	sqlite3_stmt *st = index_stmt(m, ST_HELD);
 	int got;
 
-	index_bind(st, "i", box->id);
-	while ((got = index_step(m, st, err)) > 0)
+	database_bind(st, "i", box->id);
+	while ((got = database_step(&m->db, st, err)) > 0)
 		uidset_add(out, (uint32_t)sqlite3_column_int64(st, 0));
 	return got;
 }
@@ -382,14 +381,14 @@ static int read_quarantine(struct box *box, struct base *out, struct err *err)
 	size_t cap = 0;
 	int got;
 
-	index_bind(st, "i", box->id);
-	while ((got = index_step(m, st, err)) > 0) {
+	database_bind(st, "i", box->id);
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		out->quarantine = xgrow(out->quarantine, out->n_quarantine, &cap,
 					sizeof(*out->quarantine));
 		out->quarantine[out->n_quarantine++] = (struct quarantined){
 			.uid = (uint32_t)sqlite3_column_int64(st, 1),
 			.size = (uint64_t)sqlite3_column_int64(st, 2),
-			.reason = bytes_dup(index_text(st, 3)),
+			.reason = bytes_dup(database_text(st, 3)),
 			.since = sqlite3_column_int64(st, 4),
 			.attempts = (uint32_t)sqlite3_column_int64(st, 5),
 			.accepted = sqlite3_column_int(st, 6) != 0,
@@ -425,18 +424,18 @@ static int write_quarantine(struct box *box, const struct base *b, struct err *e
 	sqlite3_stmt *st;
 
 	st = index_stmt(m, ST_QUARANTINE_DELETE);
-	index_bind(st, "i", box->id);
-	if (index_run(m, st, err) < 0)
+	database_bind(st, "i", box->id);
+	if (database_run(&m->db, st, err) < 0)
 		return -1;
 	box->pending = 0;
 	for (size_t i = 0; i < b->n_quarantine; i++) {
 		const struct quarantined *q = &b->quarantine[i];
 
 		st = index_stmt(m, ST_QUARANTINE_INSERT);
-		index_bind(st, "iiisiiii", box->id, (int64_t)q->uid, (int64_t)q->size,
-			   q->reason ? q->reason : "", q->since, (int64_t)q->attempts,
-			   (int64_t)q->accepted, q->last);
-		if (index_run(m, st, err) < 0)
+		database_bind(st, "iiisiiii", box->id, (int64_t)q->uid, (int64_t)q->size,
+			      q->reason ? q->reason : "", q->since, (int64_t)q->attempts,
+			      (int64_t)q->accepted, q->last);
+		if (database_run(&m->db, st, err) < 0)
 			return -1;
 		box->pending += !q->accepted;
 	}
@@ -483,15 +482,15 @@ int maildir_set_base(struct mailbox *mb, const struct base *b, struct err *err)
 	sqlite3_stmt *st;
 	int ret;
 
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
 	if (!uidset_format(&b->known, &known)) {
 		buf_release(&known);
 		return err_set(err, ERR_MAILBOX, "too many separate UIDs to remember");
 	}
 	st = index_stmt(m, ST_BOX_SET_KNOWN);
-	index_bind(st, "ti", buf_bytes(&known), box->id);
-	ret = index_run(m, st, err);
+	database_bind(st, "ti", buf_bytes(&known), box->id);
+	ret = database_run(&m->db, st, err);
 	buf_release(&known);
 	if (ret < 0 || mailboxes_forget_missing(box, &b->known, err) < 0 ||
 	    write_quarantine(box, b, err) < 0)

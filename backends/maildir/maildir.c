@@ -198,16 +198,14 @@ static void maildir_close(struct store *st)
 {
 	struct maildir *m = (struct maildir *)st;
 	/* A transaction that nobody committed leaves files in tmp. */
-	bool clean = !m->broken && !m->in_tx;
+	bool clean = !m->db.broken && !m->db.in_tx;
 	struct err err = { 0 };
 
 	if (clean && m->mode == STORE_WRITE && maildir_finish(m, &err) < 0) {
 		log_debug("%s: not closed in order: %s", m->path, err.text);
 		clean = false;
 	}
-	if (m->in_tx)
-		index_exec(m, "ROLLBACK", &err);
-	index_close(m);
+	index_close(m); /* rolls back */
 	lockfile_unlock(m->lock, clean);
 	free_all(m);
 }

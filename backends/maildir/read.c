@@ -261,8 +261,8 @@ static int next_row(struct box *box, const struct uidset *set, uint32_t uid,
 	struct row row;
 	int got;
 
-	index_bind(st, "ii", box->id, (int64_t)uid);
-	while ((got = index_step(m, st, err)) > 0) {
+	database_bind(st, "ii", box->id, (int64_t)uid);
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		index_row(st, &row);
 		if (row.state != ROW_LIVE && !box->mb.store->cfg->with_kept)
 			continue;
@@ -272,13 +272,13 @@ static int next_row(struct box *box, const struct uidset *set, uint32_t uid,
 		}
 		/* Skip what lies between two ranges in one go. */
 		uid = uidset_next(set, row.uid);
-		index_done(st);
+		sqlite3_reset(st);
 		if (uid == 0)
 			return 0;
-		index_bind(st, "ii", box->id, (int64_t)uid);
+		database_bind(st, "ii", box->id, (int64_t)uid);
 	}
 	if (got > 0)
-		index_done(st);
+		sqlite3_reset(st);
 	return got;
 }
 

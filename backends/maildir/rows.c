@@ -21,21 +21,15 @@ int row_insert(struct box *box, struct row *row, struct err *err)
 
 	if (box->next_uid == UINT32_MAX)
 		return err_set(err, ERR_MAILBOX, "the mailbox has used up its numbers");
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
 	st = index_stmt(m, ST_MESSAGE_INSERT);
 	row->uid = box->next_uid;
-	index_bind(st, "iinbbiiibib", box->id, (int64_t)row->uid, row->base, row->letters,
-		   (int64_t)row->size, (int64_t)row->form, (int64_t)row->state, row->date,
-		   (int64_t)row->bits, row->keywords);
-	if (row->source_uid)
-		sqlite3_bind_int64(st, 3, row->source_uid);
-	index_bind_identity(st, 13, row->identity);
-	if (row->sha256.n)
-		sqlite3_bind_blob64(st, 12, row->sha256.p, row->sha256.n, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(st, 12);
-	if (index_run(m, st, err) < 0)
+	database_bind(st, "iiIbbiiibibBT", box->id, (int64_t)row->uid, (int64_t)row->source_uid,
+		      row->base, row->letters, (int64_t)row->size, (int64_t)row->form,
+		      (int64_t)row->state, row->date, (int64_t)row->bits, row->keywords, row->sha256,
+		      row->identity);
+	if (database_run(&m->db, st, err) < 0)
 		return -1;
 	box_touch(box);
 	box_expect(box, row->base, row->letters);
@@ -63,11 +57,11 @@ int row_delete(struct box *box, const struct row *row, struct err *err)
 	struct maildir *m = maildir_of(box);
 	sqlite3_stmt *st;
 
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
 	st = index_stmt(m, ST_MESSAGE_DELETE);
-	index_bind(st, "ii", box->id, (int64_t)row->uid);
-	if (index_run(m, st, err) < 0)
+	database_bind(st, "ii", box->id, (int64_t)row->uid);
+	if (database_run(&m->db, st, err) < 0)
 		return -1;
 	box_touch(box);
 	box_unexpect(box, row->base, row->letters);
@@ -82,8 +76,8 @@ static int one_row(struct box *box, enum statement which, uint32_t number, struc
 	sqlite3_stmt *st = index_stmt(m, which);
 	int got;
 
-	index_bind(st, "ii", box->id, (int64_t)number);
-	got = index_step(m, st, err);
+	database_bind(st, "ii", box->id, (int64_t)number);
+	got = database_step(&m->db, st, err);
 	if (got > 0)
 		index_row(st, out);
 	return got;
@@ -104,8 +98,8 @@ int row_by_uid(struct box *box, uint32_t uid, struct row *out, struct err *err)
 
 void row_done(struct box *box)
 {
-	index_done(index_stmt(maildir_of(box), ST_MESSAGE_BY_SOURCE));
-	index_done(index_stmt(maildir_of(box), ST_MESSAGE_BY_UID));
+	sqlite3_reset(index_stmt(maildir_of(box), ST_MESSAGE_BY_SOURCE));
+	sqlite3_reset(index_stmt(maildir_of(box), ST_MESSAGE_BY_UID));
 }
 
 static struct bytes keep_bytes(struct buf *to, struct bytes b)
@@ -151,13 +145,13 @@ int rows_each(struct box *box, const struct uidset *set, row_fn *fn, void *ctx,
 			sqlite3_stmt *st = index_stmt(m, ST_MESSAGES_FROM);
 			struct row row;
 
-			index_bind(st, "ii", box->id, (int64_t)uid);
-			got = index_step(m, st, err);
+			database_bind(st, "ii", box->id, (int64_t)uid);
+			got = database_step(&m->db, st, err);
 			if (got <= 0)
 				break;
 			index_row(st, &row);
 			row_copy(&c, &row);
-			index_done(st);
+			sqlite3_reset(st);
 			got = c.row.uid > r.hi ? 0 : fn(box, &c.row, ctx, err);
 			if (got < 0 || c.row.uid > r.hi)
 				break;
@@ -221,9 +215,9 @@ static int update_flags(struct box *box, const struct row *row, const struct fla
 	int ret;
 
 	flags_keywords_text(flags, &keywords);
-	index_bind(st, "bibii", bytes_of(letters), (int64_t)flags->bits, buf_bytes(&keywords),
-		   box->id, (int64_t)row->uid);
-	ret = index_run(m, st, err);
+	database_bind(st, "bibii", bytes_of(letters), (int64_t)flags->bits, buf_bytes(&keywords),
+		      box->id, (int64_t)row->uid);
+	ret = database_run(&m->db, st, err);
 	buf_release(&keywords);
 	if (ret < 0)
 		return -1;
@@ -250,7 +244,7 @@ static int change_one(struct box *box, const struct row *row, void *ctx, struct 
 	flags_add_all(&flags, &delta->add);
 	keywords_to_letters(box, &flags, was, letters);
 	if (row_place_letters(box, row, letters, err) == 0 &&
-	    index_begin(maildir_of(box), err) == 0)
+	    database_begin(&maildir_of(box)->db, err) == 0)
 		ret = update_flags(box, row, &flags, letters, err);
 out:
 	flags_release(&flags);
@@ -275,8 +269,8 @@ static int remove_one(struct box *box, const struct row *row, void *ctx, struct 
 	if (row_delete(box, row, err) < 0)
 		return -1;
 	st = index_stmt(m, ST_REMOVAL_INSERT);
-	index_bind(st, "sbb", box->dir, row->base, row->letters);
-	return index_run(m, st, err);
+	database_bind(st, "sbb", box->dir, row->base, row->letters);
+	return database_run(&m->db, st, err);
 }
 
 int maildir_expunge(struct mailbox *mb, const struct uidset *set, struct err *err)
@@ -292,11 +286,11 @@ static int keep_one(struct box *box, const struct row *row, void *ctx, struct er
 
 	if (row->state != ROW_LIVE)
 		return 0;
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
 	st = index_stmt(m, ST_MESSAGE_SET_STATE);
-	index_bind(st, "iiii", (int64_t)ROW_KEPT, (int64_t)*held, box->id, (int64_t)row->uid);
-	if (index_run(m, st, err) < 0)
+	database_bind(st, "iiii", (int64_t)ROW_KEPT, (int64_t)*held, box->id, (int64_t)row->uid);
+	if (database_run(&m->db, st, err) < 0)
 		return -1;
 	box->dirty = true;
 	uncount(box, row);
@@ -312,35 +306,24 @@ int maildir_keep(struct mailbox *mb, const struct uidset *set, bool held, struct
 
 static int64_t count_stored(struct maildir *m, const struct box *box, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
+	sqlite3_stmt *st = database_statement(&m->db, "SELECT count(*) FROM messages"
+						      " WHERE mailbox = ? AND source_uid IS NOT NULL");
 	int64_t n = -1;
 
-	if (sqlite3_prepare_v2(m->db,
-			       "SELECT count(*), max(source_uid) FROM messages"
-			       " WHERE mailbox = ? AND source_uid IS NOT NULL",
-			       -1, &st, NULL) == SQLITE_OK &&
-	    sqlite3_bind_int64(st, 1, box->id) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int64(st, 0);
-	else
-		index_fail(m, err);
-	sqlite3_finalize(st);
-	return n;
+	database_bind(st, "i", box->id);
+	return database_number(&m->db, st, &n, err) < 0 ? -1 : n;
 }
 
 static int fill_pairs(struct maildir *m, const uint32_t *from, const uint32_t *to, size_t n,
 		      struct err *err)
 {
-	sqlite3_stmt *st = NULL;
+	sqlite3_stmt *st = database_statement(&m->db, "INSERT OR REPLACE INTO temp.pairs VALUES (?,?)");
 	int ret = 0;
 
-	if (sqlite3_prepare_v2(m->db, "INSERT OR REPLACE INTO temp.pairs VALUES (?,?)", -1,
-			       &st, NULL) != SQLITE_OK)
-		return index_fail(m, err);
 	for (size_t i = 0; i < n && ret == 0; i++) {
-		index_bind(st, "ii", (int64_t)from[i], (int64_t)to[i]);
-		ret = index_run(m, st, err);
+		database_bind(st, "ii", (int64_t)from[i], (int64_t)to[i]);
+		ret = database_run(&m->db, st, err);
 	}
-	sqlite3_finalize(st);
 	return ret;
 }
 
@@ -357,11 +340,13 @@ int maildir_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *t
 	const struct uidset none = UIDSET_INIT; /* of these UIDs will come any more */
 	int64_t stored = -1;
 
-	if (index_begin(m, err) == 0 && mailboxes_forget_missing(box, &none, err) == 0 &&
-	    index_exec(m, "CREATE TEMP TABLE IF NOT EXISTS pairs"
+	if (database_begin(&m->db, err) == 0 && mailboxes_forget_missing(box, &none, err) == 0 &&
+	    database_exec(&m->db,
+			  "CREATE TEMP TABLE IF NOT EXISTS pairs"
 			  " (source INTEGER PRIMARY KEY, target INTEGER);"
-			  "DELETE FROM temp.pairs", err) == 0 &&
-	    fill_pairs(m, from, to, n, err) == 0 && index_exec(m, update, err) == 0)
+			  "DELETE FROM temp.pairs",
+			  err) == 0 &&
+	    fill_pairs(m, from, to, n, err) == 0 && database_exec(&m->db, update, err) == 0)
 		stored = count_stored(m, box, err);
 	free(update);
 	if (stored < 0)
@@ -378,22 +363,23 @@ int maildir_renumber(struct mailbox *mb, const uint32_t *from, const uint32_t *t
 
 int maildir_rebind(struct maildir *m, struct err *err)
 {
-	if (index_begin(m, err) < 0 ||
-	    index_exec(m, "UPDATE messages SET state = 1, held = 0, source_uid = NULL,"
-			  " identity = NULL", err) < 0 ||
-	    index_exec(m, "UPDATE mailboxes SET known = NULL; DELETE FROM quarantine", err) < 0)
+	if (database_begin(&m->db, err) < 0 ||
+	    database_exec(&m->db,
+			  "UPDATE messages SET state = 1, held = 0, source_uid = NULL,"
+			  " identity = NULL",
+			  err) < 0 ||
+	    database_exec(&m->db, "UPDATE mailboxes SET known = NULL; DELETE FROM quarantine", err) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n; i++) {
 		struct box *box = m->box[i];
-		sqlite3_stmt *st = NULL;
+		sqlite3_stmt *st =
+			database_statement(&m->db, "SELECT count(*) FROM messages WHERE mailbox = ?");
+		int64_t n = 0;
 
-		if (sqlite3_prepare_v2(m->db, "SELECT count(*) FROM messages WHERE mailbox = ?",
-				       -1, &st, NULL) != SQLITE_OK)
-			return index_fail(m, err);
-		sqlite3_bind_int64(st, 1, box->id);
-		if (sqlite3_step(st) == SQLITE_ROW)
-			box->kept = (uint64_t)sqlite3_column_int64(st, 0);
-		sqlite3_finalize(st);
+		database_bind(st, "i", box->id);
+		if (database_number(&m->db, st, &n, err) < 0)
+			return -1;
+		box->kept = (uint64_t)n;
 		box->token = (struct token){ 0 };
 		box->mailboxid[0] = '\0';
 		box->known = box->stored = box->held = box->pending = 0;
@@ -405,58 +391,51 @@ int maildir_rebind(struct maildir *m, struct err *err)
 
 static int doom(struct maildir *m, const struct removal *r, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
+	sqlite3_stmt *st =
+		database_statement(&m->db, "INSERT OR IGNORE INTO temp.doomed"
+					   " SELECT mailbox, uid FROM messages WHERE mailbox = ?"
+					   " AND uid BETWEEN ? AND ? AND state = 0");
 	int ret = 0;
 
-	if (sqlite3_prepare_v2(m->db, "INSERT OR IGNORE INTO temp.doomed"
-				      " SELECT mailbox, uid FROM messages WHERE mailbox = ?"
-				      " AND uid BETWEEN ? AND ? AND state = 0",
-			       -1, &st, NULL) != SQLITE_OK)
-		return index_fail(m, err);
 	for (size_t i = 0; i < uidset_range_count(r->set) && ret == 0; i++) {
 		struct uidrange range = uidset_range(r->set, i);
 
-		index_bind(st, "iii", ((const struct box *)r->mailbox)->id, (int64_t)range.lo,
-			   (int64_t)range.hi);
-		ret = index_run(m, st, err);
+		database_bind(st, "iii", ((const struct box *)r->mailbox)->id, (int64_t)range.lo,
+			      (int64_t)range.hi);
+		ret = database_run(&m->db, st, err);
 	}
-	sqlite3_finalize(st);
 	return ret;
 }
 
 /* Content that is not hashed (a file others wrote) is nowhere else, as far as we know. */
 static int count_doomed(struct maildir *m, struct removal *r, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int ret = 0;
+	sqlite3_stmt *st = database_statement(
+		&m->db, "SELECT count(*) FROM temp.doomed AS d CROSS JOIN messages AS gone"
+			" ON gone.mailbox = d.mailbox AND gone.uid = d.uid"
+			" WHERE d.mailbox = ? AND NOT EXISTS (SELECT 1 FROM messages AS other"
+			"  WHERE substr(other.sha256, 1, 8) = substr(gone.sha256, 1, 8)"
+			"  AND other.sha256 = gone.sha256 AND other.state = 0"
+			"  AND NOT EXISTS (SELECT 1 FROM temp.doomed AS too"
+			"   WHERE too.mailbox = other.mailbox AND too.uid = other.uid))");
+	int64_t n = 0;
 
-	if (sqlite3_prepare_v2(
-		    m->db,
-		    "SELECT count(*) FROM temp.doomed AS d CROSS JOIN messages AS gone"
-		    " ON gone.mailbox = d.mailbox AND gone.uid = d.uid"
-		    " WHERE d.mailbox = ? AND NOT EXISTS (SELECT 1 FROM messages AS other"
-		    "  WHERE substr(other.sha256, 1, 8) = substr(gone.sha256, 1, 8)"
-		    "  AND other.sha256 = gone.sha256 AND other.state = 0"
-		    "  AND NOT EXISTS (SELECT 1 FROM temp.doomed AS too"
-		    "   WHERE too.mailbox = other.mailbox AND too.uid = other.uid))",
-		    -1, &st, NULL) != SQLITE_OK)
-		return index_fail(m, err);
-	sqlite3_bind_int64(st, 1, ((const struct box *)r->mailbox)->id);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		r->lost = (uint64_t)sqlite3_column_int64(st, 0);
-	else
-		ret = index_fail(m, err);
-	sqlite3_finalize(st);
-	return ret;
+	database_bind(st, "i", ((const struct box *)r->mailbox)->id);
+	if (database_number(&m->db, st, &n, err) < 0)
+		return -1;
+	r->lost = (uint64_t)n;
+	return 0;
 }
 
 int maildir_count_lost(struct store *st, struct removal *r, size_t n, struct err *err)
 {
 	struct maildir *m = (struct maildir *)st;
 
-	if (index_exec(m, "CREATE TEMP TABLE IF NOT EXISTS doomed"
+	if (database_exec(&m->db,
+			  "CREATE TEMP TABLE IF NOT EXISTS doomed"
 			  " (mailbox INTEGER, uid INTEGER, PRIMARY KEY (mailbox, uid))"
-			  " WITHOUT ROWID; DELETE FROM temp.doomed", err) < 0)
+			  " WITHOUT ROWID; DELETE FROM temp.doomed",
+			  err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		if (doom(m, &r[i], err) < 0)

@@ -138,8 +138,8 @@ static int load_rows(struct comparison *c, struct err *err)
 	struct row row;
 	int got;
 
-	index_bind(st, "ii", c->box->id, (int64_t)1);
-	while ((got = index_step(m, st, err)) > 0) {
+	database_bind(st, "ii", c->box->id, (int64_t)1);
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		index_row(st, &row);
 		add_row(c, &row);
 	}

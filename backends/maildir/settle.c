@@ -64,15 +64,15 @@ static int place_box(struct maildir *m, struct box *box, struct err *err)
 	struct row row;
 	int got;
 
-	index_bind(st, "ii", box->id, (int64_t)box->placed_to);
-	while ((got = index_step(m, st, err)) > 0) {
+	database_bind(st, "ii", box->id, (int64_t)box->placed_to);
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		int found;
 
 		index_row(st, &row);
 		crash_point("maildir: rename into cur");
 		found = place_one(box, &row, err);
 		if (found < 0) {
-			index_done(st);
+			sqlite3_reset(st);
 			got = -1;
 			break;
 		}
@@ -161,10 +161,10 @@ int maildir_remove_files(struct maildir *m, struct err *err)
 	struct box *box = NULL;
 	int got;
 
-	index_bind(st, "i", m->removed_to);
-	while ((got = index_step(m, st, err)) > 0) {
+	database_bind(st, "i", m->removed_to);
+	while ((got = database_step(&m->db, st, err)) > 0) {
 		const char *dir = (const char *)sqlite3_column_text(st, 1);
-		struct bytes base = index_text(st, 2);
+		struct bytes base = database_text(st, 2);
 
 		crash_point("maildir: unlink");
 		m->unsettled = m->unsynced = true;
@@ -175,8 +175,8 @@ int maildir_remove_files(struct maildir *m, struct err *err)
 		if (base.n == 0) {
 			box_close_fds(box);
 			remove_dirs(m, dir);
-		} else if (remove_file(box, base, index_text(st, 3), err) < 0) {
-			index_done(st);
+		} else if (remove_file(box, base, database_text(st, 3), err) < 0) {
+			sqlite3_reset(st);
 			return -1;
 		}
 		m->removed_to = sqlite3_column_int64(st, 0);
@@ -251,20 +251,20 @@ static int write_settled(struct maildir *m, struct err *err)
 		if (box->dirty && index_save_box(m, box, err) < 0)
 			return -1;
 	}
-	if (m->unsettled &&
-	    index_exec(m, "UPDATE mailboxes SET moved_from = NULL"
-			  " WHERE moved_from IS NOT NULL", err) < 0)
+	if (m->unsettled && database_exec(&m->db,
+					  "UPDATE mailboxes SET moved_from = NULL"
+					  " WHERE moved_from IS NOT NULL",
+					  err) < 0)
 		return -1;
-	index_bind(st, "i", m->removed_to);
-	return m->removed_to ? index_run(m, st, err) : 0;
+	database_bind(st, "i", m->removed_to);
+	return m->removed_to ? database_run(&m->db, st, err) : 0;
 }
 
 static int end_transaction(struct maildir *m, struct err *err)
 {
 	crash_point("maildir: commit");
-	if (index_exec(m, "COMMIT", err) < 0)
+	if (database_commit(&m->db, err) < 0)
 		return -1;
-	m->in_tx = false;
 	m->unsettled = false;
 	return 0;
 }
@@ -288,7 +288,7 @@ static int write_meta(struct maildir *m, struct err *err)
 /* Files first: the rows of this transaction say what is durable. */
 static int write_transaction(struct maildir *m, struct err *err)
 {
-	if (index_begin(m, err) < 0)
+	if (database_begin(&m->db, err) < 0)
 		return -1;
 	if (m->unsynced && maildir_sync(m, err) < 0)
 		return -1;
@@ -304,12 +304,12 @@ int maildir_commit(struct store *st, struct err *err)
 	const char *account = st->cfg->account;
 	bool renamed = account && (!m->account || strcmp(m->account, account) != 0);
 
-	if (index_is_broken(m, err))
+	if (database_is_broken(&m->db, err))
 		return -1;
-	if (!m->in_tx && !m->unsettled && !renamed)
+	if (!m->db.in_tx && !m->unsettled && !renamed)
 		return 0;
 	if (write_transaction(m, err) < 0 || work_on_files(m, err) < 0) {
-		m->broken = true;
+		m->db.broken = true;
 		return -1;
 	}
 	return 0;
@@ -326,7 +326,7 @@ int maildir_finish(struct maildir *m, struct err *err)
 	if (m->unsynced && maildir_sync(m, err) < 0)
 		return -1;
 	m->unsynced = false;
-	if (index_begin(m, err) < 0 || write_settled(m, err) < 0 || maildir_seal(m, err) < 0)
+	if (database_begin(&m->db, err) < 0 || write_settled(m, err) < 0 || maildir_seal(m, err) < 0)
 		return -1;
 	return end_transaction(m, err);
 }
@@ -361,7 +361,7 @@ int maildir_settle(struct maildir *m, struct err *err)
 {
 	if (work_on_files(m, err) < 0)
 		return -1;
-	if (m->unsettled || m->in_tx) {
+	if (m->unsettled || m->db.in_tx) {
 		log_info("%s: finishing what an interrupted run began", m->path);
 		if (write_transaction(m, err) < 0)
 			return -1;

@@ -25,17 +25,14 @@ bool source_info(struct box *box, struct mailbox_info *info)
 
 static int read_generation(struct maildir *m, uint64_t *out, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int ret = 0;
+	sqlite3_stmt *st =
+		database_statement(&m->db, "SELECT value FROM meta WHERE key = 'generation'");
+	int64_t n = 0;
 
-	*out = 0;
-	if (sqlite3_prepare_v2(m->db, "SELECT value FROM meta WHERE key = 'generation'", -1, &st,
-			       NULL) != SQLITE_OK)
-		ret = index_fail(m, err);
-	else if (sqlite3_step(st) == SQLITE_ROW)
-		*out = (uint64_t)sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return ret;
+	if (database_number(&m->db, st, &n, err) < 0)
+		return -1;
+	*out = (uint64_t)n;
+	return 0;
 }
 
 int source_has_moved(struct maildir *m, bool *out, struct err *err)
@@ -96,7 +93,7 @@ int source_forget(struct box *box, const struct uidset *gone, struct err *err)
 
 int source_keep_uids(struct maildir *m, struct err *err)
 {
-	if (!m->in_tx)
+	if (!m->db.in_tx)
 		return 0;
 	for (size_t i = 0; i < m->n; i++) {
 		struct box *box = m->box[i];
@@ -109,8 +106,5 @@ int source_keep_uids(struct maildir *m, struct err *err)
 			return -1;
 	}
 	crash_point("maildir: keep UIDs");
-	if (index_exec(m, "COMMIT", err) < 0)
-		return -1;
-	m->in_tx = false;
-	return 0;
+	return database_commit(&m->db, err);
 }

@@ -43,7 +43,7 @@ bool database_is_broken(const struct database *d, struct err *err)
 
 /* --- opening --- */
 
-bool database_is_remote(const char *path)
+static bool is_remote(const char *path)
 {
 	static const unsigned long remote[] = {
 		0x6969,     /* NFS */
@@ -74,7 +74,7 @@ static bool has_log(const char *path)
 }
 
 /* Without a log there is nothing but the file, which is then read as it is. */
-char *database_read_only_uri(const char *path)
+static char *uri_to_look(const char *path)
 {
 	struct buf uri = BUF_INIT(SIZE_MAX / 4);
 
@@ -102,7 +102,7 @@ static int open_as(struct database *d, const char *file, int flags)
 
 static int open_to_look(struct database *d, const char *file)
 {
-	char *uri = database_read_only_uri(file);
+	char *uri = uri_to_look(file);
 	int rc = open_as(d, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 
 	free(uri);
@@ -158,8 +158,8 @@ int database_make_file(const char *path, struct err *err)
 
 int database_set_durable(struct database *d, bool log, struct err *err)
 {
-	const char *mode = log && !database_is_remote(d->name) ? "PRAGMA journal_mode = WAL"
-							       : "PRAGMA journal_mode = TRUNCATE";
+	const char *mode = log && !is_remote(d->name) ? "PRAGMA journal_mode = WAL"
+						      : "PRAGMA journal_mode = TRUNCATE";
 
 	return database_exec(d, mode, err) < 0
 		       ? -1

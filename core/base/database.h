@@ -9,12 +9,12 @@
 #include "core/base/err.h"
 
 /*
- * A SQLite file as the program uses one: one connection, one thread, statements that are compiled once, and a transaction
- * that is begun before the first change and ended when the caller says so.
+ * A SQLite file as the program uses one: one connection, one thread, statements that are compiled once,
+ * and a transaction that is begun before the first change and ended when the caller says so.
  *
- * Every function that fails gives ERR_FATAL with the file's name. Where SQLite gives a transaction up by itself (a full or broken disk),
- * what followed would be committed statement by statement. So the database is broken then: nothing more is
- * begun or committed, and only closing it is left.
+ * Every function that fails gives ERR_FATAL with the file's name. Where SQLite gives a transaction up
+ * by itself (a full or broken disk), what followed would be committed statement by statement. So the
+ * database is broken then: nothing more is begun or committed, and only closing it is left.
  */
 struct database {
 	const char *name;   /* in errors; borrowed, and so is the next */
@@ -32,24 +32,22 @@ enum database_access {
 };
 
 /*
- * `d` is zeroed but for name and advice. `file`: as SQLite takes it, ":memory:" and "" (a temporary file) are private ones. What another
- * connection has locked is waited for, 5 seconds. After a failure there is nothing to close.
+ * `d` is zeroed but for name and advice. `file`: as SQLite takes it, ":memory:" and "" (a temporary
+ * file) are private ones. What another connection has locked is waited for, 5 seconds. After a failure
+ * there is nothing to close.
  */
 int database_open(struct database *d, const char *file, enum database_access access, struct err *err);
 /* Rolls back. Zeroed or closed already is fine. */
 void database_close(struct database *d);
-/* An empty file, unless it is there, that only its owner can read; so is the log that SQLite makes. No symbolic link is followed. */
+/* An empty file, unless it is there, that only its owner can read; so is SQLite's log. No symbolic link is followed. */
 int database_make_file(const char *path, struct err *err);
 /*
- * Commits are to outlive a power cut. With `log` through a write-ahead log, which readers do not wait for; but not where other
- * machines may see the file: its shared memory would not work there.
+ * Commits are to outlive a power cut. With `log` through a write-ahead log, which readers do not wait
+ * for; but not where other machines may see the file: its shared memory would not work there.
  */
 int database_set_durable(struct database *d, bool log, struct err *err);
 /* The schema's version, 0 of an empty file; an error when it is above `newest`. */
 int database_version(struct database *d, int newest, int *version, struct err *err);
-
-bool database_is_remote(const char *path);
-char *database_read_only_uri(const char *path);
 
 /* Several statements without parameters. */
 int database_exec(struct database *d, const char *sql, struct err *err);
@@ -61,15 +59,17 @@ int database_commit(struct database *d, struct err *err);
 bool database_is_broken(const struct database *d, struct err *err);
 
 /*
- * Compiled once for each address of `sql`, which lives as long as the database, and owned by it. Run it to its end or
- * reset it before it is asked for again. NULL, where it cannot be compiled, is an error that stepping reports.
+ * Compiled once for each address of `sql`, which lives as long as the database, and owned by it. Run it
+ * to its end or reset it before it is asked for again. NULL, where it cannot be compiled, is an error
+ * that stepping reports.
  */
 sqlite3_stmt *database_statement(struct database *d, const char *sql);
 /* The same, where what is compiled is `text`, which need not live on. */
 sqlite3_stmt *database_statement_as(struct database *d, const char *sql, const char *text);
 /*
- * Bind values in order: 'i' int64_t, 'I' the same, but NULL for 0; 'b' struct bytes (blob), 't' struct bytes (text), 'B' and 'T' the same,
- * but NULL where it has none; 's' C string (text) or NULL; 'n' NULL, without a value. Bytes are borrowed until the statement is reset.
+ * Bind values in order: 'i' int64_t, 'I' the same, but NULL for 0; 'b' struct bytes (blob), 't' struct
+ * bytes (text), 'B' and 'T' the same, but NULL where it has none; 's' C string (text) or NULL; 'n'
+ * NULL, without a value. Bytes are borrowed until the statement is reset.
  */
 void database_bind(sqlite3_stmt *st, const char *types, ...);
 /* 1 a row, 0 no more (it is reset then), -1 (reset too). */

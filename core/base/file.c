@@ -51,7 +51,7 @@ char *path_parent(const char *path)
 }
 
 /* POSIX makes a rename durable only once its directory is synced. */
-static int sync_parent(const char *path, struct err *err)
+int dir_sync_parent(const char *path, struct err *err)
 {
 	char *dir = path_parent(path);
 	int ret = dir_sync(dir, err);
@@ -84,7 +84,7 @@ int file_replace(const char *path, struct bytes data, mode_t mode, struct err *e
 	}
 	litter = NULL;
 	crash_point("replace: sync directory");
-	ret = sync_parent(path, err);
+	ret = dir_sync_parent(path, err);
 out:
 	if (fd >= 0)
 		close(fd);
@@ -137,7 +137,7 @@ int dir_make(const char *path, mode_t mode, struct err *err)
 			continue;
 		*p = '\0';
 		if (mkdir(part, mode) == 0) {
-			if (sync_parent(part, err) < 0)
+			if (dir_sync_parent(part, err) < 0)
 				goto out;
 		} else if (errno != EEXIST && errno != EISDIR) {
 			err_sys(err, ERR_FATAL, "create directory %s", part);

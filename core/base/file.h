@@ -33,6 +33,8 @@ int dir_make(const char *path, mode_t mode, struct err *err);
 
 /* Make a directory's entries durable: creations, renames and removals in it. */
 int dir_sync(const char *path, struct err *err);
+/* Those of the directory that `path` lies in. */
+int dir_sync_parent(const char *path, struct err *err);
 
 /*
  * Make many files durable at once. On file systems where one call does it for all (ext4,
