@@ -1,8 +1,5 @@
 #include "cmd/find_index.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +7,7 @@
 
 #include "backends/git/history.h"
 #include "core/base/buf.h"
+#include "core/base/database.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -26,19 +24,6 @@
 #define IN_GIT "find.db"
 #define IN_MAILDIR "mailcask-find.db"
 
-enum statement { ST_FIND, ST_ADD, ST_ADD_WORDS, ST_HAS_WORDS, ST_ROW, ST_WORDS, STATEMENTS };
-
-static const char *const sql[STATEMENTS] = {
-	[ST_FIND] = "SELECT id, has_words FROM message WHERE content = ?",
-	[ST_ADD] = "INSERT INTO message (content, name, sender, subject, message_id, sent, from_folded,"
-		   " to_folded, subject_folded, ids) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	[ST_ADD_WORDS] = "INSERT INTO words (rowid, head, body) VALUES (?, ?, ?)",
-	[ST_HAS_WORDS] = "UPDATE message SET has_words = 1 WHERE id = ?",
-	[ST_ROW] = "SELECT name, sender, subject, message_id, sent, from_folded, to_folded,"
-		   " subject_folded, ids FROM message WHERE id = ?",
-	[ST_WORDS] = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid",
-};
-
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS message (id INTEGER PRIMARY KEY, content BLOB UNIQUE, name TEXT,"
@@ -51,44 +36,33 @@ static const char schema[] =
 	"INSERT INTO words (words, rank) VALUES ('hashsize', 16777216);";
 
 struct find_index {
-	sqlite3 *db;
-	sqlite3_stmt *st[STATEMENTS];
-	char *places[PLACES]; /* paths; the last is memory: "" */
+	struct database db;
+	char *places[PLACES]; /* paths; the last is memory */
 	size_t place;
 	const struct history *history;
 	const char *uuid;
-	bool open;      /* a transaction is */
-	unsigned added; /* in it */
-	bool damaged, mended; /* this place: what went wrong; it was begun anew once */
-	struct buf row;       /* what find_index_row() gave */
+	unsigned added; /* in the open transaction */
+	bool mended;    /* this place was begun anew once */
+	struct buf row; /* what find_index_row() gave */
 };
 
-static int fail(struct find_index *ix, struct err *err)
+static const char *place(const struct find_index *ix)
 {
-	int rc = sqlite3_errcode(ix->db) & 0xff;
-
-	ix->damaged = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_ERROR ||
-		      rc == SQLITE_MISMATCH || rc == SQLITE_CONSTRAINT;
-	return err_set(err, ERR_FATAL, "the search index %s: %s",
-		       *ix->places[ix->place] ? ix->places[ix->place] : "in memory",
-		       sqlite3_errmsg(ix->db));
+	return ix->places[ix->place];
 }
 
-static void close_db(struct find_index *ix)
+static bool in_memory(const struct find_index *ix)
 {
-	for (size_t i = 0; i < STATEMENTS; i++) {
-		sqlite3_finalize(ix->st[i]);
-		ix->st[i] = NULL;
-	}
-	sqlite3_close(ix->db);
-	ix->db = NULL;
-	ix->open = false;
-	ix->added = 0;
+	return ix->place == PLACES - 1;
 }
 
-static int run(struct find_index *ix, const char *text, struct err *err)
+/* By what failed last: another schema is as good as damage. */
+static bool is_damaged(const struct find_index *ix)
 {
-	return sqlite3_exec(ix->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(ix, err);
+	int code = ix->db.code;
+
+	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR ||
+	       code == SQLITE_MISMATCH || code == SQLITE_CONSTRAINT;
 }
 
 /* --- what it says of itself --- */
@@ -96,37 +70,22 @@ static int run(struct find_index *ix, const char *text, struct err *err)
 /* Into *value, owned by the caller; "" when it says nothing. -1, also when there is no such table. */
 static int about(struct find_index *ix, const char *key, char **value, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(ix->db, "SELECT value FROM about WHERE key = ?", -1, &st, NULL);
+	sqlite3_stmt *st = database_statement(&ix->db, "SELECT value FROM about WHERE key = ?");
+	int got;
 
-	*value = NULL;
-	if (rc == SQLITE_OK) {
-		sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
-		rc = sqlite3_step(st);
-	}
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		*value = xstrdup(rc == SQLITE_ROW && sqlite3_column_type(st, 0) == SQLITE_TEXT ?
-					 (const char *)sqlite3_column_text(st, 0) :
-					 "");
-	else
-		fail(ix, err);
-	sqlite3_finalize(st);
-	return *value ? 0 : -1;
+	database_bind(st, "s", key);
+	got = database_step(&ix->db, st, err);
+	*value = got < 0 ? NULL : bytes_dup(got > 0 ? database_text(st, 0) : bytes_of(""));
+	sqlite3_reset(st);
+	return got < 0 ? -1 : 0;
 }
 
 static int say(struct find_index *ix, const char *key, const char *value, struct err *err)
 {
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(ix->db, "INSERT OR REPLACE INTO about VALUES (?, ?)", -1, &st,
-				    NULL);
+	sqlite3_stmt *st = database_statement(&ix->db, "INSERT OR REPLACE INTO about VALUES (?, ?)");
 
-	if (rc == SQLITE_OK) {
-		sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
-		sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
-		rc = sqlite3_step(st);
-	}
-	sqlite3_finalize(st);
-	return rc == SQLITE_DONE ? 0 : fail(ix, err);
+	database_bind(st, "ss", key, value);
+	return database_run(&ix->db, st, err);
 }
 
 static const char *tip(const struct find_index *ix)
@@ -154,7 +113,7 @@ static int is_ours(struct find_index *ix, struct err *err)
 
 	if (about(ix, "version", &version, err) < 0 || about(ix, "uuid", &uuid, err) < 0 ||
 	    about(ix, "tip", &then, err) < 0)
-		ret = ix->damaged ? 0 : -1;
+		ret = is_damaged(ix) ? 0 : -1;
 	else if (strcmp(version, VERSION) == 0 && strcmp(uuid, ix->uuid) == 0)
 		ret = knows_tip(ix, then);
 	free(version);
@@ -174,67 +133,49 @@ static void remove_files(const char *path)
 	free(journal);
 }
 
-/* The file is made here, so that only its owner can read it. */
 static int make_file(const char *path, struct err *err)
 {
-	const int how = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
-	int fd = open(path, how, 0600);
+	char *dir = path_parent(path);
+	int ret = dir_make(dir, 0700, err) < 0 ? -1 : database_make_file(path, err);
 
-	if (fd < 0 && errno == ENOENT) {
-		char *dir = bytes_dup(bytes_from(path, (size_t)(strrchr(path, '/') - path)));
-		int made = dir_make(dir, 0700, err);
-
-		free(dir);
-		if (made < 0)
-			return -1;
-		fd = open(path, how, 0600);
-	}
-	if (fd < 0)
-		return err_sys(err, ERR_FATAL, "open %s", path);
-	close(fd);
-	return 0;
+	free(dir);
+	return ret;
 }
 
 static int open_file(struct find_index *ix, struct err *err)
 {
-	const char *path = ix->places[ix->place];
+	const char *path = place(ix);
 
-	if (*path && make_file(path, err) < 0)
+	ix->added = 0;
+	ix->db = (struct database){ .name = path, .advice = "it may be removed" };
+	if ((!in_memory(ix) && make_file(path, err) < 0) ||
+	    database_open(&ix->db, path, DATABASE_WRITE, err) < 0)
 		return -1;
-	if (sqlite3_open_v2(*path ? path : ":memory:", &ix->db,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-			    NULL) != SQLITE_OK)
-		return fail(ix, err);
-	sqlite3_busy_timeout(ix->db, WAIT_MS);
-	if (sqlite3_db_readonly(ix->db, "main") > 0)
+	sqlite3_busy_timeout(ix->db.db, WAIT_MS);
+	if (sqlite3_db_readonly(ix->db.db, "main") > 0)
 		return err_set(err, ERR_FATAL, "%s cannot be written", path);
-	return run(ix, "PRAGMA page_size = 16384; PRAGMA cache_size = -32000; PRAGMA trusted_schema = OFF", err);
-}
-
-static int prepare(struct find_index *ix, struct err *err)
-{
-	for (size_t i = 0; i < STATEMENTS; i++)
-		if (sqlite3_prepare_v2(ix->db, sql[i], -1, &ix->st[i], NULL) != SQLITE_OK)
-			return fail(ix, err);
-	return 0;
+	return database_exec(&ix->db,
+			     "PRAGMA page_size = 16384; PRAGMA cache_size = -32000;"
+			     "PRAGMA trusted_schema = OFF",
+			     err);
 }
 
 static int make_tables(struct find_index *ix, struct err *err)
 {
-	if (run(ix, "BEGIN IMMEDIATE", err) < 0 || run(ix, schema, err) < 0 ||
+	if (database_begin(&ix->db, err) < 0 || database_exec(&ix->db, schema, err) < 0 ||
 	    say(ix, "version", VERSION, err) < 0 || say(ix, "uuid", ix->uuid, err) < 0 ||
 	    say(ix, "tip", tip(ix), err) < 0)
 		return -1;
-	return run(ix, "COMMIT", err);
+	return database_commit(&ix->db, err);
 }
 
 /* The file goes, too: words of messages that are gone shall not stay in it. */
 static int begin_anew(struct find_index *ix, struct err *err)
 {
-	close_db(ix);
-	if (*ix->places[ix->place])
-		remove_files(ix->places[ix->place]);
-	return open_file(ix, err) < 0 || make_tables(ix, err) < 0 ? -1 : prepare(ix, err);
+	database_close(&ix->db);
+	if (!in_memory(ix))
+		remove_files(place(ix));
+	return open_file(ix, err) < 0 ? -1 : make_tables(ix, err);
 }
 
 /* Just made, by us or by another find. */
@@ -242,8 +183,7 @@ static bool is_empty(const struct find_index *ix)
 {
 	struct stat sb;
 
-	return !*ix->places[ix->place] ||
-	       (stat(ix->places[ix->place], &sb) == 0 && sb.st_size == 0);
+	return in_memory(ix) || (stat(place(ix), &sb) == 0 && sb.st_size == 0);
 }
 
 static int open_place(struct find_index *ix, struct err *err)
@@ -253,20 +193,20 @@ static int open_place(struct find_index *ix, struct err *err)
 	if (open_file(ix, err) < 0 || (is_empty(ix) && make_tables(ix, err) < 0))
 		return -1;
 	ours = is_ours(ix, err);
-	if (ours > 0 && prepare(ix, err) == 0)
-		return 0;
-	return ours < 0 ? -1 : begin_anew(ix, err);
+	if (ours == 0)
+		return begin_anew(ix, err);
+	return ours < 0 ? -1 : 0;
 }
 
 /* The first that can be opened, from ix->place on. */
 static int open_next(struct find_index *ix, struct err *err)
 {
 	for (; ix->place < PLACES; ix->place++) {
-		ix->damaged = ix->mended = false;
+		ix->mended = false;
 		if (open_place(ix, err) == 0)
 			return 0;
 		log_debug("%s", err->text);
-		close_db(ix);
+		database_close(&ix->db);
 	}
 	ix->place = PLACES - 1;
 	return -1;
@@ -317,7 +257,7 @@ struct find_index *find_index_open(const struct store_arg *arg, const struct his
 	ix->uuid = arg->identity.uuid;
 	ix->places[0] = place_in_store(arg);
 	ix->places[1] = place_in_cache(arg);
-	ix->places[2] = xstrdup("");
+	ix->places[2] = xstrdup(":memory:");
 	if (open_next(ix, err) == 0)
 		return ix;
 	find_index_close(ix);
@@ -328,7 +268,7 @@ void find_index_close(struct find_index *ix)
 {
 	if (!ix)
 		return;
-	close_db(ix);
+	database_close(&ix->db);
 	for (size_t i = 0; i < PLACES; i++)
 		free(ix->places[i]);
 	buf_release(&ix->row);
@@ -338,12 +278,12 @@ void find_index_close(struct find_index *ix)
 bool find_index_again(struct find_index *ix, struct err *err)
 {
 	log_debug("%s", err->text);
-	if (ix->damaged && !ix->mended) {
+	if (is_damaged(ix) && !ix->mended) {
 		ix->mended = true;
 		if (begin_anew(ix, err) == 0)
 			return true;
 	}
-	close_db(ix);
+	database_close(&ix->db);
 	if (ix->place == PLACES - 1)
 		return false;
 	ix->place++;
@@ -362,27 +302,21 @@ void find_index_remove(const struct store_arg *arg)
 
 /* --- using it --- */
 
-static int64_t integer_at(sqlite3_stmt *st, int column)
-{
-	return sqlite3_column_int64(st, column);
-}
-
 /* As find_index_find(), but *id is told, too, when only words are missing. */
 static int look_up(struct find_index *ix, struct bytes content, bool words, uint32_t *id,
 		   struct err *err)
 {
-	sqlite3_stmt *st = ix->st[ST_FIND];
-	bool whole;
-	int rc;
+	sqlite3_stmt *st =
+		database_statement(&ix->db, "SELECT id, has_words FROM message WHERE content = ?");
+	int got;
 
-	sqlite3_bind_blob(st, 1, content.p, (int)content.n, SQLITE_STATIC);
-	rc = sqlite3_step(st);
-	*id = rc == SQLITE_ROW ? (uint32_t)integer_at(st, 0) : 0;
-	whole = rc == SQLITE_ROW && (!words || integer_at(st, 1));
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		fail(ix, err);
+	database_bind(st, "b", content);
+	got = database_step(&ix->db, st, err);
+	*id = got > 0 ? (uint32_t)sqlite3_column_int64(st, 0) : 0;
+	if (got > 0 && words)
+		got = sqlite3_column_int(st, 1) != 0;
 	sqlite3_reset(st);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? whole : -1;
+	return got;
 }
 
 int find_index_find(struct find_index *ix, struct bytes content, bool words, uint32_t *id,
@@ -395,65 +329,34 @@ int find_index_find(struct find_index *ix, struct bytes content, bool words, uin
 	return there;
 }
 
-static int begin(struct find_index *ix, struct err *err)
-{
-	if (ix->open)
-		return 0;
-	if (run(ix, "BEGIN IMMEDIATE", err) < 0)
-		return -1;
-	ix->open = true;
-	return 0;
-}
-
-static int step_once(struct find_index *ix, sqlite3_stmt *st, struct err *err)
-{
-	int rc = sqlite3_step(st);
-
-	if (rc != SQLITE_DONE)
-		fail(ix, err);
-	sqlite3_reset(st);
-	sqlite3_clear_bindings(st);
-	return rc == SQLITE_DONE ? 0 : -1;
-}
-
-static void bind(sqlite3_stmt *st, int at, struct bytes text)
-{
-	sqlite3_bind_text(st, at, text.n ? (const char *)text.p : "", (int)text.n, SQLITE_STATIC);
-}
-
 static int add_words(struct find_index *ix, int64_t id, const struct index_text *text,
 		     struct err *err)
 {
-	sqlite3_stmt *st = ix->st[ST_ADD_WORDS];
+	sqlite3_stmt *st =
+		database_statement(&ix->db, "INSERT INTO words (rowid, head, body) VALUES (?, ?, ?)");
 
-	sqlite3_bind_int64(st, 1, id);
-	bind(st, 2, buf_bytes(&text->head));
-	bind(st, 3, buf_bytes(&text->body));
-	if (step_once(ix, st, err) < 0)
+	database_bind(st, "itt", id, buf_bytes(&text->head), buf_bytes(&text->body));
+	if (database_run(&ix->db, st, err) < 0)
 		return -1;
-	st = ix->st[ST_HAS_WORDS];
-	sqlite3_bind_int64(st, 1, id);
-	return step_once(ix, st, err);
+	st = database_statement(&ix->db, "UPDATE message SET has_words = 1 WHERE id = ?");
+	database_bind(st, "i", id);
+	return database_run(&ix->db, st, err);
 }
 
 static int add_row(struct find_index *ix, struct bytes content, const struct index_text *text,
 		   uint32_t *id, struct err *err)
 {
-	sqlite3_stmt *st = ix->st[ST_ADD];
+	sqlite3_stmt *st = database_statement(
+		&ix->db, "INSERT INTO message (content, name, sender, subject, message_id, sent,"
+			 " from_folded, to_folded, subject_folded, ids) VALUES (?,?,?,?,?,?,?,?,?,?)");
 
-	sqlite3_bind_blob(st, 1, content.p, (int)content.n, SQLITE_STATIC);
-	bind(st, 2, bytes_of(text->name));
-	bind(st, 3, bytes_of(text->from));
-	bind(st, 4, bytes_of(text->subject));
-	bind(st, 5, bytes_of(text->message_id));
-	bind(st, 6, bytes_of(text->sent));
-	bind(st, 7, buf_bytes(&text->from_folded));
-	bind(st, 8, buf_bytes(&text->to_folded));
-	bind(st, 9, buf_bytes(&text->subject_folded));
-	bind(st, 10, buf_bytes(&text->ids));
-	if (step_once(ix, st, err) < 0)
+	database_bind(st, "bssssstttt", content, text->name, text->from, text->subject,
+		      text->message_id, text->sent, buf_bytes(&text->from_folded),
+		      buf_bytes(&text->to_folded), buf_bytes(&text->subject_folded),
+		      buf_bytes(&text->ids));
+	if (database_run(&ix->db, st, err) < 0)
 		return -1;
-	*id = (uint32_t)sqlite3_last_insert_rowid(ix->db);
+	*id = (uint32_t)sqlite3_last_insert_rowid(ix->db.db);
 	return 0;
 }
 
@@ -462,7 +365,7 @@ int find_index_add(struct find_index *ix, struct bytes content, const struct ind
 {
 	int there;
 
-	if (begin(ix, err) < 0)
+	if (database_begin(&ix->db, err) < 0)
 		return -1;
 	/* Another find may have been faster, or the same content came twice. */
 	there = look_up(ix, content, words, id, err);
@@ -476,11 +379,10 @@ int find_index_add(struct find_index *ix, struct bytes content, const struct ind
 
 int find_index_commit(struct find_index *ix, struct err *err)
 {
-	if (!ix->open)
+	if (!ix->db.in_tx)
 		return 0;
-	if (say(ix, "tip", tip(ix), err) < 0 || run(ix, "COMMIT", err) < 0)
+	if (say(ix, "tip", tip(ix), err) < 0 || database_commit(&ix->db, err) < 0)
 		return -1;
-	ix->open = false;
 	ix->added = 0;
 	return 0;
 }
@@ -508,21 +410,21 @@ static void copy_row(struct find_index *ix, sqlite3_stmt *st, struct index_row *
 
 int find_index_row(struct find_index *ix, uint32_t id, struct index_row *out, struct err *err)
 {
-	sqlite3_stmt *st = ix->st[ST_ROW];
-	int rc;
+	sqlite3_stmt *st = database_statement(
+		&ix->db, "SELECT name, sender, subject, message_id, sent, from_folded, to_folded,"
+			 " subject_folded, ids FROM message WHERE id = ?");
+	int got;
 
-	sqlite3_bind_int64(st, 1, id);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
+	database_bind(st, "i", (int64_t)id);
+	got = database_step(&ix->db, st, err);
+	if (got > 0) {
 		copy_row(ix, st, out);
-	} else if (rc == SQLITE_DONE) {
-		ix->damaged = true;
-		err_set(err, ERR_FATAL, "the search index has lost message %u", id);
-	} else {
-		fail(ix, err);
+	} else if (got == 0) {
+		ix->db.code = SQLITE_CORRUPT;
+		err_set(err, ERR_FATAL, "%s has lost message %u", place(ix), id);
 	}
 	sqlite3_reset(st);
-	return rc == SQLITE_ROW ? 0 : -1;
+	return got > 0 ? 0 : -1;
 }
 
 /* As a phrase of FTS5: nothing in it means anything but words. */
@@ -545,17 +447,14 @@ static char *phrase(const char *words)
 int find_index_words(struct find_index *ix, const char *words, struct uidset *out,
 		     struct err *err)
 {
-	sqlite3_stmt *st = ix->st[ST_WORDS];
+	sqlite3_stmt *st = database_statement(
+		&ix->db, "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid");
 	char *text = phrase(words);
-	int rc;
+	int got;
 
-	sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-		uidset_add(out, (uint32_t)integer_at(st, 0));
-	if (rc != SQLITE_DONE)
-		fail(ix, err);
-	sqlite3_reset(st);
-	sqlite3_clear_bindings(st);
+	database_bind(st, "s", text);
+	while ((got = database_step(&ix->db, st, err)) > 0)
+		uidset_add(out, (uint32_t)sqlite3_column_int64(st, 0));
 	free(text);
-	return rc == SQLITE_DONE ? 0 : -1;
+	return got;
 }

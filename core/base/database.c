@@ -22,7 +22,7 @@ struct database_statement {
 
 int database_fail(struct database *d, struct err *err)
 {
-	int code = d->db ? sqlite3_errcode(d->db) : SQLITE_CANTOPEN;
+	int code = d->code = d->db ? sqlite3_errcode(d->db) & 0xff : SQLITE_CANTOPEN;
 
 	if (d->db && d->in_tx && sqlite3_get_autocommit(d->db)) {
 		d->in_tx = false;

@@ -21,6 +21,7 @@ struct database {
 	const char *advice; /* after "NAME is damaged; " */
 	sqlite3 *db;        /* NULL: not open */
 	bool in_tx, broken;
+	int code; /* SQLite's, of the last failure */
 	struct database_statement *statement;
 	size_t n_statements, cap_statements;
 };
