@@ -42,7 +42,7 @@ struct cmd {
 };
 
 extern const struct cmd cmd_backup, cmd_migrate, cmd_plan, cmd_apply, cmd_restore, cmd_snapshots, cmd_ls,
-	cmd_show, cmd_find, cmd_diff, cmd_stats, cmd_export, cmd_check, cmd_compact, cmd_forget, cmd_prune_server, cmd_status, cmd_quarantine, cmd_imap,
+	cmd_show, cmd_find, cmd_diff, cmd_stats, cmd_export, cmd_import, cmd_check, cmd_compact, cmd_forget, cmd_prune_server, cmd_status, cmd_quarantine, cmd_imap,
 	cmd_config_check, cmd_help, cmd_version;
 
 /* In the order `help` shows them; ends with NULL. */

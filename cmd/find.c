@@ -46,7 +46,6 @@ struct wishes {
 struct find {
 	const struct wishes *w;
 	struct look look;       /* all that is looked at */
-	struct look live;       /* without kept messages; opened when there are some */
 	const char *store;      /* as the user called it */
 	struct history *history; /* NULL: the store has none */
 	struct find_index *ix;
@@ -209,7 +208,7 @@ static int contents(struct look *lk, const struct mailbox_info *info, struct uid
 
 	changes_init(&held);
 	if (mailbox_open(lk->store, info, STORE_READ, mb, err) == 0 &&
-	    look_contents(lk, *mb, &held, err) == 0) {
+	    look_contents(*mb, &held, err) == 0) {
 		for (size_t i = 0; i < held.n; i++)
 			uidset_add(out, held.v[i].uid);
 		ret = 0;
@@ -218,37 +217,17 @@ static int contents(struct look *lk, const struct mailbox_info *info, struct uid
 	return ret;
 }
 
-/* What is there with the kept messages and not without. */
-static int find_kept(struct find *f, const struct mailbox_info *info, const struct uidset *all,
-		     const char *text, struct err *err)
-{
-	struct uidset live = UIDSET_INIT;
-	struct mailbox *mb;
-	int ret = 0;
-
-	uidset_clear(&f->kept);
-	if (info->kept == 0)
-		return 0;
-	if (!f->live.store && look_open(&f->live, f->w->app, text, err) < 0)
-		return -1;
-	ret = contents(&f->live, info, &live, &mb, err);
-	if (ret == 0)
-		uidset_subtract(&f->kept, all, &live);
-	uidset_release(&live);
-	return ret;
-}
-
-static int find_in(struct find *f, const struct mailbox_info *info, const char *text,
-		   struct err *err)
+static int find_in(struct find *f, const struct mailbox_info *info, struct err *err)
 {
 	struct find_messages found = { 0 };
 	struct uidset all = UIDSET_INIT;
 	struct mailbox *mb;
 	int ret = -1;
 
+	uidset_clear(&f->kept);
 	if (store_check_stop(f->look.store, err) < 0 ||
 	    contents(&f->look, info, &all, &mb, err) < 0 ||
-	    find_kept(f, info, &all, text, err) < 0)
+	    look_kept(&f->look, info, &all, &f->kept, err) < 0)
 		goto out;
 	ret = uidset_is_empty(&all) ? 0 :
 				      find_select(&f->w->search, f->ix, mb, &all, &found,
@@ -267,7 +246,7 @@ static bool is_wanted(const struct wishes *w, const struct mailbox_info *info)
 }
 
 /* A mailbox that cannot be read is told, and the others looked into. */
-static int find_everywhere(struct find *f, const char *text, struct err *err)
+static int find_everywhere(struct find *f, struct err *err)
 {
 	for (size_t i = 0; i < f->look.list.n; i++) {
 		const struct mailbox_info *info = &f->look.list.v[i];
@@ -277,7 +256,7 @@ static int find_everywhere(struct find *f, const char *text, struct err *err)
 			continue;
 		free(f->mailbox);
 		f->mailbox = mailbox_name_text(&info->name);
-		if (find_in(f, info, text, err) == 0)
+		if (find_in(f, info, err) == 0)
 			continue;
 		if (err->kind != ERR_MAILBOX)
 			return -1;
@@ -316,14 +295,13 @@ static int find(const struct wishes *w, const char *text, bool *failed, struct e
 		f.digits = f.history ? history_id_digits(f.history) : 0;
 		set_widths(&f);
 		f.ix = find_index_open(&f.look.arg, f.history, err);
-		ret = f.ix ? find_everywhere(&f, text, err) : -1;
+		ret = f.ix ? find_everywhere(&f, err) : -1;
 	}
 	*failed = f.failed;
 	find_index_close(f.ix);
 	free(f.mailbox);
 	uidset_release(&f.kept);
 	history_close(f.history);
-	look_close(&f.live);
 	look_close(&f.look);
 	return ret;
 }

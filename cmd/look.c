@@ -61,6 +61,7 @@ int look_open(struct look *lk, struct app *app, const char *text, struct err *er
 void look_close(struct look *lk)
 {
 	mailbox_list_release(&lk->list);
+	store_close(lk->live);
 	store_close(lk->store);
 	store_arg_release(&lk->arg);
 	*lk = (struct look){ 0 };
@@ -104,14 +105,45 @@ int look_mailbox(struct look *lk, const char *name, struct mailbox **mb, struct 
 	return -1;
 }
 
-int look_contents(struct look *lk, struct mailbox *mb, struct changes *out, struct err *err)
+int look_contents(struct mailbox *mb, struct changes *out, struct err *err)
 {
 	struct changes_request req = { .mailbox = mb, .out = out };
 
-	if (store_changes(lk->store, &req, 1, err) < 0)
+	if (store_changes(mb->store, &req, 1, err) < 0)
 		return -1;
 	if (out->err.kind == ERR_NONE)
 		return 0;
 	*err = out->err;
 	return -1;
+}
+
+static int open_live(struct look *lk, struct err *err)
+{
+	if (lk->live)
+		return 0;
+	lk->live_config = lk->arg.config;
+	lk->live_config.with_kept = false;
+	return store_open(lk->arg.ops, &lk->live, &lk->live_config, STORE_READ, err);
+}
+
+int look_kept(struct look *lk, const struct mailbox_info *info, const struct uidset *all, struct uidset *out,
+	      struct err *err)
+{
+	struct uidset live = UIDSET_INIT;
+	struct mailbox *mb;
+	struct changes held;
+	int ret = -1;
+
+	if (info->kept == 0)
+		return 0;
+	changes_init(&held);
+	if (open_live(lk, err) == 0 && mailbox_open(lk->live, info, STORE_READ, &mb, err) == 0)
+		ret = look_contents(mb, &held, err);
+	for (size_t i = 0; i < held.n && ret == 0; i++)
+		uidset_add(&live, held.v[i].uid);
+	if (ret == 0)
+		uidset_subtract(out, all, &live);
+	changes_release(&held);
+	uidset_release(&live);
+	return ret;
 }

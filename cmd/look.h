@@ -17,6 +17,9 @@ struct look {
 	struct store *store;
 	struct mailbox_list list;
 	struct git_deleted deleted; /* of LOOK_DELETED: all of history */
+	/* Of LOOK_KEPT, opened by look_kept(): the same store without kept messages. */
+	struct store_config live_config;
+	struct store *live;
 };
 
 enum look_what {
@@ -39,7 +42,10 @@ void look_close(struct look *lk);
  * there is none.
  */
 int look_mailbox(struct look *lk, const char *name, struct mailbox **mb, struct err *err);
-/* Every live message, into *out (initialised). */
-int look_contents(struct look *lk, struct mailbox *mb, struct changes *out, struct err *err);
+/* Every message that the store shows, into *out (initialised). */
+int look_contents(struct mailbox *mb, struct changes *out, struct err *err);
+/* Which of `all`, the UIDs that a store opened as LOOK_KEPT shows in this mailbox, are kept: adds them to *out. */
+int look_kept(struct look *lk, const struct mailbox_info *info, const struct uidset *all, struct uidset *out,
+	      struct err *err);
 
 #endif

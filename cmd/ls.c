@@ -40,7 +40,7 @@ static void print_kept(const struct mailbox_info *info)
 	if (info->kept == 0)
 		return;
 	if (info->held == 0)
-		printf("  (and %llu kept: gone at the account)", (ull)info->kept);
+		printf("  (and %llu kept)", (ull)info->kept);
 	else if (info->held == info->kept)
 		printf("  (and %llu kept: held back by the guard)", (ull)info->kept);
 	else
@@ -87,7 +87,7 @@ static int count_mailbox(struct look *lk, const struct mailbox_info *info, struc
 	    mailbox_open(lk->store, info, STORE_READ, &mb, err) < 0)
 		return -1;
 	changes_init(&held);
-	ret = look_contents(lk, mb, &held, err);
+	ret = look_contents(mb, &held, err);
 	add_up(&held, sum);
 	changes_release(&held);
 	return ret;
@@ -137,6 +137,7 @@ struct listing {
 	struct message msg;
 	struct flags flags;
 	struct maildate date;
+	struct uidset kept;
 	bool failed; /* a message could not be read */
 };
 
@@ -162,6 +163,8 @@ static void print_row(struct listing *l)
 		  true);
 	while (line.n > 0 && line.p[line.n - 1] == ' ')
 		line.n--;
+	if (uidset_has(&l->kept, l->msg.uid))
+		buf_add_str(&line, "  (kept)");
 	printf("%.*s\n", (int)line.n, buf_str(&line));
 	buf_release(&line);
 	buf_release(&size);
@@ -188,6 +191,7 @@ static void print_event(struct listing *l)
 	row_json_moment(event, "date", &l->date);
 	json_object_set_new(event, "size", json_integer((json_int_t)l->msg.size));
 	json_object_set_new(event, "flags", imap_json_flags(&l->flags));
+	json_object_set_new(event, "kept", json_boolean(uidset_has(&l->kept, l->msg.uid)));
 	add_field(event, "from", header_reader_value(l->header, FIELD_FROM), decode_addresses);
 	add_field(event, "subject", header_reader_value(l->header, FIELD_SUBJECT), decode_words);
 	add_field(event, "message_id", header_reader_value(l->header, FIELD_MESSAGE_ID),
@@ -286,10 +290,12 @@ static int list_messages(struct look *lk, const char *name, bool *failed, struct
 
 	changes_init(&held);
 	if (look_mailbox(lk, name, &want.mailbox, err) < 0 ||
-	    look_contents(lk, want.mailbox, &held, err) < 0)
+	    look_contents(want.mailbox, &held, err) < 0)
 		goto out;
 	for (size_t i = 0; i < held.n; i++)
 		uidset_add(&uids, held.v[i].uid);
+	if (look_kept(lk, mailbox_list_find(&lk->list, &want.mailbox->name), &uids, &l.kept, err) < 0)
+		goto out;
 	l.header = header_reader_new(field_names, N_FIELDS);
 	l.uid_width = snprintf(last, sizeof(last), "%3u", held.n ? held.v[held.n - 1].uid : 0);
 	if (!lk->app->json && !lk->app->quiet)
@@ -306,6 +312,7 @@ out:
 	flags_release(&l.flags);
 	maildate_release(&l.date);
 	uidset_release(&uids);
+	uidset_release(&l.kept);
 	changes_release(&held);
 	return ret;
 }
@@ -322,7 +329,7 @@ static int ls_run(struct app *app, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc - optind < 1 || argc - optind > 2)
 		return cmd_usage_error(&cmd_ls, "a STORE is needed, and then perhaps a MAILBOX");
-	ret = look_open(&lk, app, argv[optind], &err);
+	ret = look_open_at(&lk, app, argv[optind], argc - optind == 1 ? LOOK_LIVE : LOOK_KEPT, &err);
 	if (ret == 0 && argc - optind == 1)
 		ret = list_mailboxes(&lk, &failed, &err);
 	else if (ret == 0)
@@ -340,7 +347,7 @@ const struct cmd cmd_ls = {
 	.details =
 		"FLAGS has a letter each: Seen, Answered, Flagged, Deleted, drafT; + for keywords.\n"
 		"DATE is when the message arrived, in local time. 'show' has the whole of one.\n"
-		"Kept messages (gone at the account) are counted beside their mailbox and not\n"
-		"listed; 'restore' brings them back.",
+		"Kept messages (gone at the account and kept, or imported) are counted beside their\n"
+		"mailbox, and marked where messages are listed.",
 	.run = ls_run,
 };

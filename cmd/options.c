@@ -26,7 +26,7 @@ const struct cmd_option cmd_global_options[] = {
 
 const struct cmd *const cmd_all[] = {
 	&cmd_backup,  &cmd_migrate, &cmd_plan,  &cmd_apply,   &cmd_restore, &cmd_snapshots,
-	&cmd_ls,      &cmd_show,  &cmd_find, &cmd_diff, &cmd_stats, &cmd_export, &cmd_check,   &cmd_compact, &cmd_forget, &cmd_prune_server, &cmd_status, &cmd_quarantine, &cmd_imap,
+	&cmd_ls,      &cmd_show,  &cmd_find, &cmd_diff, &cmd_stats, &cmd_export, &cmd_import, &cmd_check,   &cmd_compact, &cmd_forget, &cmd_prune_server, &cmd_status, &cmd_quarantine, &cmd_imap,
 	&cmd_config_check, &cmd_help, &cmd_version,
 	NULL,
 };

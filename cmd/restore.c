@@ -110,18 +110,6 @@ static int take_search(struct wishes *w, const char *text)
 	return -1;
 }
 
-static int take_into(struct wishes *w, const char *text)
-{
-	struct err err = { 0 };
-
-	if (!*text)
-		err_set(&err, ERR_CONFIG, "a mailbox has a name");
-	else if (mailbox_name_from_display(&w->into, bytes_of(text), &err) == 0)
-		return 0;
-	cmd_usage_error(&cmd_restore, "--into: %s", err.text);
-	return -1;
-}
-
 static int take_option(struct wishes *w, int option, const char *arg)
 {
 	switch (option) {
@@ -137,7 +125,7 @@ static int take_option(struct wishes *w, int option, const char *arg)
 	case OPT_SEARCH:
 		return take_search(w, arg);
 	case OPT_INTO:
-		return take_into(w, arg);
+		return restore_read_into(&w->into, &cmd_restore, arg);
 	case OPT_FLAGS:
 		w->flags = true;
 		return 0;
@@ -209,11 +197,7 @@ static void set_ends(struct restore_settings *set, const struct wishes *w,
 	set->source_config = store->config;
 	if (w->deleted_given)
 		set->source_config.settings = &w->deleted;
-	if (restore_source_is_files(store)) {
-		files->mailbox = set->into;
-		set->source_config.settings = files;
-		set->into = NULL;
-	}
+	restore_source_into(store, set, files);
 	set->target = target->is_account ? &imap_store : &maildir_store;
 	if (target->is_account)
 		set->target_config = (struct store_config){ .name = target->text,
@@ -262,7 +246,7 @@ static enum exit_status run(struct app *app, struct wishes *w, const char *store
 			    const char *target_text)
 {
 	struct restore_report report = { 0 };
-	struct restore_told told = { .dry_run = w->common.dry_run };
+	struct restore_told told = { .done = "restored", .dry_run = w->common.dry_run };
 	struct store_arg store;
 	struct restore_target target = { 0 };
 	struct err err = { 0 };

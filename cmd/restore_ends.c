@@ -15,6 +15,8 @@
 #include "core/base/log.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/mail/mailbox_name.h"
+#include "core/sync/restore.h"
 
 #include "cmd/cmd.h"
 #include "cmd/config.h"
@@ -50,9 +52,26 @@ static bool looks_like_maildir(const char *path)
 	return is;
 }
 
-bool restore_source_is_files(const struct store_arg *source)
+int restore_read_into(struct mailbox_name *out, const struct cmd *cmd, const char *text)
 {
-	return source->ops == &mbox_store || source->ops == &eml_store;
+	struct err err = { 0 };
+
+	if (!*text)
+		err_set(&err, ERR_CONFIG, "a mailbox has a name");
+	else if (mailbox_name_from_display(out, bytes_of(text), &err) == 0)
+		return 0;
+	cmd_usage_error(cmd, "--into: %s", err.text);
+	return -1;
+}
+
+void restore_source_into(const struct store_arg *source, struct restore_settings *set,
+			 struct mbox_settings *files)
+{
+	if (source->ops != &mbox_store && source->ops != &eml_store)
+		return;
+	files->mailbox = set->into;
+	set->source_config.settings = files;
+	set->into = NULL;
 }
 
 static bool is_file(const char *text)
@@ -184,8 +203,7 @@ static bool is_within(const char *path, const char *root)
 	return strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-/* Neither in the other: what is restored would be part of what is read. */
-static int check_paths(const struct store_arg *source, const char *target, struct err *err)
+int restore_check_apart(const struct store_arg *source, const char *target, struct err *err)
 {
 	char *from = true_path(source->path), *to = true_path(target);
 	int ret = 0;
@@ -229,5 +247,5 @@ int restore_target_check(const struct restore_target *target, const struct store
 {
 	if (target->is_account)
 		return 0;
-	return check_type(target->text, err) < 0 ? -1 : check_paths(source, target->text, err);
+	return check_type(target->text, err) < 0 ? -1 : restore_check_apart(source, target->text, err);
 }

@@ -9,6 +9,9 @@
 #include "cmd/store_arg.h"
 
 struct app;
+struct cmd;
+struct mbox_settings;
+struct restore_settings;
 
 /* Where `restore` reads and where it adds. */
 
@@ -17,8 +20,16 @@ struct app;
  * of .eml files. Of these the identity's presence is STORE_FOREIGN. Errors as store_arg_find(). Released by store_arg_release().
  */
 int restore_source_find(struct store_arg *out, struct app *app, const char *text, struct err *err);
-/* It is a file or files of another program, which name their mailboxes themselves. */
-bool restore_source_is_files(const struct store_arg *source);
+/* --into MAILBOX: 0, or -1 after telling the user. */
+int restore_read_into(struct mailbox_name *out, const struct cmd *cmd, const char *text);
+/*
+ * Files of other programs name their mailboxes themselves: set->into becomes theirs. Nothing happens with another source. `files`
+ * must outlive the settings.
+ */
+void restore_source_into(const struct store_arg *source, struct restore_settings *set,
+			 struct mbox_settings *files);
+/* Neither lies in the other: what is added would be part of what is read. */
+int restore_check_apart(const struct store_arg *source, const char *target, struct err *err);
 
 /* The target: a directory, or an account of the configuration. Must not move. */
 struct restore_target {

@@ -120,8 +120,8 @@ static void complain_mailbox(const struct app *app, const struct restore_told *t
 
 	complain_problem(app, told, r, m, name, err);
 	for (size_t i = 0; i < m->n_failed; i++)
-		report_line(app, told->store, "%s: message with UID %u could not be restored: %s",
-			    name, m->failed[i].uid, m->failed[i].reason);
+		report_line(app, told->store, "%s: message with UID %u could not be %s: %s",
+			    name, m->failed[i].uid, told->done, m->failed[i].reason);
 	free(name);
 }
 

@@ -14,6 +14,7 @@ struct restore_report;
 struct restore_told {
 	const char *store, *target; /* as they were named; fit for a terminal */
 	const char *moment; /* which snapshot was read; NULL: the store as it is */
+	const char *done; /* "restored" or "imported" */
 	bool dry_run;
 	enum exit_status status;
 	int64_t took_ms;

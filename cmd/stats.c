@@ -194,7 +194,7 @@ static int take_mailbox(struct stats *s, const struct mailbox_info *info, struct
 	changes_init(&held);
 	if (store_check_stop(s->look.store, err) == 0 &&
 	    mailbox_open(s->look.store, info, STORE_READ, &mb, err) == 0 &&
-	    look_contents(&s->look, mb, &held, err) == 0) {
+	    look_contents(mb, &held, err) == 0) {
 		for (size_t i = 0; i < held.n; i++)
 			uidset_add(&uids, held.v[i].uid);
 		ret = held.n == 0 ? 0 :

@@ -45,7 +45,7 @@ for c in $(printf '%s\n' "$commands" | tr ' ' '_'); do
 	options=$(printf '%s\n' "$text" | sed -n '/^options:/,/^$/s/^  *\(-.,\)\{0,1\} *--\([a-z-]*\).*/\2/p')
 	own="$own
 $options"
-	case $c in backup | migrate | plan | restore | snapshots | show | find | diff | stats | export | check | compact | forget | prune-server | status | quarantine | imap) ;; *) continue ;; esac
+	case $c in backup | migrate | plan | restore | snapshots | show | find | diff | stats | export | import | check | compact | forget | prune-server | status | quarantine | imap) ;; *) continue ;; esac
 	in_bash=$(sed -n "/^	$c)/,/;;/p" "$bash" | grep -o -- '--[a-z-]*' | sed 's/^--//')
 	same "options of $c in $bash" "$options" "$in_bash"
 done

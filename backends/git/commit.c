@@ -466,7 +466,8 @@ int gitstore_snapshot(struct store *st, struct err *err)
 int gitstore_commit_change(struct store *st, const char *why, struct err *err)
 {
 	struct gitstore *g = (struct gitstore *)st;
-	bool snapshot = !g->tips.on_wip;
+	/* A new archive begins with a commit on wip, which is no run's. */
+	bool snapshot = !g->tips.on_wip || (!g->tips.has_main && g->tips.generation == 1);
 	int ret;
 
 	if (!snapshot)

@@ -74,9 +74,12 @@ static void write_summary(const struct gitstore *g, struct buf *out)
 
 	escape_add(out, bytes_of(g->format.account ? g->format.account : "mail"), NAME_SHOWN);
 	buf_add_str(out, ": ");
-	if (tally_is_empty(&sum))
-		buf_add_str(out, g->why ? g->why : "no message changed");
-	add_tally(out, &sum);
+	if (g->why)
+		buf_add_str(out, g->why);
+	else if (tally_is_empty(&sum))
+		buf_add_str(out, "no message changed");
+	else
+		add_tally(out, &sum);
 	buf_add_byte(out, '\n');
 }
 

@@ -28,6 +28,10 @@ _mailcask() {
 		COMPREPLY=($(compgen -f -- "$word"))
 		return
 		;;
+	--create)
+		COMPREPLY=($(compgen -W "git maildir" -- "$word"))
+		return
+		;;
 	--layout)
 		COMPREPLY=($(compgen -W "fs maildir++" -- "$word"))
 		return
@@ -51,7 +55,7 @@ _mailcask() {
 		esac
 	done
 	case $command in
-	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget prune-server status quarantine imap config help version $global" -- "$word")) ;;
+	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export import check compact forget prune-server status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
 		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
 			$global $(_mailcask_names job)" -- "$word"))
@@ -93,6 +97,10 @@ _mailcask() {
 	stats)
 		COMPREPLY=($(compgen -W "--top $global $(_mailcask_names store)" -- "$word"))
 		;;
+	import)
+		COMPREPLY=($(compgen -W "--dry-run --into --mailbox --create $global" -- "$word") $(compgen -f -- "$word"))
+		COMPREPLY+=($(compgen -W "$(_mailcask_names store)" -- "$word"))
+		;;
 	export)
 		COMPREPLY=($(compgen -W "--mailbox --uid --search --without-kept $global $(_mailcask_names store)" \
 			-- "$word") $(compgen -f -- "$word"))
@@ -123,7 +131,7 @@ _mailcask() {
 		esac
 		;;
 	config) COMPREPLY=($(compgen -W "check $global" -- "$word")) ;;
-	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export check compact forget prune-server status quarantine imap config help version exit-codes" -- "$word")) ;;
+	help) COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export import check compact forget prune-server status quarantine imap config help version exit-codes" -- "$word")) ;;
 	imap)
 		COMPREPLY=($(compgen -W "--seq --output --changed-since --vanished \
 			--unchanged-since --return --partial --flags --date --utf8 --use --seconds \

@@ -49,3 +49,11 @@ int err_prefix(struct err *err, const char *fmt, ...)
 		 (int)(sizeof(err->text) - n - 3), was.text);
 	return -1;
 }
+
+int err_add(struct err *err, const char *text)
+{
+	size_t n = strlen(err->text);
+
+	snprintf(err->text + n, sizeof(err->text) - n, "%s", text);
+	return -1;
+}

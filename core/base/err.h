@@ -34,6 +34,8 @@ int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
 /* As err_set(), for a failed system call: keeps errno and adds its text. */
 int err_sys(struct err *err, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Put this behind the text of an error that is already set. Returns -1. */
+int err_add(struct err *err, const char *text);
 /* Put "where: " before the text of an error that is already set. Returns -1. */
 int err_prefix(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -339,7 +339,7 @@ bool identity_same_account(const char *fingerprint_now, const char *fingerprint_
 {
 	size_t common = 0, same = 0;
 
-	if (!fingerprint_then || strcmp(fingerprint_now, fingerprint_then) == 0)
+	if (!fingerprint_then || !*fingerprint_then || strcmp(fingerprint_now, fingerprint_then) == 0)
 		return true;
 	for (size_t i = 0; i < target->n; i++) {
 		const struct mailbox_info *t = &target->v[i];

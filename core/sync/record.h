@@ -103,7 +103,7 @@ enum identity_verdict identity_judge(const struct identity_question *q, struct e
 /*
  * Same account: the same user and host, or most mailboxes the two lists have in common keep
  * their UIDVALIDITY (the server was renamed, a tunnel or another name is used). Small numbers
- * do not count: servers that number from 1 give every account the same.
+ * do not count: servers that number from 1 give every account the same. NULL or "" was no account's yet: it will do.
  */
 bool identity_same_account(const char *fingerprint_now, const char *fingerprint_then,
 			   const struct mailbox_list *source, const struct mailbox_list *target);

@@ -106,6 +106,22 @@ static int check_account(const struct restore *r, const char *account, struct er
 		       r->target_config.path, account);
 }
 
+/* An archive to import into, which is there or may be made. */
+static int check_archive(struct restore *r, struct err *err)
+{
+	struct store_config *cfg = &r->target_config;
+	struct store_identity id = { 0 };
+	int ret = r->set->target->identify(cfg, &id, err);
+
+	if (ret == 0 && id.presence == STORE_FOREIGN)
+		ret = err_set(err, ERR_CONFIG, "%s is not empty and was not made by mailcask", cfg->path);
+	if (ret == 0 && id.presence != STORE_OURS && !cfg->create)
+		ret = err_set(err, ERR_MISSING, "%s is no store of mailcask", cfg->path);
+	cfg->create &= id.presence != STORE_OURS;
+	store_identity_release(&id);
+	return ret;
+}
+
 /* Look at the target before anything is opened or made. */
 static int check_target(struct restore *r, struct err *err)
 {
@@ -115,6 +131,8 @@ static int check_target(struct restore *r, struct err *err)
 
 	if (restore_is_to_account(r))
 		return restore_check_account(r, err);
+	if (restore_is_import(r))
+		return check_archive(r, err);
 	if (r->set->target->identify(cfg, &id, err) < 0)
 		return -1;
 	cfg->account = RESTORE_ACCOUNT;
@@ -142,8 +160,8 @@ static int check_again(const struct restore *r, struct err *err)
 	struct store_identity id = { 0 };
 	int ret;
 
-	if (restore_is_to_account(r))
-		return 0; /* nobody else writes to its ledger */
+	if (restore_is_to_account(r) || restore_is_import(r))
+		return 0; /* nobody else writes to its ledger; any archive will do */
 	if (r->set->target->identify(&r->target_config, &id, err) < 0)
 		return -1;
 	ret = check_account(r, id.account, err);
@@ -241,7 +259,8 @@ static void report_plan(struct restore *r)
 
 		if (lane->skipped)
 			continue;
-		line->created = !lane->to && !restore_leaves_out(lane);
+		line->created = !lane->to && !restore_leaves_out(lane) &&
+				(!restore_is_import(r) || !uidset_is_empty(&lane->missing));
 		line->added = uidset_count(&lane->missing);
 		line->bytes = lane->missing_bytes;
 		for (size_t k = 0; k < lane->n_change; k++)
@@ -308,6 +327,7 @@ static void release_lane(struct restore_lane *lane)
 	uidset_release(&lane->missing);
 	uidset_release(&lane->chosen);
 	uidset_release(&lane->passed);
+	uidset_release(&lane->imported);
 	free(lane->given);
 	for (size_t i = 0; i < lane->n_change; i++) {
 		flags_release(&lane->change[i].delta.add);
@@ -336,6 +356,8 @@ int restore_run(const struct restore_settings *set, struct restore_report *repor
 	/* What concerns one message or mailbox and yet ended the run is for a person to see. */
 	if (ret < 0 && err->kind <= ERR_MAILBOX)
 		err->kind = ERR_FATAL;
+	if (ret < 0 && restore_is_import(&r) && !r.committing)
+		err_add(err, ". Nothing was imported");
 	for (size_t i = 0; i < r.n; i++)
 		release_lane(&r.lanes[i]);
 	free(r.lanes);

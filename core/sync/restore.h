@@ -22,6 +22,10 @@
  * of it is known again; it is asked what it holds all the same. A message of an archive of this very account
  * is there if its UID is, in a mailbox with the UIDVALIDITY of then; of the others only
  * those are looked into whose size tells that they may be one that is wanted.
+ *
+ * Importing is the same into a local store that backups fill, or will. There what is added is kept (mailbox_keep()): bound to
+ * no source, so no backup takes it for gone. It is one commit, at the end: nothing is added unless all of it is. Mailboxes
+ * are made where something is added, and those that are there stay as they are.
  */
 #define RESTORE_ACCOUNT "restore"
 
@@ -49,6 +53,11 @@ struct restore_settings {
 	bool without_kept;  /* leave out what was gone at the account, and kept */
 	bool adopt;         /* the target may be a directory that is not ours */
 	bool dry_run;       /* find out what would be added, and change nothing */
+	/*
+	 * Import: where the mail comes from, for who reads the target's history. target_config.create then says whether the
+	 * target may be made, and its account is as it was. NULL: restore.
+	 */
+	const char *import_from;
 	const volatile int *stop; /* as struct run; may be NULL */
 	void (*progress)(void *ctx, const struct job_progress *p); /* often; may be NULL */
 	void *progress_ctx;

@@ -274,7 +274,7 @@ static int refuse_unlisted(struct restore_lane *lane, struct err *err)
  * The target's mailbox; it is made before it is compared, since files of others may lie there. What
  * special use and subscription it lacks, because a run was stopped, it is given; an account's are its user's.
  */
-static int open_target(struct restore_lane *lane, struct err *err)
+int restore_open_target(struct restore_lane *lane, struct err *err)
 {
 	struct restore *r = lane->run;
 	struct mailbox_info made = { .attributes = lane->from->attributes };
@@ -286,7 +286,8 @@ static int open_target(struct restore_lane *lane, struct err *err)
 		return -1;
 	if (!info && r->set->dry_run)
 		return 0;
-	if (info && restore_is_to_account(r) && !(info->attributes & MAILBOX_NOSELECT))
+	if (info && (restore_is_to_account(r) || restore_is_import(r)) &&
+	    !(info->attributes & MAILBOX_NOSELECT))
 		return mailbox_open(r->target, info, mode, &lane->target, err);
 	if (info)
 		made.attributes |= info->attributes & ~(unsigned)MAILBOX_NOSELECT;
@@ -352,7 +353,7 @@ static int compare(struct comparison *c, struct err *err)
 
 	if (restore_leaves_out(lane))
 		return 0;
-	if (!lane->target && open_target(lane, err) < 0)
+	if (!lane->target && (lane->to || !restore_is_import(lane->run)) && restore_open_target(lane, err) < 0)
 		return -1;
 	for (size_t i = 0; i < lane->have.n; i++)
 		if (restore_wants(lane, lane->have.v[i].uid) && !is_there_by_uid(c, &lane->have.v[i]))
@@ -394,7 +395,7 @@ int restore_open_targets(struct restore *r, struct err *err)
 		struct restore_lane *lane = &r->lanes[i];
 
 		if (!lane->skipped && lane->to && !restore_leaves_out(lane) &&
-		    or_skip(lane, open_target(lane, err), err) < 0)
+		    or_skip(lane, restore_open_target(lane, err), err) < 0)
 			return -1;
 	}
 	return 0;

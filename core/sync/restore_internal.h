@@ -43,6 +43,7 @@ struct restore_lane {
 	uint64_t missing_bytes;
 	struct uidset passed;      /* those the target took, or refuses later */
 	struct message_sink sink;  /* the target's */
+	struct uidset imported;    /* the target's UIDs of what was added and is to be kept */
 	struct given *given;       /* what the target has not said yet what became of */
 	size_t n_given, cap_given;
 	uint64_t added, bytes, flags_changed; /* count in the report only once committed */
@@ -63,6 +64,7 @@ struct restore {
 	struct restore_lane *lanes;
 	size_t n;
 	bool target_failed; /* nothing more is asked of it */
+	bool committing; /* an import that may have become durable, whatever follows */
 	/* Additions since the last commit. */
 	uint64_t open_messages, open_bytes;
 	int64_t committed_at;
@@ -93,6 +95,12 @@ static inline bool restore_is_to_account(const struct restore *r)
 	return r->set->target_config.path == NULL;
 }
 
+/* The target is a store that backups fill. */
+static inline bool restore_is_import(const struct restore *r)
+{
+	return r->set->import_from != NULL;
+}
+
 /* restore_account.c: fill in what is to be opened, and look whether it may be. */
 int restore_check_account(struct restore *r, struct err *err);
 /* restore_account.c: what the target calls each lane's mailbox. */
@@ -118,6 +126,8 @@ int restore_list_sources(struct restore *r, struct err *err);
  * that, and only then is it time to ask what is there.
  */
 int restore_open_targets(struct restore *r, struct err *err);
+/* Open the lane's mailbox; it is made if it is not there. */
+int restore_open_target(struct restore_lane *lane, struct err *err);
 /* What the target lacks of it. */
 int restore_compare(struct restore *r, struct err *err);
 /* Add that. What the report counts is durable. */

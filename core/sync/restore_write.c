@@ -1,5 +1,6 @@
 #include "core/sync/restore_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,9 +73,33 @@ static int pass_write(void *ctx, void *handle, struct bytes piece, struct err *e
 	return 0;
 }
 
+/* What was added is kept from the moment on that it is there. */
+static int commit_import(struct restore *r, struct err *err)
+{
+	uint64_t added = 0;
+	char *why;
+	int ret = 0;
+
+	for (size_t i = 0; i < r->n && ret == 0; i++) {
+		struct restore_lane *lane = &r->lanes[i];
+
+		added += lane->added;
+		if (!uidset_is_empty(&lane->imported))
+			ret = mailbox_keep(lane->target, &lane->imported, false, err);
+	}
+	if (ret < 0 || added == 0)
+		return ret;
+	r->committing = true;
+	why = xasprintf("%llu message%s imported from %s", (unsigned long long)added,
+			added == 1 ? "" : "s", r->set->import_from);
+	ret = store_commit_change(r->target, why, err);
+	free(why);
+	return ret;
+}
+
 static int commit(struct restore *r, struct err *err)
 {
-	if (store_commit(r->target, err) < 0) {
+	if ((restore_is_import(r) ? commit_import(r, err) : store_commit(r->target, err)) < 0) {
 		r->target_failed = true;
 		return -1;
 	}
@@ -135,6 +160,8 @@ static int pass_end(void *ctx, void *handle, const struct message *msg, bool com
 	r->progress.messages++;
 	r->progress.mailbox = restore_line(lane)->name;
 	restore_tell(r, JOB_RESTORE);
+	if (restore_is_import(r))
+		return 0; /* all of it or nothing */
 	return batch_is_due(r->open_messages, r->open_bytes, r->committed_at) ? commit(r, err) : 0;
 }
 
@@ -146,10 +173,11 @@ static void on_stored(void *ctx, void *tag, uint32_t uid, enum outcome what, uin
 	uint64_t bytes = take_given(lane, uid);
 
 	(void)ctx;
-	(void)new_uid;
 	if (what == OUTCOME_DONE || what == OUTCOME_ADOPTED) {
 		lane->added++;
 		lane->bytes += bytes;
+		if (restore_is_import(lane->run))
+			uidset_add(&lane->imported, new_uid);
 	} else if (what == OUTCOME_NO_ANSWER && why) {
 		restore_problem(lane, why->text); /* nobody's refusal: the next run goes on with it */
 	} else {
@@ -179,7 +207,8 @@ static int make_wants(struct restore *r, struct want *want, size_t *n, struct er
 
 		if (lane->skipped || uidset_is_empty(&lane->missing))
 			continue;
-		if (mailbox_append(lane->target, on_stored, r, lane, &lane->sink, err) < 0) {
+		if ((!lane->target && restore_open_target(lane, err) < 0) ||
+		    mailbox_append(lane->target, on_stored, r, lane, &lane->sink, err) < 0) {
 			if (err->kind != ERR_MAILBOX)
 				return -1;
 			restore_skip(lane, err->text);
@@ -243,10 +272,12 @@ int restore_add(struct restore *r, struct err *err)
 		if (!want[i].complete)
 			restore_problem(want[i].tag, want[i].err.kind != ERR_NONE
 							     ? want[i].err.text
-							     : "not all of it could be restored");
+							     : "not all of it could be added");
 	if (ret == 0)
 		ret = change_all_flags(r, err);
-	/* What has come is kept, however it ended. */
+	/* What has come stays, however it ended; but what is imported comes as a whole. */
+	if (ret < 0 && restore_is_import(r))
+		goto out;
 	if (!r->target_failed && commit(r, ret < 0 ? &second : err) < 0)
 		ret = -1;
 out:

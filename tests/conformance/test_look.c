@@ -150,10 +150,19 @@ static void keep(struct bench *b, const char *uids, bool held)
 	uidset_release(&set);
 }
 
-static void test_ls_counts_kept_messages_beside_their_mailbox(void **state)
+static size_t count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)); text += strlen(what))
+		n++;
+	return n;
+}
+
+static void test_ls_counts_and_marks_kept_messages(void **state)
 {
 	static const char *const want[] = {
-		"       2         2      550 B  INBOX  (and 1 kept: gone at the account)\n",
+		"       2         2      550 B  INBOX  (and 1 kept)\n",
 		"       1         1        0 B  INBOX  (and 2 kept, 1 of them held back by the guard)\n",
 	};
 	struct bench *b = *state;
@@ -170,6 +179,10 @@ static void test_ls_counts_kept_messages_beside_their_mailbox(void **state)
 		proc_result_release(&res);
 		RUN(&res, "ls", "--json", b->path);
 		assert_non_null(strstr(buf_str(&res.out), i ? "\"kept\":2,\"held\":1" : "\"kept\":1,\"held\":0"));
+		proc_result_release(&res);
+		RUN(&res, "ls", b->path, "INBOX");
+		assert_int_equal(count(buf_str(&res.out), "  (kept)\n"), i + 1);
+		assert_int_equal(count(buf_str(&res.out), "\n"), 4);
 		proc_result_release(&res);
 	}
 }
@@ -216,14 +229,14 @@ static void test_ls_tells_programs_all_there_is(void **state)
 	RUN(&res, "ls", "--json", b->path, "INBOX");
 	want = xasprintf(
 		"{\"event\":\"message\",\"uid\":1,\"date\":\"1996-07-17T02:44:25-07:00\",\"size\":41,"
-		"\"flags\":[\"\\\\Seen\",\"$Forwarded\"],\"from\":\"a@example.org\","
+		"\"flags\":[\"\\\\Seen\",\"$Forwarded\"],\"kept\":false,\"from\":\"a@example.org\","
 		"\"subject\":\"one\"}\n"
 		"{\"event\":\"message\",\"uid\":2,\"date\":\"2024-02-29T12:00:01+01:00\",\"size\":550,"
-		"\"flags\":[\"\\\\Flagged\"],\"from\":\"J\\u00F6rg <joerg@example.org>\","
+		"\"flags\":[\"\\\\Flagged\"],\"kept\":false,\"from\":\"J\\u00F6rg <joerg@example.org>\","
 		"\"subject\":\"Gr\\u00FC\\u00DFe \\u001B[31m\",\"message_id\":\"<1@example.org>\","
 		"\"sent\":\"2024-02-29T12:00:00+01:00\"}\n"
 		"{\"event\":\"message\",\"uid\":%s,\"date\":\"1996-07-17T02:44:25-07:00\","
-		"\"size\":0,\"flags\":[]}\n",
+		"\"size\":0,\"flags\":[],\"kept\":false}\n",
 		uid(b, 4));
 	expect(&res, 0, want);
 	free(want);
@@ -460,7 +473,7 @@ static int teardown(void **state)
 #define ON(i, test) { #test, test, setup, teardown, (void *)(uintptr_t)&stores[i] }
 #define ALL(i)                                                           \
 	ON(i, test_ls_lists_mailboxes_with_their_counts), \
-	ON(i, test_ls_counts_kept_messages_beside_their_mailbox), \
+	ON(i, test_ls_counts_and_marks_kept_messages), \
 	ON(i, test_ls_lists_messages_decoded_and_escaped), \
 	ON(i, test_ls_tells_programs_all_there_is), \
 	ON(i, test_show_shows_text_and_lists_the_rest), \

@@ -17,6 +17,7 @@
 
 #include "core/base/crash.h"
 #include "core/base/mem.h"
+#include "tests/lib/archive.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/prune_scene.h"
 #include "tests/lib/relay.h"
@@ -144,7 +145,7 @@ static void test_a_message_that_somebody_wants_after_all_stays_and_is_live_again
 	assert_int_equal(marked(&s), 0);
 	assert_int_equal(prune_count_at_account(&s, "INBOX"), 2);
 	backup_ends_with(&s.job, 0, "");
-	prune_holds(s.job.root, 3, 29);
+	archive_holds(s.job.root, 3, 29);
 	prune_nothing_is_lost(&s, s.job.root);
 	prune_says(&s, "prune-server", PRUNE_ALL, 0, "\"flagged\":1,", "");
 	prune_end(&s);

@@ -513,3 +513,45 @@ void archive_snapshot(const char *root, struct buf *out)
 	if (nftw(root, snapshot_one, 16, FTW_PHYS) != 0 && errno != ENOENT)
 		test_die_sys("walk %s", root);
 }
+
+char *archive_contents(const char *root, const char *mailbox)
+{
+	struct buf out = BUF_INIT(64 << 20);
+	struct name_list lines = { 0 };
+	const struct archive_mailbox *box;
+	struct archive a;
+
+	archive_read(root, &a);
+	box = archive_find(&a, mailbox);
+	if (!box)
+		test_die("%s: there is no mailbox %s", root, mailbox);
+	for (size_t i = 0; i < box->n; i++) {
+		const char *date = box->msg[i].date;
+		char *line = xasprintf("%s %s %s\n", box->msg[i].sha256, box->msg[i].flags,
+				       date + (*date == ' ' || *date == '0'));
+
+		name_list_add(&lines, line);
+		free(line);
+	}
+	if (lines.n > 0)
+		qsort(lines.name, lines.n, sizeof(*lines.name), by_text);
+	for (size_t i = 0; i < lines.n; i++)
+		buf_add_str(&out, lines.name[i]);
+	name_list_release(&lines);
+	archive_release(&a);
+	return buf_take(&out);
+}
+
+void archive_holds(const char *root, size_t live, size_t kept)
+{
+	size_t n[2] = { 0, 0 };
+	struct archive a;
+
+	archive_read(root, &a);
+	for (size_t i = 0; i < a.n; i++)
+		for (size_t k = 0; k < a.v[i].n; k++)
+			n[a.v[i].msg[k].kept]++;
+	archive_release(&a);
+	if (n[0] != live || n[1] != kept)
+		test_die("%s: %zu live and %zu kept, not %zu and %zu", root, n[0], n[1], live, kept);
+}

@@ -68,6 +68,14 @@ void archive_equals(const char *root, struct oracle *o);
  */
 void archives_equal(const char *root, const char *other);
 
+/*
+ * Bytes, flags and date of every message of a mailbox, one a line, sorted; how a day below 10 is spelled does not count. Owned by
+ * the caller.
+ */
+char *archive_contents(const char *root, const char *mailbox);
+/* Fail the test unless so many messages are live and kept, in all mailboxes. */
+void archive_holds(const char *root, size_t live, size_t kept);
+
 /* Every file and directory below, with type, inode, size and mtime; without the database and the lock. */
 void archive_snapshot(const char *root, struct buf *out);
 

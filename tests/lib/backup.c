@@ -1,5 +1,6 @@
 #include "tests/lib/backup.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,4 +220,23 @@ void backup_idle(const struct backup *b)
 		test_die("a run that should find nothing to do printed:\n%s%s", buf_str(&res.out),
 			 buf_str(&res.err));
 	backup_result_release(&res);
+}
+
+char *program_says(const struct backup *b, int status, const char *command, const char *fmt, ...)
+{
+	struct backup_result run;
+	char *args = NULL, *said;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&args, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	program_run(b, &run, NULL, command, args);
+	said = xasprintf("%s%s", buf_str(&run.out), buf_str(&run.err));
+	if (run.status != status)
+		test_die("%s %s: exit %d: %s", command, args, run.status, said);
+	backup_result_release(&run);
+	free(args);
+	return said;
 }

@@ -71,6 +71,12 @@ void backup_run_env(const struct backup *b, struct backup_result *res, const cha
 /* Any command with --json: `mailcask COMMAND --json ARG...`; `env` as above. Only status and output are set. */
 void program_run(const struct backup *b, struct backup_result *res, const char *env,
 		 const char *command, const char *args);
+/*
+ * The same, failing the test unless it exits with `status`: what it wrote to both, owned by the caller. The arguments by a format,
+ * split at blanks.
+ */
+char *program_says(const struct backup *b, int status, const char *command, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 void backup_result_release(struct backup_result *res);
 /* backup_expect() when only the exit status matters. */
 void backup_ends_with(const struct backup *b, int status, const char *args);

@@ -31,8 +31,6 @@ void prune_append_old(struct prune_scene *s, const char *mailbox, const char *fl
 void prune_remember(struct prune_scene *s);
 void prune_nothing_is_lost(const struct prune_scene *s, const char *root);
 size_t prune_count_at_account(struct prune_scene *s, const char *mailbox);
-/* The store at `root` has so many live and so many kept messages. */
-void prune_holds(const char *root, size_t live, size_t kept);
 /* All that is old is gone at the account and kept here, and a backup has nothing to do. */
 void prune_is_complete(struct prune_scene *s);
 /* `mailcask COMMAND --json ARGS` ends with `status`, and says `out` and `err` somewhere. */

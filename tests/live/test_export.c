@@ -77,76 +77,23 @@ static int stop(void **state)
 	return 0;
 }
 
-/* `mailcask COMMAND --json ARGS`; what it wrote to both, owned by the caller. */
-static char *program(int status, const char *command, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static char *program(int status, const char *command, const char *fmt, ...)
-{
-	struct backup_result run;
-	char *args = NULL, *said;
-	va_list ap;
-
-	va_start(ap, fmt);
-	assert_true(vasprintf(&args, fmt, ap) >= 0);
-	va_end(ap);
-	program_run(&job, &run, NULL, command, args);
-	said = xasprintf("%s%s", buf_str(&run.out), buf_str(&run.err));
-	if (run.status != status)
-		fail_msg("%s %s: exit %d: %s", command, args, run.status, said);
-	backup_result_release(&run);
-	free(args);
-	return said;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Bytes, flags and date of every message of INBOX, one a line. How a day below 10 was spelled does not count. */
-static char *contents(const char *root)
-{
-	struct buf out = BUF_INIT(1 << 20);
-	struct name_list lines = { 0 };
-	const struct archive_mailbox *inbox;
-	struct archive a;
-
-	archive_read(root, &a);
-	assert_int_equal(a.n, 1);
-	inbox = archive_find(&a, "INBOX");
-	for (size_t i = 0; i < inbox->n; i++) {
-		const char *date = inbox->msg[i].date;
-		char *line = xasprintf("%s %s %s\n", inbox->msg[i].sha256, inbox->msg[i].flags,
-				       date + (*date == ' ' || *date == '0'));
-
-		name_list_add(&lines, line);
-		free(line);
-	}
-	qsort(lines.name, lines.n, sizeof(*lines.name), by_text);
-	for (size_t i = 0; i < lines.n; i++)
-		buf_add_str(&out, lines.name[i]);
-	name_list_release(&lines);
-	archive_release(&a);
-	return buf_take(&out);
-}
-
 static void test_an_exported_mailbox_comes_back_the_same(void **state)
 {
 	char *back = path_join(dir, "back"), *said, *want, *got;
 
 	(void)state;
-	said = program(0, "export", "--mailbox INBOX near %s", mbox);
+	said = program_says(&job, 0, "export", "--mailbox INBOX near %s", mbox);
 	assert_non_null(strstr(said, "\"messages\":49"));
 	free(said);
-	free(program(0, "restore", "--mailbox INBOX near %s", plain));
-	free(program(0, "restore", "--into INBOX %s %s", mbox, back));
-	want = contents(plain);
-	got = contents(back);
+	free(program_says(&job, 0, "restore", "--mailbox INBOX near %s", plain));
+	free(program_says(&job, 0, "restore", "--into INBOX %s %s", mbox, back));
+	want = archive_contents(plain, "INBOX");
+	got = archive_contents(back, "INBOX");
 	assert_string_equal(got, want);
 	assert_non_null(strstr(got, "$Work \\Seen 8-Feb-1994 05:52:25 +0000"));
 	free(want);
 	free(got);
-	said = program(0, "restore", "--into INBOX %s %s", mbox, back);
+	said = program_says(&job, 0, "restore", "--into INBOX %s %s", mbox, back);
 	assert_non_null(strstr(said, "\"added\":0"));
 	free(said);
 	free(back);
@@ -205,7 +152,7 @@ static void test_a_file_that_is_there_is_never_written_over(void **state)
 
 	(void)state;
 	read_file(mbox, &before);
-	said = program(2, "export", "--mailbox Other near %s", mbox);
+	said = program_says(&job, 2, "export", "--mailbox Other near %s", mbox);
 	assert_non_null(strstr(said, "is there already"));
 	read_file(mbox, &after);
 	assert_true(before.n == after.n && memcmp(before.p, after.p, before.n) == 0);
@@ -246,15 +193,15 @@ static void test_a_damaged_message_is_named_and_the_others_are_written(void **st
 	struct archive a;
 
 	(void)state;
-	free(program(0, "restore", "--mailbox Other near %s", store));
+	free(program_says(&job, 0, "restore", "--mailbox Other near %s", store));
 	archive_read(store, &a);
 	file = path_join(store, archive_find(&a, "Other")->msg[0].path);
 	write_file(file, bytes_of("Subject: not what was stored\n\n"));
-	said = program(3, "export", "%s %s", store, out);
+	said = program_says(&job, 3, "export", "%s %s", store, out);
 	assert_non_null(strstr(said, "\"messages\":1"));
 	assert_non_null(strstr(said, "message with UID 1 was left out"));
 	free(said);
-	said = program(0, "restore", "--dry-run %s %s/none", out, dir);
+	said = program_says(&job, 0, "restore", "--dry-run %s %s/none", out, dir);
 	assert_non_null(strstr(said, "\"added\":1"));
 	free(said);
 	archive_release(&a);
@@ -285,7 +232,7 @@ static void test_what_cannot_be_meant_is_said_and_writes_nothing(void **state)
 		char *said;
 		const char *at = strstr(bad[i].args, "%s");
 
-		said = program(bad[i].status, "export", "%.*s%s",
+		said = program_says(&job, bad[i].status, "export", "%.*s%s",
 			       (int)(at ? (size_t)(at - bad[i].args) : strlen(bad[i].args)),
 			       bad[i].args, at ? none : "");
 		if (!strstr(said, bad[i].text))

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/base/mem.h"
+#include "tests/lib/archive.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/prune_scene.h"
 #include "tests/lib/support.h"
@@ -72,16 +73,16 @@ static void old_messages_go(const char *user, const char *type)
 	prune_begin(&s, server, user, type, NULL);
 	prunes(&s, PRUNE_ALL " --dry-run", 0, "\"removed\":30", "");
 	assert_int_equal(prune_count_at_account(&s, "INBOX"), 21);
-	prune_holds(s.job.root, 32, 0);
+	archive_holds(s.job.root, 32, 0);
 	prunes(&s, PRUNE_ALL, 0, "\"removed\":30", "");
 	assert_int_equal(prune_count_at_account(&s, "INBOX"), 1);
 	assert_int_equal(prune_count_at_account(&s, "Work"), 1);
-	prune_holds(s.job.root, 2, 30);
+	archive_holds(s.job.root, 2, 30);
 	prune_nothing_is_lost(&s, s.job.root);
 	/* To a backup nothing is gone, and nothing new. */
 	backup_idle(&s.job);
 	backup_idle(&s.job);
-	prune_holds(s.job.root, 2, 30);
+	archive_holds(s.job.root, 2, 30);
 	prunes(&s, PRUNE_ALL, 0, "\"removed\":0", "");
 	prune_says(&s, "check", "--read-data near", 0, "", "");
 	prune_end(&s);
@@ -118,7 +119,7 @@ static void test_thousands_go_in_batches_and_none_is_forgotten(void **state)
 	backup_ends_with(&s.job, 0, "");
 	prunes(&s, PRUNE_OLD " --allow-deletes=10000", 0, "\"removed\":4487,", "");
 	assert_int_equal(prune_count_at_account(&s, "Work"), 744);
-	prune_holds(s.job.root, 745, 4487);
+	archive_holds(s.job.root, 745, 4487);
 	prune_end(&s);
 }
 
@@ -145,7 +146,7 @@ static void test_what_stays_is_counted_by_its_reason(void **state)
 	       "");
 	assert_int_equal(prune_count_at_account(&s, "INBOX"), 5);
 	assert_int_equal(prune_count_at_account(&s, "Work"), 2);
-	prune_holds(s.job.root, 6, 28);
+	archive_holds(s.job.root, 6, 28);
 	/* Once they are stored as they are, they go, too. */
 	backup_ends_with(&s.job, 0, "");
 	prunes(&s, PRUNE_ALL, 0, "\"removed\":2,", "");
@@ -177,7 +178,7 @@ static void test_a_message_whose_stored_bytes_are_damaged_stays_and_is_named(voi
 	}
 	prunes(&s, PRUNE_ALL, 3, "\"damaged\":1", "what was stored");
 	assert_int_equal(prune_count_at_account(&s, "INBOX"), 2);
-	prune_holds(s.job.root, 3, 29);
+	archive_holds(s.job.root, 3, 29);
 	name_list_release(&files);
 	free(path);
 	prune_end(&s);
@@ -229,7 +230,7 @@ static void test_what_an_interrupted_backup_had_stored_is_in_a_snapshot_before_i
 	      "first=$(git rev-list --reverse main | head -n 1) && "
 	      "wip=$(git log -1 --format=%B main | git commit-tree main^{tree} -p $first) && "
 	      "git update-ref refs/heads/main $first && git update-ref refs/mailcask/wip $wip", s.job.root);
-	prune_holds(s.job.root, 32, 0);
+	archive_holds(s.job.root, 32, 0);
 	prunes(&s, PRUNE_ALL, 0, "\"removed\":30,", "");
 	shell("! git -C \"$1\" rev-parse -q --verify refs/mailcask/wip", s.job.root);
 	shell("git -C \"$1\" ls-tree -r --name-only main | grep -q 'INBOX/kept/'", s.job.root);
@@ -253,10 +254,10 @@ static void test_the_guard_lets_nothing_go_that_was_not_allowed(void **state)
 	prunes(&s, PRUNE_OLD " --mailbox=INBOX --mailbox=W*", 4, "\"allow_deletes\":31",
 	       "mailcask prune-server job --older-than=2y --mailbox='INBOX' --mailbox='W*' --allow-deletes=31");
 	assert_int_equal(prune_count_at_account(&s, "INBOX"), 22);
-	prune_holds(s.job.root, 33, 0);
+	archive_holds(s.job.root, 33, 0);
 	prunes(&s, PRUNE_OLD " --mailbox=INBOX --allow-deletes=21", 0, "\"removed\":21", "");
 	assert_int_equal(prune_count_at_account(&s, "Work"), 11);
-	prune_holds(s.job.root, 12, 21);
+	archive_holds(s.job.root, 12, 21);
 	prune_nothing_is_lost(&s, s.job.root);
 	prune_end(&s);
 }
@@ -354,7 +355,7 @@ static void test_pruned_messages_outlive_forget_and_compact_in_git_and_in_its_mi
 	does(&s, "forget", "--keep-last", "1", "near");
 	does(&s, "compact", "near");
 	gives_all_back(&s, "near");
-	prune_holds(s.job.root, 3, 30);
+	archive_holds(s.job.root, 3, 30);
 	backup_ends_with(&s.job, 0, ""); /* which pushes what forget made of it */
 	gives_all_back(&s, mirror);
 	prune_end(&s);
@@ -391,9 +392,9 @@ static void test_to_another_job_what_was_pruned_is_deleted(void **state)
 	backup_ends_with(&s.job, 4, "follows");
 	prune_nothing_is_lost(&s, one); /* the guard's doing */
 	backup_ends_with(&s.job, 0, "follows --allow-deletes=30");
-	prune_holds(one, 2, 0);
+	archive_holds(one, 2, 0);
 	backup_ends_with(&s.job, 0, "keeps");
-	prune_holds(two, 2, 30);
+	archive_holds(two, 2, 30);
 	prune_nothing_is_lost(&s, two);
 	prune_nothing_is_lost(&s, s.job.root);
 	prune_end(&s);
