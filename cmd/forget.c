@@ -11,6 +11,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/base/when.h"
 #include "core/mail/maildate.h"
 
@@ -146,16 +147,46 @@ static void print_summary(const struct request *q, const struct forgetting *f, i
 	buf_release(&line);
 }
 
+/* "worktrees/NAME/index" is of a work tree, "logs/REF" what git logged of a ref; else it is a ref. */
+static char *command_against(const struct store_arg *arg, const char *holder)
+{
+	char *dir = shell_word(arg->path), *command, *word;
+
+	if (strcmp(holder, "HEAD") == 0) {
+		command = xasprintf("git --git-dir=%s symbolic-ref HEAD refs/heads/main", dir);
+	} else if (strcmp(holder, "index") == 0) {
+		command = xasprintf("git --git-dir=%s read-tree --empty", dir);
+	} else if (strncmp(holder, "worktrees/", 10) == 0) {
+		char *name = bytes_dup(bytes_from(holder + 10, strcspn(holder + 10, "/")));
+
+		word = shell_word(name);
+		command = xasprintf("git --git-dir=%s worktree remove %s", dir, word);
+		free(word);
+		free(name);
+	} else if (strncmp(holder, "logs/", 5) == 0) {
+		word = shell_word(holder + 5);
+		command = xasprintf("git --git-dir=%s reflog expire --expire=now %s", dir, word);
+		free(word);
+	} else {
+		word = shell_word(holder);
+		command = xasprintf("git --git-dir=%s update-ref -d %s", dir, word);
+		free(word);
+	}
+	free(dir);
+	return command;
+}
+
 /* Somebody set it, so it is for them to remove. */
 static void tell_holder(const struct request *q, const struct store_arg *arg, const char *holder)
 {
-	char *ref = escape_text(bytes_of(holder), 400);
+	char *name = escape_text(bytes_of(holder), 400), *command = command_against(arg, holder);
 
 	report_line(q->app, NULL,
-		    "%s: %s holds snapshots that are not in the history any more, so what is in them stays on the "
-		    "disk. To be rid of it: git --git-dir='%s' update-ref -d '%s', then forget again",
-		    q->name, ref, arg->path, ref);
-	free(ref);
+		    "%s: %s holds what is not in the history any more, so that stays on the disk. To be "
+		    "rid of it: %s, then forget again",
+		    q->name, name, command);
+	free(command);
+	free(name);
 }
 
 static int forget(struct request *q, struct store_arg *arg, struct err *err)

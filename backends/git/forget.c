@@ -137,7 +137,7 @@ static int mark(struct work *w, struct err *err)
 			reach_add(&w->live, &t->wip);
 	}
 	if (ret == 0)
-		ret = reach_other_refs(&w->live, &w->f->holder, err);
+		ret = reach_others(&w->live, &w->f->holder, err);
 	buf_release(&text);
 	return ret;
 }

@@ -244,6 +244,7 @@ static void name_other(const struct pushing *p, struct buf *text)
 
 static int diverged(struct pushing *p, struct err *err)
 {
+	char *dir = shell_word(p->repo->path), *url = shell_word(p->m->url);
 	struct buf text = BUF_INIT(4096);
 
 	p->m->outcome = MIRROR_DIVERGED;
@@ -252,9 +253,11 @@ static int diverged(struct pushing *p, struct err *err)
 		"the mirror has main at %s, which is not in the history of this archive, whose main is %s. "
 		"%sNothing was pushed and nothing changed there. If another machine backs up into it, or it is "
 		"another archive, give this one a mirror of its own. If it is to become what is here: git "
-		"--git-dir='%s' push --force '%s' main",
-		p->m->there, p->m->here, buf_str(&text), p->repo->path, p->m->url);
+		"--git-dir=%s push --force %s main",
+		p->m->there, p->m->here, buf_str(&text), dir, url);
 	buf_release(&text);
+	free(dir);
+	free(url);
 	return -1;
 }
 

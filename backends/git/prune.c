@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/git/compact.h"
@@ -21,6 +22,7 @@ struct sweep {
 	const struct pack_table *live;
 	struct pruning *p;
 	uint64_t dead; /* in the pack being looked at */
+	time_t oldest; /* loose objects older than that may go */
 };
 
 static int count_dead(void *ctx, const struct pack_entry *e, struct err *err)
@@ -123,6 +125,10 @@ static int sweep_loose(struct sweep *s, const char *dir, const char *first, stru
 		if (!object_id_parse(&id, bytes_of(hex)) || pack_table_find(s->live, &id) ||
 		    fstatat(dirfd(d), e->d_name, &st, 0) < 0)
 			continue;
+		if (st.st_mtime > s->oldest) {
+			s->p->young++;
+			continue;
+		}
 		s->p->objects++;
 		s->p->bytes += (uint64_t)st.st_size;
 		if (s->p->dry_run)
@@ -168,13 +174,18 @@ static int remove_graph(const struct repo *r, struct err *err)
 
 int repo_prune(struct repo *r, const struct pack_table *live, struct pruning *p, struct err *err)
 {
-	struct sweep s = { .repo = r, .live = live, .p = p };
+	struct sweep s = { .repo = r, .live = live, .p = p, .oldest = time(NULL) - PRUNE_YOUNG };
 
-	p->objects = p->bytes = p->left = 0;
+	p->objects = p->bytes = p->young = p->left = 0;
 	if (!p->dry_run && remove_graph(r, err) < 0)
 		return -1;
 	if (sweep_packs(&s, err) < 0 || sweep_all_loose(&s, err) < 0)
 		return -1;
+	if (p->young)
+		log_warn("%s: %llu loose object%s that nothing names %s younger than an hour, and may be about "
+			 "to be used by another git. To be rid of them as well, forget again later",
+			 r->path, (unsigned long long)p->young, p->young == 1 ? "" : "s",
+			 p->young == 1 ? "is" : "are");
 	if (p->left)
 		log_warn("%s: %llu packs stay as they are, with whatever nobody needs in them: they are "
 			 "damaged, or git was told to keep them. See objects/pack",

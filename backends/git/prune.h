@@ -8,6 +8,9 @@
 
 struct pack_table;
 
+/* Loose objects that were written so many seconds ago stay: git writes them before a ref names them. */
+#define PRUNE_YOUNG 3600
+
 /*
  * Removing what nobody reaches: packs with something of it in them are written anew without, ours and git's
  * own; loose objects are unlinked. Of large packs one after the other, so that no more room is needed than
@@ -17,6 +20,7 @@ struct pruning {
 	bool dry_run; /* only count */
 	const volatile int *stop; /* not 0: end with ERR_STOPPED between two packs; NULL: never */
 	uint64_t objects, bytes; /* unreachable: how many, and how much they take on the disk */
+	uint64_t young; /* loose objects that stay for now; not among `objects` */
 	uint64_t left; /* packs that stay as they are: damaged, of a partial clone, or with a .keep that is not ours */
 };
 

@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <git2.h>
-
-#include "backends/git/repo_private.h"
 #include "backends/git/tree.h"
 #include "core/base/mem.h"
 
@@ -84,7 +81,7 @@ static int take(void *ctx, struct bytes piece, struct err *err)
 {
 	struct reach *x = ctx;
 
-	if (buf_add(&x->data, piece))
+	if (x->type == GIT_BLOB || buf_add(&x->data, piece))
 		return 0;
 	return err_set(err, ERR_FATAL, "%s: an object is larger than anything mailcask writes there",
 		       x->repo->path);
@@ -93,14 +90,13 @@ static int take(void *ctx, struct bytes piece, struct err *err)
 static int expand(struct reach *x, const struct object_id *id, struct err *err)
 {
 	char hex[OBJECT_HEX_SIZE];
-	enum git_type type;
 
 	buf_clear(&x->data);
-	if (repo_stream(x->repo, id, &type, NULL, take, x, err) < 0)
+	if (repo_stream(x->repo, id, &x->type, NULL, take, x, err) < 0)
 		return -1;
-	if (type == GIT_TREE && push_entries(x, err) < 0)
+	if (x->type == GIT_TREE && push_entries(x, err) < 0)
 		return err_prefix(err, "%s: tree %s", x->repo->path, object_id_hex(id, hex));
-	if (type == GIT_COMMIT || type == GIT_TAG)
+	if (x->type == GIT_COMMIT || x->type == GIT_TAG)
 		push_head(x);
 	return 0;
 }
@@ -115,53 +111,4 @@ int reach_from(struct reach *x, const struct object_id *id, struct err *err)
 			return -1;
 	}
 	return 0;
-}
-
-/* 1 with what a ref itself names, 0 when that is another ref, -1. */
-static int direct_target(git_repository *git, const char *name, struct object_id *id)
-{
-	git_reference *ref = NULL;
-	const git_oid *oid;
-
-	if (git_reference_lookup(&ref, git, name) < 0)
-		return -1;
-	oid = git_reference_target(ref);
-	if (oid)
-		memcpy(id->b, oid->id, OBJECT_ID_SIZE);
-	git_reference_free(ref);
-	return oid != NULL;
-}
-
-static int reach_ref(struct reach *x, git_repository *git, const char *name, char **holder,
-		     struct err *err)
-{
-	struct object_id id;
-	int got;
-
-	if (strcmp(name, REPO_MAIN) == 0 || strcmp(name, REPO_WIP) == 0)
-		return 0;
-	got = direct_target(git, name, &id);
-	if (got <= 0)
-		return got < 0 ? repo_error(err, x->repo->path, "read a ref") : 0;
-	if (!reach_has(x, &id) && !*holder)
-		*holder = xstrdup(name);
-	return reach_from(x, &id, err);
-}
-
-int reach_other_refs(struct reach *x, char **holder, struct err *err)
-{
-	git_repository *git = repo_git(x->repo, err);
-	git_strarray refs = { 0 };
-	int ret;
-
-	*holder = NULL;
-	if (!git)
-		return -1;
-	if (git_reference_list(&refs, git) < 0)
-		return repo_error(err, x->repo->path, "list the refs");
-	ret = reach_ref(x, git, "HEAD", holder, err);
-	for (size_t i = 0; i < refs.count && ret == 0; i++)
-		ret = reach_ref(x, git, refs.strings[i], holder, err);
-	git_strarray_dispose(&refs);
-	return ret;
 }

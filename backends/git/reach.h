@@ -17,6 +17,7 @@ struct reach {
 	struct pack_table seen;
 	struct object_id *todo; /* seen, and not looked into yet */
 	size_t n, cap;
+	enum git_type type; /* of the object being read, and what it holds */
 	struct buf data;
 };
 
@@ -28,9 +29,11 @@ void reach_add(struct reach *x, const struct object_id *id);
 /* A commit with all before it, a tag, a tree: with everything that it names. */
 int reach_from(struct reach *x, const struct object_id *id, struct err *err);
 /*
- * What HEAD and all refs but main and wip name. When something of that was not reached before, `holder`
- * (owned by the caller) is the name of one such ref; else NULL.
+ * What anybody else holds on to (reach_refs.c): HEAD and all refs but main and wip, logs of those, work
+ * trees. When something of that was not reached before, `holder` (owned by the caller) says where it is
+ * named, as a path from the repository's directory: "refs/tags/x", "logs/refs/stash", "worktrees/x/index",
+ * "index", "HEAD"; else NULL.
  */
-int reach_other_refs(struct reach *x, char **holder, struct err *err);
+int reach_others(struct reach *x, char **holder, struct err *err);
 
 #endif

@@ -10,6 +10,7 @@
 #include "backends/git/pack_read.h"
 #include "backends/git/pack_write.h"
 #include "backends/git/repo_private.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 /* On the heap, since a repository that is only read opens it, too. */
@@ -76,15 +77,17 @@ static bool is_of_another(int code, const char *path)
 
 static int open_failed(bool of_another, const char *path, struct err *err)
 {
-	char *whole;
+	char *whole, *word;
 
 	if (!of_another)
 		return repo_error(err, path, "cannot be opened");
 	whole = realpath(path, NULL); /* git compares no other */
+	word = shell_word(whole ? whole : path);
 	err_set(err, ERR_FATAL,
 		"%s belongs to another user, and git trusts no such repository. Run mailcask as that "
-		"user, or, if it is yours: git config --global --add safe.directory '%s'",
-		path, whole ? whole : path);
+		"user, or, if it is yours: git config --global --add safe.directory %s",
+		path, word);
+	free(word);
 	free(whole);
 	return -1;
 }

@@ -138,9 +138,12 @@ static bool wip_is_valid(const struct repo *r, const struct repo_tips *t, uint64
 /* The next run can do without what an interrupted one began; the archive itself it cannot spare. */
 static int wip_unreadable(const struct repo *r, struct err *err)
 {
-	return err_prefix(err, "%s: what an interrupted run began cannot be read (git --git-dir=%s "
-			  "update-ref -d " REPO_WIP " gives it up: the next run fetches it again)",
-			  r->path, r->dir);
+	char *dir = shell_word(r->dir);
+
+	err_prefix(err, "%s: what an interrupted run began cannot be read (git --git-dir=%s update-ref -d "
+		   REPO_WIP " gives it up: the next run fetches it again)", r->path, dir);
+	free(dir);
+	return -1;
 }
 
 /*

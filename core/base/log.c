@@ -116,3 +116,17 @@ char *escape_text(struct bytes text, size_t max)
 	escape_add(&out, text, max);
 	return buf_take(&out);
 }
+
+char *shell_word(const char *text)
+{
+	struct buf out = BUF_INIT(SIZE_MAX / 2);
+
+	buf_add_byte(&out, '\'');
+	for (; *text; text++)
+		if (*text == '\'')
+			buf_add_str(&out, "'\\''");
+		else
+			buf_add_byte(&out, (uint8_t)*text);
+	buf_add_byte(&out, '\'');
+	return buf_take(&out);
+}

@@ -39,5 +39,7 @@ void escape_add_lines(struct buf *out, struct bytes piece, bool *cr);
 void escape_add_lines_end(struct buf *out, bool *cr);
 /* As escape_add(), as a new string, owned by the caller. */
 char *escape_text(struct bytes text, size_t max);
+/* As one word for the shell, for a command that a person may copy: 'it'\''s'. Owned by the caller. */
+char *shell_word(const char *text);
 
 #endif

@@ -100,6 +100,19 @@ static bool is_on_disk(const char *repo, const char *id)
 	return git_try(repo, "cat-file", "-e", id, NULL);
 }
 
+/* As if git had written its loose objects long ago. */
+static void age_loose_objects(const char *repo)
+{
+	char *objects = path_join(repo, "objects");
+	struct proc_result res;
+
+	proc_runl(&res, NULL, "find", objects, "-type", "f", "-path", "*/objects/??/*", "-exec", "touch", "-d",
+		  "2023-11-14", "{}", "+", NULL);
+	assert_int_equal(res.status, 0);
+	proc_result_release(&res);
+	free(objects);
+}
+
 struct said {
 	int status;
 	char *out, *err;
@@ -287,6 +300,7 @@ static void test_the_next_run_goes_on_as_if_nothing_had_happened(void **state)
 	days(b, 4, 6, 10);
 	bench_close(b);
 	must(gitstore_identify(&b->cfg, &was, &err), &err);
+	age_loose_objects(b->path);
 	forgets(b->path, 0, "", "", "--keep-last=1");
 	must(gitstore_identify(&b->cfg, &is, &err), &err);
 	assert_true(is.generation >= was.generation);
@@ -409,6 +423,7 @@ static void test_commits_of_others_make_no_older_state(void **state)
 		free(commit);
 	}
 	must(gitstore_identify(&b->cfg, &was, &err), &err);
+	age_loose_objects(b->path);
 	forgets(b->path, 0, "", "", "--keep-last=1");
 	must(gitstore_identify(&b->cfg, &is, &err), &err);
 	assert_true(is.generation >= was.generation);
@@ -487,8 +502,12 @@ static void test_what_git_packed_itself_goes_too(void **state)
 	loose[40] = '\0';
 	unlink("loose.txt");
 	assert_true(is_on_disk(b->path, loose));
-	forgets(b->path, 0, "", "", "--keep-last=2");
+	/* Another git may have written it a moment ago, and is about to name it. */
+	forgets(b->path, 0, "", "1 loose object that nothing names is younger than an hour", "--keep-last=2");
 	assert_false(is_on_disk(b->path, gone));
+	assert_true(is_on_disk(b->path, loose));
+	age_loose_objects(b->path);
+	forgets(b->path, 0, "", "", "--keep-last=2");
 	assert_false(is_on_disk(b->path, loose));
 	assert_true(is_on_disk(b->path, stays));
 	is_whole(b);
@@ -507,14 +526,86 @@ static void test_what_another_ref_names_stays_and_that_is_said(void **state)
 	bench_close(b);
 	one = blob_of(b->path, "main~4", 2);
 	git_do(b->path, "tag", "-a", "-m", "before the move", "mine", "main~4");
-	forgets(b->path, 0, "", "refs/tags/mine holds snapshots", "--keep-last=1");
+	forgets(b->path, 0, "", "refs/tags/mine holds what", "--keep-last=1");
 	assert_true(is_on_disk(b->path, one));
 	is_whole(b);
 	git_do(b->path, "update-ref", "-d", "refs/tags/mine");
+	age_loose_objects(b->path);
 	forgets(b->path, 0, "", "", "--keep-last=1");
 	assert_false(is_on_disk(b->path, one));
 	is_whole(b);
 	free(one);
+}
+
+/* A file in the index, then a stash of it, before that another; the caller frees the id of the first. */
+static char *stash_twice(const char *tree)
+{
+	char *file = path_join(tree, "mine.txt"), *id;
+
+	write_file(file, bytes_of("one\n"));
+	git_do(tree, "add", "mine.txt");
+	id = git_id(tree, ":mine.txt");
+	git_do(tree, "stash", "-q");
+	write_file(file, bytes_of("two\n"));
+	git_do(tree, "add", "mine.txt");
+	git_do(tree, "stash", "-q");
+	free(file);
+	return id;
+}
+
+/* What git's own gc keeps is somebody's, too. */
+static void test_what_work_trees_and_logs_hold_stays_and_that_is_said(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *tree = xasprintf("%s-tree", b->path), *file, *one, *stashed, *staged;
+
+	days(b, 1, 6, 1);
+	bench_close(b);
+	git_do(b->path, "worktree", "add", "-q", "--detach", tree, "main");
+	stashed = stash_twice(tree);
+	git_do(tree, "checkout", "-q", "--detach", "main~4");
+	file = path_join(tree, "staged.txt");
+	write_file(file, bytes_of("staged\n"));
+	git_do(tree, "add", "staged.txt");
+	staged = git_id(tree, ":staged.txt");
+	age_loose_objects(b->path);
+	one = blob_of(b->path, "main~4", 2);
+	forgets(b->path, 0, "", "refs/stash holds", "--keep-last=1");
+	assert_true(is_on_disk(b->path, stashed));
+	assert_true(is_on_disk(b->path, staged));
+	assert_true(is_on_disk(b->path, one));
+	is_whole(b);
+	git_do(tree, "stash", "show", "-p", "stash@{1}");
+	git_do(b->path, "update-ref", "-d", "refs/stash");
+	forgets(b->path, 0, "", "' worktree remove '", "--keep-last=1");
+	assert_true(is_on_disk(b->path, staged));
+	assert_true(is_on_disk(b->path, one));
+	git_do(b->path, "worktree", "remove", "--force", tree);
+	age_loose_objects(b->path);
+	forgets(b->path, 0, "", "", "--keep-last=1");
+	assert_false(is_on_disk(b->path, staged));
+	assert_false(is_on_disk(b->path, stashed));
+	assert_false(is_on_disk(b->path, one));
+	is_whole(b);
+	free(tree);
+	free(file);
+	free(one);
+	free(stashed);
+	free(staged);
+}
+
+/* A command that removed HEAD itself would leave no repository. */
+static void test_a_detached_head_is_told_how_to_be_rid_of(void **state)
+{
+	struct bench *b = git_bench(state);
+
+	days(b, 1, 4, 1);
+	bench_close(b);
+	git_do(b->path, "update-ref", "--no-deref", "HEAD", "main~2");
+	forgets(b->path, 0, "", "symbolic-ref HEAD refs/heads/main, then", "--keep-last=1");
+	git_do(b->path, "symbolic-ref", "HEAD", "refs/heads/main");
+	forgets(b->path, 0, "", "", "--keep-last=1");
+	is_whole(b);
 }
 
 static void test_where_git_logs_what_refs_named_that_holds_nothing(void **state)
@@ -830,6 +921,8 @@ int main(void)
 		IN_MEMORY(test_a_large_pack_is_written_anew_without_what_is_gone),
 		IN_MEMORY(test_what_git_packed_itself_goes_too),
 		IN_MEMORY(test_what_another_ref_names_stays_and_that_is_said),
+		IN_MEMORY(test_what_work_trees_and_logs_hold_stays_and_that_is_said),
+		IN_MEMORY(test_a_detached_head_is_told_how_to_be_rid_of),
 		IN_MEMORY(test_where_git_logs_what_refs_named_that_holds_nothing),
 		IN_MEMORY(test_a_dry_run_changes_nothing),
 		IN_MEMORY(test_what_cannot_be_forgotten_is_refused),

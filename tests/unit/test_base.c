@@ -84,6 +84,15 @@ static void test_hostile_text_cannot_reach_the_terminal(void **state)
 	}
 }
 
+static void test_a_word_for_the_shell_is_one_whatever_is_in_it(void **state)
+{
+	char *got = shell_word("it's $HOME `x` \"y\"\\");
+
+	(void)state;
+	assert_string_equal(got, "'it'\\''s $HOME `x` \"y\"\\'");
+	free(got);
+}
+
 static void test_lines_keep_their_ends_wherever_they_are_cut(void **state)
 {
 	static const char in[] = "a\\b\tc\r\nd\ne\rf\r\r\n\x1b[2J\xe2\x80\xae\r";
@@ -179,6 +188,7 @@ int main(void)
 		cmocka_unit_test(test_a_buffer_never_grows_past_its_ceiling),
 		cmocka_unit_test(test_numbers_are_digits_that_fit),
 		cmocka_unit_test(test_hostile_text_cannot_reach_the_terminal),
+		cmocka_unit_test(test_a_word_for_the_shell_is_one_whatever_is_in_it),
 		cmocka_unit_test(test_lines_keep_their_ends_wherever_they_are_cut),
 		cmocka_unit_test(test_utf8_is_strict_and_round_trips),
 		cmocka_unit_test(test_a_failed_replace_leaves_no_litter),
