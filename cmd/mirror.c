@@ -6,10 +6,22 @@
 
 #include "backends/git/mirror.h"
 #include "core/base/err.h"
+#include "core/base/log.h"
 
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 #include "cmd/report.h"
+
+static void tell_how_to_replace(const struct app *app, const char *job, const char *path, const char *url)
+{
+	char *dir = shell_word(path), *place = shell_word(url);
+
+	report_line(app, job,
+		    "To give up what the mirror has and make it what is here: git --git-dir=%s push --force %s main",
+		    dir, place);
+	free(dir);
+	free(place);
+}
 
 static void tell_mirror(const struct app *app, const char *job, const struct mirroring *m, int failed,
 			const struct err *err)
@@ -39,6 +51,8 @@ enum exit_status mirror_push(struct app *app, const struct config_job *job)
 	int failed = gitstore_mirror(path, &m, &err);
 
 	tell_mirror(app, job->head.name, &m, failed, &err);
+	if (m.outcome == MIRROR_DIVERGED && !app->json)
+		tell_how_to_replace(app, job->head.name, path, url);
 	free(path);
 	free(url);
 	if (m.outcome == MIRROR_DIVERGED)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/buf.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -98,22 +99,47 @@ static void hear(struct pollfd *p, struct buf *to)
 	}
 }
 
-static void listen_to(pid_t pid, int out_fd, int words_fd, const volatile int *stop, struct buf *out,
-		      struct buf *words)
+/* git while it runs. */
+struct child {
+	pid_t pid;
+	const volatile int *stop;
+	int64_t until; /* by clock_ms(); 0: as long as it likes */
+	bool told, late; /* it was told to end; since it took too long */
+	bool ended;
+	int status;
+};
+
+static void tell_to_end(struct child *c)
+{
+	c->late = c->until != 0 && clock_ms() >= c->until;
+	if (c->told || !(c->late || (c->stop && *c->stop)))
+		return;
+	kill(c->pid, SIGTERM);
+	c->told = true;
+}
+
+/*
+ * Until git has ended and said all. Something that it started may have the pipe longer: an ssh that connects to
+ * nowhere, or stays for the next connection.
+ */
+static void listen_to(struct child *c, int out_fd, int words_fd, struct buf *out, struct buf *words)
 {
 	struct pollfd p[2] = { { .fd = out_fd, .events = POLLIN }, { .fd = words_fd, .events = POLLIN } };
-	bool told = false;
 
-	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		if (stop && *stop && !told) {
-			kill(pid, SIGTERM);
-			told = true;
+	while ((p[0].fd >= 0 || p[1].fd >= 0) && !c->ended) {
+		int got = poll(p, 2, TICK_MS);
+
+		tell_to_end(c);
+		if (got > 0) {
+			hear(&p[0], out);
+			hear(&p[1], words);
+		} else if (got == 0) {
+			c->ended = waitpid(c->pid, &c->status, WNOHANG) == c->pid;
 		}
-		if (poll(p, 2, TICK_MS) <= 0)
-			continue;
-		hear(&p[0], out);
-		hear(&p[1], words);
 	}
+	for (int i = 0; i < 2; i++)
+		if (p[i].fd >= 0)
+			close(p[i].fd);
 }
 
 /* The last lines that say something, as one. */
@@ -133,26 +159,36 @@ static void last_words(const struct buf *words, struct buf *out)
 	free(text);
 }
 
-static int judge(int status, const struct buf *words, const volatile int *stop, struct err *err)
+static int judge(const struct child *c, const struct buf *words, struct err *err)
 {
 	struct buf text = BUF_INIT(4096);
 
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0)
 		return 0;
-	if (stop && *stop)
+	if (c->stop && *c->stop)
 		return err_set(err, ERR_STOPPED, "interrupted");
+	if (c->late)
+		return err_set(err, ERR_RETRY, "no answer in time");
 	last_words(words, &text);
 	err_set(err, ERR_RETRY, "%s", buf_str(&text));
 	buf_release(&text);
 	return -1;
 }
 
-int git_command(const char *dir, const char *const *args, const volatile int *stop, struct buf *out,
-		struct err *err)
+static int not_started(int sys, struct err *err)
+{
+	errno = sys;
+	if (sys == ENOENT)
+		return err_set(err, ERR_FATAL, "the program git is not there (apt install git)");
+	return err_sys(err, ERR_FATAL, "run git");
+}
+
+int git_command(const char *dir, const char *const *args, int64_t limit_ms, const volatile int *stop,
+		struct buf *out, struct err *err)
 {
 	struct buf words = BUF_INIT(WORDS_MAX);
-	int out_fd[2], words_fd[2], status, rc, ret;
-	pid_t pid;
+	struct child c = { .stop = stop, .until = limit_ms ? clock_ms() + limit_ms : 0 };
+	int out_fd[2], words_fd[2], rc, ret;
 
 	if (pipe2(out_fd, O_CLOEXEC) < 0)
 		return err_sys(err, ERR_FATAL, "make a pipe");
@@ -162,19 +198,18 @@ int git_command(const char *dir, const char *const *args, const volatile int *st
 		close(out_fd[1]);
 		return -1;
 	}
-	rc = start(dir, args, (const int[2]){ out_fd[1], words_fd[1] }, &pid);
+	rc = start(dir, args, (const int[2]){ out_fd[1], words_fd[1] }, &c.pid);
 	close(out_fd[1]);
 	close(words_fd[1]);
 	if (rc != 0) {
 		close(out_fd[0]);
 		close(words_fd[0]);
-		errno = rc;
-		return err_sys(err, ERR_FATAL, "run git");
+		return not_started(rc, err);
 	}
-	listen_to(pid, out_fd[0], words_fd[0], stop, out, &words);
-	while ((rc = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+	listen_to(&c, out_fd[0], words_fd[0], out, &words);
+	while (!c.ended && !(c.ended = waitpid(c.pid, &c.status, 0) == c.pid) && errno == EINTR)
 		;
-	ret = rc < 0 ? err_sys(err, ERR_FATAL, "wait for git") : judge(status, &words, stop, err);
+	ret = c.ended ? judge(&c, &words, err) : err_sys(err, ERR_FATAL, "wait for git");
 	buf_release(&words);
 	return ret;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/git/git_command.h"
@@ -18,6 +19,7 @@
 
 #define FIRST_LINE "mailcask mirror 1"
 #define TEXT_MAX ((size_t)1 << 20)
+#define LOOK_MS 120000 /* what is there is told in seconds; a push may take hours */
 
 struct forgotten {
 	struct object_id before, after;
@@ -176,6 +178,8 @@ static int failed(struct pushing *p, struct err *err)
 	bool missing = strstr(err->text, "does not appear to be a git repository") != NULL;
 
 	p->m->outcome = MIRROR_FAILED;
+	if (err->kind == ERR_FATAL)
+		return err_prefix(err, "nothing was pushed to the mirror");
 	if (err->kind != ERR_RETRY)
 		return -1;
 	if (missing)
@@ -186,20 +190,49 @@ static int failed(struct pushing *p, struct err *err)
 	return err_prefix(err, "the mirror cannot be written, and the next run tries again. git says");
 }
 
+/* "ID<TAB>REF", a line each: other refs may end in that name, too. */
+static int read_there(struct pushing *p, struct bytes rest, struct err *err)
+{
+	const size_t digits = 2 * OBJECT_ID_SIZE;
+
+	while (rest.n > 0) {
+		const uint8_t *end = memchr(rest.p, '\n', rest.n);
+		size_t n = end ? (size_t)(end - rest.p) : rest.n;
+
+		if (n < digits + 1 || !object_id_parse(&p->there, bytes_from(rest.p, digits)))
+			return err_set(err, ERR_FATAL, "git ls-remote does not say what the mirror has");
+		if (bytes_is(bytes_from(rest.p + digits + 1, n - digits - 1), REPO_MAIN))
+			return 0;
+		rest = bytes_skip(rest, n + (end != NULL));
+	}
+	p->there = (struct object_id){ 0 };
+	return 0;
+}
+
 static int look_there(struct pushing *p, struct err *err)
 {
 	const char *const args[] = { "ls-remote", "--refs", "--", p->m->url, REPO_MAIN, NULL };
-	struct buf out = BUF_INIT(4096);
-	int ret = git_command(p->repo->dir, args, p->m->stop, &out, err);
+	struct buf out = BUF_INIT(1 << 20);
+	int ret = git_command(p->repo->dir, args, LOOK_MS, p->m->stop, &out, err);
 
-	p->there = (struct object_id){ 0 };
 	if (ret < 0)
 		failed(p, err);
-	else if (out.n > 0 &&
-		 !object_id_parse(&p->there, bytes_from(out.p, strcspn(buf_str(&out), "\t "))))
-		ret = err_set(err, ERR_FATAL, "git ls-remote does not say what the mirror has");
+	else
+		ret = read_there(p, buf_bytes(&out), err);
 	buf_release(&out);
 	return ret;
+}
+
+/* After look_there(): what another run pushed before that is in the history here by now. */
+static int look_here(struct pushing *p, struct err *err)
+{
+	int got = repo_refresh(p->repo, err);
+
+	if (got == 0)
+		got = repo_ref(p->repo, REPO_MAIN, &p->here, err);
+	if (got == 0)
+		return err_set(err, ERR_FATAL, "%s: main was removed", p->repo->path);
+	return got < 0 ? -1 : 0;
 }
 
 static bool is_ours(const struct memory *m, const struct object_id *id)
@@ -244,7 +277,6 @@ static void name_other(const struct pushing *p, struct buf *text)
 
 static int diverged(struct pushing *p, struct err *err)
 {
-	char *dir = shell_word(p->repo->path), *url = shell_word(p->m->url);
 	struct buf text = BUF_INIT(4096);
 
 	p->m->outcome = MIRROR_DIVERGED;
@@ -252,12 +284,9 @@ static int diverged(struct pushing *p, struct err *err)
 	err_set(err, ERR_HELD,
 		"the mirror has main at %s, which is not in the history of this archive, whose main is %s. "
 		"%sNothing was pushed and nothing changed there. If another machine backs up into it, or it is "
-		"another archive, give this one a mirror of its own. If it is to become what is here: git "
-		"--git-dir=%s push --force %s main",
-		p->m->there, p->m->here, buf_str(&text), dir, url);
+		"another archive, give this one a mirror of its own",
+		p->m->there, p->m->here, buf_str(&text));
 	buf_release(&text);
-	free(dir);
-	free(url);
 	return -1;
 }
 
@@ -335,7 +364,7 @@ static int push(struct pushing *p, struct err *err)
 		memcpy(args, with_lease, sizeof(with_lease));
 	}
 	crash_point("git: push to the mirror");
-	ret = git_command(p->repo->dir, args, p->m->stop, &out, err);
+	ret = git_command(p->repo->dir, args, 0, p->m->stop, &out, err);
 	if (ret < 0)
 		failed(p, err);
 	else
@@ -346,11 +375,27 @@ static int push(struct pushing *p, struct err *err)
 	return ret;
 }
 
+/* The directory that a path (or its URL) means, itself or a .git in it, against the repository's own. */
+static int refuse_itself(const struct pushing *p, struct err *err)
+{
+	const char *path = strncmp(p->m->url, "file://", 7) == 0 ? p->m->url + 7 : p->m->url;
+	char *below = xasprintf("%s/.git", path);
+	struct stat here, there;
+	bool same = stat(p->repo->dir, &here) == 0 &&
+		    ((stat(path, &there) == 0 && there.st_ino == here.st_ino && there.st_dev == here.st_dev) ||
+		     (stat(below, &there) == 0 && there.st_ino == here.st_ino && there.st_dev == here.st_dev));
+
+	free(below);
+	if (!same)
+		return 0;
+	return err_set(err, ERR_CONFIG, "the mirror is the archive itself: name another place, on another disk");
+}
+
 static int mirror(struct pushing *p, struct err *err)
 {
 	int got;
 
-	if (look_there(p, err) < 0)
+	if (refuse_itself(p, err) < 0 || look_there(p, err) < 0 || look_here(p, err) < 0)
 		return -1;
 	object_id_hex(&p->here, p->m->here);
 	if (!object_id_is_zero(&p->there))

@@ -1,5 +1,6 @@
 /* The mirror of an archive: pushed after each run, never overwriting what is not from here. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@
 /* A backup of a Maildir into an archive with a mirror, as a user has it. */
 struct rig {
 	char *dir, *config, *archive, *mirror, *state;
+	char *path; /* "PATH=...", see stand_in_for_git(); NULL: as it is */
 	unsigned n; /* messages delivered */
 };
 
@@ -91,6 +93,7 @@ static int teardown(void **state)
 	free(r->archive);
 	free(r->mirror);
 	free(r->state);
+	free(r->path);
 	free(r);
 	return 0;
 }
@@ -100,7 +103,8 @@ static int run(const struct rig *r, const char *at, char **said, const char *con
 {
 	const char *argv[12] = { program_path(), "-c", r->config };
 	const char *env[] = { r->state, at ? at : "CRASH_AT", "GIT_CONFIG_GLOBAL=/dev/null",
-			      "GIT_CONFIG_SYSTEM=/dev/null", "GIT_DIR=/nowhere", NULL };
+			      "GIT_CONFIG_SYSTEM=/dev/null", "GIT_DIR=/nowhere",
+			      r->path ? r->path : "NONE", NULL };
 	struct proc_result res;
 	size_t n = 3;
 	int status;
@@ -214,6 +218,102 @@ static void test_a_dry_run_pushes_nothing(void **state)
 	RUN(r, "backup", "-n");
 	assert_int_equal(git_snapshots(r->mirror), 0);
 	RUN(r, "backup");
+	is_mirrored(r);
+}
+
+/* A shell script that runs as git does, and may say `"$git" "$@"`; "$dir" is the rig's, "$verb" what is asked. */
+static void stand_in_for_git(struct rig *r, const char *script)
+{
+	char *file = path_join(r->dir, "bin/git"), *bin = path_join(r->dir, "bin");
+	char *text = xasprintf("#!/bin/sh\ndir='%s'\nPATH=${PATH#*:}\ngit=$(command -v git)\n"
+			       "case \"$*\" in *ls-remote*) verb=look;; *) verb=push;; esac\n%s",
+			       r->dir, script);
+	struct err err = { 0 };
+
+	must(dir_make(bin, 0700, &err), &err);
+	write_file(file, bytes_of(text));
+	assert_int_equal(chmod(file, 0755), 0);
+	r->path = xasprintf("PATH=%s:%s", bin, getenv("PATH"));
+	free(file);
+	free(bin);
+	free(text);
+}
+
+/* While one looks at the mirror, another backs up and pushes: nothing has diverged. */
+static void test_two_runs_that_push_at_once_are_no_divergence(void **state)
+{
+	struct rig *r = *state;
+	char *script = xasprintf("if [ $verb = look ] && mkdir \"$dir/once\" 2>/dev/null; then\n"
+				 "printf 'Subject: x\\n\\nx\\n' >\"$dir/source/cur/1.M2P2.host:2,\"\n"
+				 "( unset GIT_TERMINAL_PROMPT; '%s' -c '%s' backup ) || exit 1\nfi\n"
+				 "exec \"$git\" \"$@\"\n",
+				 program_path(), r->config);
+
+	stand_in_for_git(r, script);
+	backs_up(r);
+	assert_int_equal(git_snapshots(r->archive), 2);
+	is_mirrored(r);
+	free(script);
+}
+
+/* As an ssh that stays for the next connection does. */
+static void test_what_git_leaves_running_is_not_waited_for(void **state)
+{
+	struct rig *r = *state;
+
+	stand_in_for_git(r, "( while [ -d \"$dir\" ]; do sleep 0.1; done ) &\nexec \"$git\" \"$@\"\n");
+	backs_up(r);
+	is_mirrored(r);
+}
+
+static bool is_there(void *ctx)
+{
+	return access(ctx, F_OK) == 0;
+}
+
+static void test_an_interruption_ends_a_push_that_hangs(void **state)
+{
+	struct rig *r = *state;
+	char *begun = path_join(r->dir, "begun");
+	const char *argv[] = { program_path(), "-c", r->config, "backup", NULL }, *env[] = { r->state, NULL, NULL };
+	pid_t pid;
+
+	stand_in_for_git(r, "( while [ -d \"$dir\" ]; do sleep 0.1; done ) &\n: >\"$dir/begun\"\nwait\n");
+	env[1] = r->path;
+	deliver(r);
+	pid = proc_spawn(argv, &(struct proc_spawn){ .env = env, .out_fd = -1, .err_fd = -1 });
+	assert_true(test_until(is_there, begun, 20000));
+	assert_int_equal(proc_end(pid, SIGINT), 130);
+	free(begun);
+}
+
+static void test_the_archive_itself_is_no_mirror(void **state)
+{
+	struct rig *r = *state;
+	char *url = xasprintf("file://%s", r->archive);
+
+	deliver(r);
+	write_config(r, "archive");
+	SAYS(r, 2, "the mirror is the archive itself", "backup");
+	write_config(r, url);
+	SAYS(r, 2, "the mirror is the archive itself", "backup");
+	free(url);
+}
+
+/* As a mirror of a mirror has it. */
+static void test_of_refs_that_end_alike_main_counts(void **state)
+{
+	struct rig *r = *state;
+
+	backs_up(r);
+	git_do(r->mirror, "update-ref", "refs/a/refs/heads/main", "refs/heads/main");
+	backs_up(r);
+	git_do(r->mirror, "update-ref", "-d", "refs/a/refs/heads/main");
+	is_mirrored(r);
+	git_do(r->mirror, "update-ref", "refs/a/refs/heads/main", "refs/heads/main~1");
+	RUN(r, "forget", "--keep-last=1", "archive");
+	RUN(r, "backup");
+	git_do(r->mirror, "update-ref", "-d", "refs/a/refs/heads/main");
 	is_mirrored(r);
 }
 
@@ -399,6 +499,11 @@ int main(void)
 		RIG(test_what_could_not_be_pushed_is_pushed_by_the_next_run),
 		RIG(test_what_a_mirror_refuses_is_told_in_its_words),
 		RIG(test_a_dry_run_pushes_nothing),
+		RIG(test_two_runs_that_push_at_once_are_no_divergence),
+		RIG(test_what_git_leaves_running_is_not_waited_for),
+		RIG(test_an_interruption_ends_a_push_that_hangs),
+		RIG(test_the_archive_itself_is_no_mirror),
+		RIG(test_of_refs_that_end_alike_main_counts),
 		RIG(test_a_mirror_that_is_ahead_is_left_alone),
 		RIG(test_the_mirror_of_another_archive_is_left_alone),
 		RIG(test_an_older_copy_of_the_archive_overwrites_nothing),
