@@ -25,6 +25,7 @@ struct work {
 	struct history *h;
 	struct forgetting *f;
 	unsigned *reasons; /* by number of the snapshot */
+	bool one_more;	   /* a dry run, that makes no snapshot where kept messages would go */
 	bool wip_is_behind; /* its parent is main's tip under an older id: a call before was stopped */
 	const volatile int *stop; /* NULL: nobody can interrupt it */
 	struct reach live;
@@ -82,15 +83,18 @@ static int look_at_wip(struct work *w, struct err *err)
 
 static int decide(struct work *w, struct err *err)
 {
-	size_t n = history_count(w->h);
-	int64_t *times = xcalloc(n + 1, sizeof(*times));
+	size_t n = history_count(w->h), more = w->one_more;
+	int64_t *times = xcalloc(n + 2, sizeof(*times));
 	int ret = 0;
 
-	w->reasons = xcalloc(n + 1, sizeof(*w->reasons));
+	w->reasons = xcalloc(n + 2, sizeof(*w->reasons));
+	times[0] = clock_unix(); /* of one more; else not looked at */
 	for (size_t i = 0; i < n; i++)
-		times[i] = history_snapshot(w->h, i)->time;
-	retention_apply(w->f->keep, times, n, clock_unix(), w->reasons);
+		times[i + more] = history_snapshot(w->h, i)->time;
+	retention_apply(w->f->keep, times, n + more, clock_unix(), w->reasons);
 	free(times);
+	w->f->kept = more;
+	memmove(w->reasons, w->reasons + more, n * sizeof(*w->reasons));
 	for (size_t i = 0; i < n && ret == 0; i++) {
 		if (w->reasons[i])
 			w->f->kept++;
@@ -131,6 +135,8 @@ static int mark(struct work *w, struct err *err)
 		if (ret == 0)
 			ret = reach_from(&w->live, &c.tree, err);
 	}
+	if (ret == 0 && w->one_more) /* it would have the rest of what the newest has */
+		ret = reach_from(&w->live, &t->main_root, err);
 	if (ret == 0 && t->on_wip) {
 		ret = reach_from(&w->live, &t->root, err);
 		if (same && !w->wip_is_behind)
@@ -266,8 +272,12 @@ static int sweep(struct work *w, struct err *err)
 	return 0;
 }
 
-static int forget(struct work *w, struct err *err)
+static int look_at_history(struct work *w, struct err *err)
 {
+	history_close(w->h);
+	w->h = NULL;
+	if (history_open(w->g->path, &w->h, err) < 0)
+		return -1;
 	if (history_count(w->h) == 0)
 		return err_set(err, ERR_MISSING, "%s has no snapshots yet: its first run has not ended",
 			       w->g->path);
@@ -275,9 +285,21 @@ static int forget(struct work *w, struct err *err)
 		return err_set(err, ERR_FATAL,
 			       "%s: not all snapshots can be read, and nothing was forgotten: %s",
 			       w->g->path, history_cut(w->h)->text);
+	return 0;
+}
+
+static int forget(struct work *w, struct err *err)
+{
+	struct forgetting *f = w->f;
+
+	if (look_at_history(w, err) < 0 || drop_kept(w->g, f, err) < 0)
+		return -1;
+	if (f->messages > 0 && !f->dry_run && look_at_history(w, err) < 0)
+		return -1;
+	w->one_more = f->messages > 0 && f->dry_run && !w->g->tips.on_wip;
 	if (decide(w, err) < 0 || look_at_wip(w, err) < 0 || mark(w, err) < 0)
 		return -1;
-	if (!w->f->dry_run && (w->f->dropped > 0 || w->wip_is_behind) && rewrite(w, err) < 0)
+	if (!f->dry_run && (f->dropped > 0 || w->wip_is_behind) && rewrite(w, err) < 0)
 		return -1;
 	return sweep(w, err);
 }
@@ -287,7 +309,7 @@ int gitstore_forget(const struct store_config *cfg, struct forgetting *f, struct
 	enum store_mode mode = f->dry_run ? STORE_READ : STORE_WRITE;
 	struct work w = { .f = f, .stop = cfg->run ? cfg->run->stop : NULL };
 	struct store *st = NULL;
-	int ret = -1;
+	int ret;
 
 	f->kept = f->dropped = f->messages = 0;
 	f->holder = NULL;
@@ -295,8 +317,7 @@ int gitstore_forget(const struct store_config *cfg, struct forgetting *f, struct
 		return -1;
 	w.g = (struct gitstore *)st;
 	reach_init(&w.live, w.g->repo);
-	if (drop_kept(w.g, f, err) == 0 && history_open(cfg->path, &w.h, err) == 0)
-		ret = forget(&w, err);
+	ret = forget(&w, err);
 	history_close(w.h);
 	reach_release(&w.live);
 	free(w.reasons);
