@@ -15,6 +15,27 @@ struct tally {
 	struct buf old, now; /* kept from one file to the next */
 };
 
+/* A UID may come again for another message: when the source gave all of them anew. */
+static bool is_same(const struct entry_line *a, const struct entry_line *b)
+{
+	return a->size == b->size && bytes_equal(a->date, b->date);
+}
+
+static void count_line(struct tally *t, const struct entry_line *old, const struct entry_line *now)
+{
+	bool same = old && now && is_same(old, now);
+
+	if (old && !same) {
+		t->removed++;
+		t->removed_bytes += old->size;
+	}
+	if (now && !same) {
+		t->added++;
+		t->added_bytes += now->size;
+	}
+	t->flags += same && !bytes_equal(old->flags, now->flags);
+}
+
 static int compare_leaf(void *ctx, const struct leaf_difference *d, struct err *err)
 {
 	struct tally *t = ctx;
@@ -27,15 +48,7 @@ static int compare_leaf(void *ctx, const struct leaf_difference *d, struct err *
 		bool only_old = old.there && (!now.there || old.line.uid < now.line.uid);
 		bool only_now = now.there && (!old.there || now.line.uid < old.line.uid);
 
-		if (only_old) {
-			t->removed++;
-			t->removed_bytes += old.line.size;
-		} else if (only_now) {
-			t->added++;
-			t->added_bytes += now.line.size;
-		} else if (!bytes_equal(old.line.flags, now.line.flags)) {
-			t->flags++;
-		}
+		count_line(t, only_now ? NULL : &old.line, only_old ? NULL : &now.line);
 		if ((!only_now && flags_lines_next(&old, err) < 0) ||
 		    (!only_old && flags_lines_next(&now, err) < 0))
 			return -1;

@@ -479,6 +479,30 @@ static void test_sizes_are_those_of_the_store_at_that_moment(void **state)
 	history_close(h);
 }
 
+/* As after a change of UIDVALIDITY. */
+static void test_another_message_under_the_same_uid_is_one_that_went_and_one_that_came(void **state)
+{
+	struct bench *b = *state;
+	struct buf got = BUF_INIT(1 << 16);
+	struct history *h;
+	struct err err = { 0 };
+
+	bench_open(b);
+	put(b, "INBOX", 1, "one");
+	put(b, "INBOX", 2, "two");
+	snapshot(b);
+	expunge(b, "INBOX", "2");
+	put(b, "INBOX", 2, "two, and that is longer");
+	snapshot(b);
+	bench_close(b);
+	h = open_history(b);
+	must(history_each(h, SIZE_MAX, on_stats, &got, &err), &err);
+	assert_string_equal(buf_str(&got), "1 2: +1 -1 ~0\n1 2: +2 -0 ~0\n");
+	must(history_each(h, SIZE_MAX, check_bytes, b, &err), &err);
+	history_close(h);
+	buf_release(&got);
+}
+
 /* --- what was deleted --- */
 
 static int on_deleted(void *ctx, const struct deleted *d, struct err *err)
@@ -684,6 +708,7 @@ int main(void)
 		TEST(test_each_snapshot_tells_what_it_holds_and_what_changed),
 		TEST(test_a_clone_has_the_same_history),
 		TEST(test_sizes_are_those_of_the_store_at_that_moment),
+		TEST(test_another_message_under_the_same_uid_is_one_that_went_and_one_that_came),
 		TEST(test_what_was_deleted_since_then_is_found),
 		TEST(test_equal_messages_are_counted),
 		TEST(test_a_message_under_a_new_uid_is_not_deleted),
