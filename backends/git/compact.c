@@ -149,9 +149,10 @@ int repo_replace_packs(struct repo *r, const char *const *names, size_t n,
 	struct presence p = { .repo = r, .old = names, .n = n, .wanted = wanted, .merged = merged };
 
 	if (pack_merge(r->packs, names, n, wanted, merged, dropped, err) < 0 ||
-	    repo_refresh(r, err) < 0 || remove_old(&p, err) < 0)
+	    repo_refresh(r, err) < 0 || remove_old(&p, err) < 0 || repo_refresh(r, err) < 0)
 		return -1;
-	return repo_refresh(r, err);
+	pack_set_close_gone(r->packs); /* the next one may need the room */
+	return 0;
 }
 
 int repo_compact(struct repo *r, size_t least, struct compaction *c, struct err *err)

@@ -301,6 +301,8 @@ static int forget(struct work *w, struct err *err)
 		return -1;
 	if (!f->dry_run && (f->dropped > 0 || w->wip_is_behind) && rewrite(w, err) < 0)
 		return -1;
+	history_close(w->h); /* what it has open would take room after it is removed */
+	w->h = NULL;
 	return sweep(w, err);
 }
 

@@ -31,6 +31,8 @@ struct pack_set *pack_set_open(const char *pack_dir, struct err *err); /* NULL: 
 void pack_set_free(struct pack_set *set); /* NULL is allowed */
 /* Look again which packs there are: after publishing one, removing one, or when others may have. */
 int pack_set_refresh(struct pack_set *set, struct err *err);
+/* Close what is open of packs that went: until then their room on the disk is not free. */
+void pack_set_close_gone(struct pack_set *set);
 
 /* Where an object is. Stays good across pack_set_refresh(). */
 struct pack_at {

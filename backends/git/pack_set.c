@@ -180,6 +180,13 @@ int pack_set_refresh(struct pack_set *set, struct err *err)
 	return 0;
 }
 
+void pack_set_close_gone(struct pack_set *set)
+{
+	for (size_t i = 0; i < set->gone_n; i++)
+		if (set->gone[i]->pinned == 0)
+			pack_close(set, set->gone[i]);
+}
+
 struct pack_set *pack_set_open(const char *pack_dir, struct err *err)
 {
 	struct pack_set *set = xcalloc(1, sizeof(*set));

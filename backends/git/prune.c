@@ -17,22 +17,33 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
+#define ROOM ((uint64_t)256 << 10) /* so much may be written before anything is freed */
+
 struct sweep {
 	struct repo *repo;
 	const struct pack_table *live;
 	struct pruning *p;
-	uint64_t dead; /* in the pack being looked at */
+	uint64_t live_bytes, dead_bytes; /* of the pack being looked at */
 	time_t oldest; /* loose objects older than that may go */
 };
 
-static int count_dead(void *ctx, const struct pack_entry *e, struct err *err)
+/* A pack to be written anew. */
+struct victim {
+	const char *name; /* borrowed from the set */
+	uint64_t live, dead; /* how much of it is wanted, and how much is not */
+	bool large;
+};
+
+static int count_entry(void *ctx, const struct pack_entry *e, struct err *err)
 {
 	struct sweep *s = ctx;
 
 	(void)err;
-	if (pack_table_find(s->live, &e->id))
+	if (pack_table_find(s->live, &e->id)) {
+		s->live_bytes += e->span;
 		return 0;
-	s->dead++;
+	}
+	s->dead_bytes += e->span;
 	s->p->objects++;
 	s->p->bytes += e->span;
 	return 0;
@@ -59,49 +70,77 @@ static int go_on(const struct sweep *s, struct err *err)
 	return s->p->stop && *s->p->stop ? err_set(err, ERR_STOPPED, "interrupted") : 0;
 }
 
-/* Names of packs to be written anew: the small ones first. *small: how many of them. */
-static int choose(struct sweep *s, const char **names, size_t *small, size_t *n, struct err *err)
+/* Those first of which little is wanted: they need little room, and give much. */
+static int by_live(const void *a, const void *b)
+{
+	const struct victim *x = a, *y = b;
+
+	return x->live != y->live ? (x->live > y->live) - (x->live < y->live) : strcmp(x->name, y->name);
+}
+
+static int choose(struct sweep *s, struct victim *v, size_t *n, struct err *err)
 {
 	size_t count = pack_set_count(s->repo->packs);
 
 	*n = 0;
-	for (int large = 0; large < 2; large++) {
-		for (size_t i = 0; i < count; i++) {
-			struct pack *p = pack_set_pack(s->repo->packs, i);
+	for (size_t i = 0; i < count; i++) {
+		struct pack *p = pack_set_pack(s->repo->packs, i);
 
-			if ((pack_file_size(p) >= COMPACT_SMALL) != large)
-				continue;
-			if (must_stay(s->repo, p)) {
-				s->p->left++;
-				continue;
-			}
-			s->dead = 0;
-			if (go_on(s, err) < 0 || pack_each(s->repo->packs, p, count_dead, s, err) < 0)
-				return -1;
-			if (s->dead > 0)
-				names[(*n)++] = pack_name(p);
+		if (must_stay(s->repo, p)) {
+			s->p->left++;
+			continue;
 		}
-		if (!large)
-			*small = *n;
+		s->live_bytes = s->dead_bytes = 0;
+		if (go_on(s, err) < 0 || pack_each(s->repo->packs, p, count_entry, s, err) < 0)
+			return -1;
+		if (s->dead_bytes > 0)
+			v[(*n)++] = (struct victim){ pack_name(p), s->live_bytes, s->dead_bytes,
+						     pack_file_size(p) >= COMPACT_SMALL };
 	}
+	qsort(v, *n, sizeof(*v), by_live);
 	return 0;
+}
+
+/* How many from v[0] on become one: small ones, as long as what is written fits into `room`. */
+static size_t group(const struct victim *v, size_t n, uint64_t room)
+{
+	uint64_t live = v[0].live;
+	size_t k = 1;
+
+	while (k < n && !v[0].large && !v[k].large && live + v[k].live <= room)
+		live += v[k++].live;
+	return k;
+}
+
+static int replace(struct sweep *s, const struct victim *v, size_t n, struct err *err)
+{
+	const char **names = xcalloc(n, sizeof(*names));
+	uint64_t dropped;
+	int ret;
+
+	for (size_t i = 0; i < n; i++)
+		names[i] = v[i].name;
+	ret = repo_replace_packs(s->repo, names, n, s->live, &dropped, err);
+	free(names);
+	return ret;
 }
 
 static int sweep_packs(struct sweep *s, struct err *err)
 {
-	const char **names = xcalloc(pack_set_count(s->repo->packs) + 1, sizeof(*names));
-	size_t small = 0, n = 0;
-	uint64_t dropped;
-	int ret = choose(s, names, &small, &n, err);
+	struct victim *v = xcalloc(pack_set_count(s->repo->packs) + 1, sizeof(*v));
+	uint64_t freed = 0;
+	size_t n = 0;
+	int ret = choose(s, v, &n, err);
 
-	if (ret == 0 && !s->p->dry_run && small > 0)
-		ret = repo_replace_packs(s->repo, names, small, s->live, &dropped, err);
-	for (size_t i = small; i < n && ret == 0 && !s->p->dry_run; i++) {
-		ret = go_on(s, err);
-		if (ret == 0)
-			ret = repo_replace_packs(s->repo, &names[i], 1, s->live, &dropped, err);
+	for (size_t i = 0; ret == 0 && i < n && !s->p->dry_run;) {
+		size_t k = group(v + i, n - i, freed > ROOM ? freed : ROOM);
+
+		if (go_on(s, err) < 0 || replace(s, v + i, k, err) < 0)
+			ret = -1;
+		for (size_t end = i + k; i < end; i++)
+			freed += v[i].dead;
 	}
-	free(names);
+	free(v);
 	return ret;
 }
 

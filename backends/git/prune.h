@@ -13,8 +13,8 @@ struct pack_table;
 
 /*
  * Removing what nobody reaches: packs with something of it in them are written anew without, ours and git's
- * own; loose objects are unlinked. Of large packs one after the other, so that no more room is needed than
- * one of them takes.
+ * own; loose objects are unlinked. The packs of which least is wanted come first, and no more is written at a
+ * time than was freed before (but one pack at least), so that it works on a disk that is nearly full.
  */
 struct pruning {
 	bool dry_run; /* only count */

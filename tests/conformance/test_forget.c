@@ -439,22 +439,29 @@ static void test_commits_of_others_make_no_older_state(void **state)
 	is_whole(b);
 }
 
-static void test_a_large_pack_is_written_anew_without_what_is_gone(void **state)
+/* Nothing that compresses. */
+static void put_large(struct bench *b, uint32_t uid, size_t size)
 {
-	struct bench *b = git_bench(state);
-	const size_t size = (size_t)33 << 20;
 	struct put large = { .body = { .n = size } };
 	uint8_t *data = xmalloc(size);
-	uint32_t x = 1;
-	char *one, *two;
+	uint32_t x = uid;
 
 	for (size_t i = 0; i < size; i++) {
 		x = x * 1664525 + 1013904223;
 		data[i] = (uint8_t)(x >> 24);
 	}
 	large.body.p = data;
+	bench_put(bench_mailbox(b, "INBOX"), uid, &large, NULL);
+	free(data);
+}
+
+static void test_a_large_pack_is_written_anew_without_what_is_gone(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *one, *two;
+
 	put(b, 1);
-	bench_put(bench_mailbox(b, "INBOX"), 2, &large, NULL);
+	put_large(b, 2, (size_t)33 << 20);
 	bench_snapshot(b);
 	one = blob_of(b->path, "main", 1);
 	two = blob_of(b->path, "main", 2);
@@ -468,7 +475,37 @@ static void test_a_large_pack_is_written_anew_without_what_is_gone(void **state)
 	is_whole(b);
 	free(one);
 	free(two);
-	free(data);
+}
+
+/* There is less room than what stays takes: first goes what needs no room. */
+static void test_it_makes_room_on_a_disk_that_is_nearly_full(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *disk_path = path_join(tmp_dir_in_memory(), "disk"), *script;
+	struct proc_result res;
+
+	for (uint32_t uid = 1; uid <= 8; uid++) {
+		put_large(b, uid, 800000);
+		if (uid > 1)
+			expunge(b, uid - 1);
+		bench_snapshot(b);
+	}
+	bench_close(b);
+	script = xasprintf("set -e; mkdir '%s'; mount -t tmpfs -o size=10m none '%s'; cp -a '%s' '%s/archive'\n"
+			   "free() { df --output=avail -k '%s' | tail -n 1; }\n"
+			   "fallocate -l $(($(free) - 400))k '%s/filling'\n"
+			   "'%s' forget --keep-last=1 '%s/archive'; free",
+			   disk_path, disk_path, b->path, disk_path, disk_path, disk_path, program_path(),
+			   disk_path);
+	if (getuid() == 0)
+		proc_runl(&res, NULL, "unshare", "-m", "sh", "-c", script, NULL);
+	else
+		proc_runl(&res, NULL, "unshare", "-rm", "sh", "-c", script, NULL);
+	if (res.status != 0 || strtoull(buf_str(&res.out), NULL, 10) < 5000)
+		test_die("exit %d: %s%s", res.status, buf_str(&res.out), buf_str(&res.err));
+	proc_result_release(&res);
+	free(script);
+	free(disk_path);
 }
 
 static void remove_keeps(const char *repo)
@@ -927,6 +964,7 @@ int main(void)
 		IN_MEMORY(test_messages_that_were_kept_long_enough_go),
 		IN_MEMORY(test_commits_of_others_make_no_older_state),
 		IN_MEMORY(test_a_large_pack_is_written_anew_without_what_is_gone),
+		IN_MEMORY(test_it_makes_room_on_a_disk_that_is_nearly_full),
 		IN_MEMORY(test_what_git_packed_itself_goes_too),
 		IN_MEMORY(test_what_another_ref_names_stays_and_that_is_said),
 		IN_MEMORY(test_what_work_trees_and_logs_hold_stays_and_that_is_said),
