@@ -303,7 +303,12 @@ static int forget(struct work *w, struct err *err)
 		return -1;
 	history_close(w->h); /* what it has open would take room after it is removed */
 	w->h = NULL;
-	return sweep(w, err);
+	if (sweep(w, err) == 0)
+		return 0;
+	if (!f->dry_run && f->dropped > 0)
+		err_prefix(err, "the snapshots are forgotten, but not all that they held is off the disk: put this "
+			   "right and forget again");
+	return -1;
 }
 
 int gitstore_forget(const struct store_config *cfg, struct forgetting *f, struct err *err)

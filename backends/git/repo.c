@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <git2.h>
 
@@ -46,10 +47,40 @@ static int pass_piece(void *ctx, struct bytes piece, struct err *err)
 	return -1;
 }
 
+static bool has_file(const struct repo *r, const char *name)
+{
+	char *path = xasprintf("%s/%s", r->dir, name);
+	bool there = access(path, F_OK) == 0;
+
+	free(path);
+	return there;
+}
+
+/* Clones that hold less than all by intent are whole for git. False: it is no such. */
+static bool is_partial(const struct repo *r, struct err *err)
+{
+	bool shared = has_file(r, "objects/info/alternates"), shallow = has_file(r, "shallow");
+	char *dir = shell_word(r->dir);
+
+	if (shared)
+		err_set(err, ERR_FATAL,
+			"%s borrows objects of another repository (git clone --shared), which mailcask does not. To "
+			"have them all: git --git-dir=%s repack -a -d && rm %s/objects/info/alternates",
+			r->path, dir, dir);
+	else if (shallow)
+		err_set(err, ERR_FATAL,
+			"%s is a clone without its older snapshots (git clone --depth). To have them all: git "
+			"--git-dir=%s fetch --unshallow", r->path, dir);
+	free(dir);
+	return shared || shallow;
+}
+
 static int missing(const struct repo *r, const struct object_id *id, struct err *err)
 {
 	struct err why;
 
+	if (is_partial(r, err))
+		return -1;
 	pack_missing(r->packs, id, &why);
 	return err_set(err, ERR_FATAL,
 		       "%s is damaged: %s. Put the missing files back (from a copy, or a clone), or "

@@ -717,6 +717,43 @@ static void test_what_cannot_be_forgotten_is_refused(void **state)
 	free(nowhere);
 }
 
+static void copy(const char *from, const char *to)
+{
+	struct proc_result res;
+
+	remove_tree(to);
+	proc_runl(&res, NULL, "cp", "-a", from, to, NULL);
+	assert_int_equal(res.status, 0);
+	proc_result_release(&res);
+}
+
+/* What is wanted of a pack and cannot be copied out of it stays there, and is told apart from what was done. */
+static void test_what_cannot_be_taken_off_the_disk_goes_when_it_is_mended(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *copy_path = path_join(tmp_dir_in_memory(), "sound"), *one, *script;
+	struct proc_result res;
+
+	days(b, 1, 6, 3);
+	bench_close(b);
+	copy(b->path, copy_path);
+	one = blob_of(b->path, "main~5", 1);
+	git_damage(b->path, "main:mailboxes/INBOX/messages/000000/00/0000000004.eml");
+	forgets(b->path, 1, "", "the snapshots are forgotten, but not all that they held is off the disk",
+		"--keep-last=1");
+	assert_int_equal(git_snapshots(b->path), 1);
+	script = xasprintf("cp -f '%s'/objects/pack/* '%s/objects/pack/'", copy_path, b->path);
+	proc_runl(&res, NULL, "sh", "-c", script, NULL);
+	assert_int_equal(res.status, 0);
+	proc_result_release(&res);
+	forgets(b->path, 0, "", "", "--keep-last=1");
+	assert_false(is_on_disk(b->path, one));
+	is_whole(b);
+	free(one);
+	free(script);
+	free(copy_path);
+}
+
 /* Of a history that cannot be followed to its end nobody knows what goes. */
 static void test_damage_is_no_reason_to_forget(void **state)
 {
@@ -738,16 +775,6 @@ static void test_damage_is_no_reason_to_forget(void **state)
 }
 
 /* --- interrupted runs, and being stopped itself --- */
-
-static void copy(const char *from, const char *to)
-{
-	struct proc_result res;
-
-	remove_tree(to);
-	proc_runl(&res, NULL, "cp", "-a", from, to, NULL);
-	assert_int_equal(res.status, 0);
-	proc_result_release(&res);
-}
 
 /* What the interrupted run had stored is there, and the next run completes it. */
 static void has_what_was_begun(struct bench *b, size_t messages)
@@ -973,6 +1000,8 @@ int main(void)
 		IN_MEMORY(test_a_dry_run_changes_nothing),
 		IN_MEMORY(test_what_cannot_be_forgotten_is_refused),
 		cmocka_unit_test_setup_teardown(test_damage_is_no_reason_to_forget, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_cannot_be_taken_off_the_disk_goes_when_it_is_mended, setup,
+						teardown),
 		IN_MEMORY(test_a_check_beside_it_says_no_more_than_that_it_must_be_done_again),
 		IN_MEMORY(test_stopped_anywhere_there_is_the_old_history_or_the_new_one),
 		IN_MEMORY(test_what_an_interrupted_run_began_is_not_lost_wherever_it_is_stopped),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,6 +16,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "tests/lib/conformance.h"
+#include "tests/lib/git_rig.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/support.h"
 
@@ -622,6 +624,34 @@ static void shows(struct proc_result *res, int status, const char *what)
 	proc_result_release(res);
 }
 
+/* They are no damaged archives. */
+static void test_a_clone_that_borrows_or_lacks_objects_says_how_to_have_all(void **state)
+{
+	struct bench *b = *state;
+	char *shared = xasprintf("%s-shared", b->path), *shallow = xasprintf("%s-shallow", b->path);
+	char *url = xasprintf("file://%s", b->path), *borrowed = path_join(shared, "objects/info/alternates");
+	struct proc_result res;
+
+	make_history(b);
+	free(git(b, NULL, "clone", "-q", "--bare", "--shared", b->path, shared, NULL));
+	run(&res, "ls", shared, NULL, NULL, NULL);
+	shows(&res, 1, "borrows objects of another repository");
+	git_do(shared, "repack", "-q", "-a", "-d");
+	assert_int_equal(unlink(borrowed), 0);
+	expect_same(b, shared);
+	free(git(b, NULL, "clone", "-q", "--bare", "--depth=2", url, shallow, NULL));
+	run(&res, "ls", shallow, NULL, NULL, NULL);
+	shows(&res, 0, "INBOX");
+	run(&res, "diff", shallow, "latest~3", NULL, NULL);
+	shows(&res, 1, "is a clone without its older snapshots");
+	git_do(shallow, "fetch", "-q", "--unshallow");
+	expect_same(b, shallow);
+	free(borrowed);
+	free(shared);
+	free(shallow);
+	free(url);
+}
+
 static void test_the_commands_look_at_any_moment(void **state)
 {
 	struct bench *b = *state;
@@ -713,6 +743,7 @@ int main(void)
 		TEST(test_equal_messages_are_counted),
 		TEST(test_a_message_under_a_new_uid_is_not_deleted),
 		TEST(test_a_mailbox_that_is_gone_gives_all_its_messages),
+		TEST(test_a_clone_that_borrows_or_lacks_objects_says_how_to_have_all),
 		TEST(test_the_commands_look_at_any_moment),
 		TEST(test_restore_brings_back_any_moment),
 		TEST(test_snapshots_lists_them),
