@@ -29,7 +29,7 @@ ALL     = $(CSTD) $(WARN) -I. -D_GNU_SOURCE -DMAILCASK_VERSION='"$(VERSION)"' \
 # Looked for at the first use, which in `make deps demo` comes after `deps`; then remembered. ISAL= says no.
 ISAL    ?= $(eval ISAL := $$(shell $$(CC) -E -x c -include isa-l.h /dev/null >/dev/null 2>&1 && echo y))$(ISAL)
 NO_ISAL := $(if $(filter command environment,$(origin ISAL)),$(if $(ISAL),,/zlib))
-LIBS     = -linih -lsqlite3 -lgsasl -ljansson -lssl -lcrypto -lz -lgit2 $(if $(ISAL),-lisal)
+LIBS     = -linih -lsqlite3 -lgsasl -ljansson -lcsv -lssl -lcrypto -lz -lgit2 $(if $(ISAL),-lisal)
 
 LIBSRC  := $(sort $(wildcard core/*/*.c backends/*/*.c))
 CMDSRC  := $(sort $(wildcard cmd/*.c))

@@ -6,7 +6,7 @@
 #include "cmd/config.h"
 #include "cmd/jobs.h"
 
-enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_ALLOW_DELETES, OPT_ADOPT, OPT_REBIND };
+enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_ALLOW_DELETES, OPT_ADOPT, OPT_REBIND, OPT_WORKERS };
 
 static const struct cmd_option options[] = {
 	{ "dry-run", 'n', NULL, "Show what would be done and change nothing.", OPT_DRY_RUN },
@@ -16,6 +16,7 @@ static const struct cmd_option options[] = {
 	  OPT_ALLOW_DELETES },
 	{ "adopt", 0, NULL, "Take over a directory that mailcask did not make.", OPT_ADOPT },
 	{ "rebind", 0, NULL, "Let the store belong to another account from now on.", OPT_REBIND },
+	{ "workers", 0, "N", "Run N jobs at a time, each in a process of its own.", OPT_WORKERS },
 	{ NULL, 0, NULL, NULL, 0 },
 };
 
@@ -35,6 +36,8 @@ static int take_option(struct job_options *opts, int option, const char *arg)
 	case OPT_REBIND:
 		opts->rebind = true;
 		return 0;
+	case OPT_WORKERS:
+		return jobs_workers(opts, &cmd_backup, arg);
 	default:
 		return -1;
 	}
@@ -42,7 +45,7 @@ static int take_option(struct job_options *opts, int option, const char *arg)
 
 static int backup_run(struct app *app, int argc, char **argv)
 {
-	struct job_options opts = { .kind = CONFIG_JOB_BACKUP };
+	struct job_options opts = { .kind = CONFIG_JOB_BACKUP, .by_workers = true };
 	int option, status = EXIT_USAGE;
 	const char *arg;
 

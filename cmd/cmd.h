@@ -12,6 +12,7 @@ struct config;
 /* What every command is given: the options that stand before or after its name. */
 struct app {
 	const char *config_path; /* --config, or NULL */
+	const char *accounts_path; /* --accounts, or NULL */
 	const char *trace_path;
 	FILE *trace;
 	int verbose;
@@ -19,6 +20,7 @@ struct app {
 	struct config *config; /* see app_config() */
 	bool config_is_missing;
 	const volatile int *stop;
+	const char *worker; /* the job that this process was started for (workers.h); NULL: it is the first one */
 };
 
 struct cmd_option {
@@ -79,6 +81,11 @@ int app_start(struct app *app);
  * config belongs to `app`.
  */
 const struct config *app_config(struct app *app);
+/*
+ * In a worker, for the job of this name: its events are read by the first process, what it says is said of the job, and its
+ * trace is a file of its own, FILE.NAME. -1 after telling why not.
+ */
+int app_become_worker(struct app *app, const char *job);
 /* The configuration for commands that can do without: NULL, and no word, when it is of no use. */
 const struct config *app_config_if_sound(struct app *app);
 

@@ -1,5 +1,6 @@
 #include "cmd/config_priv.h"
 
+#include <jansson.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,16 @@ void config_problem(struct config *cfg, struct config_place place, const char *f
 	buf_add_str(&line, ": ");
 	escape_add(&line, bytes_of(text), 4096);
 	secret_free(text);
+	/* What is wrong with a template is wrong with all that was made of it: once is enough. */
+	for (size_t i = 0; i < cfg->n_problems; i++)
+		if (strcmp(cfg->problems[i], buf_str(&line)) == 0 || i == CONFIG_PROBLEMS_MAX) {
+			buf_release(&line);
+			return;
+		}
+	if (cfg->n_problems == CONFIG_PROBLEMS_MAX) {
+		buf_clear(&line);
+		buf_add_str(&line, "and more of this kind");
+	}
 	cfg->problems = xgrow(cfg->problems, cfg->n_problems, &cfg->priv->cap_problems,
 			      sizeof(*cfg->problems));
 	cfg->problems[cfg->n_problems++] = buf_take(&line);
@@ -74,15 +85,9 @@ char *config_find(const char *given)
 
 void *config_section(const struct config *cfg, enum config_kind kind, const char *name)
 {
-	const struct config_all *all = &cfg->all[kind];
+	const json_t *at = json_object_get(cfg->priv->index[kind], name);
 
-	for (size_t i = 0; i < all->n; i++) {
-		const struct config_head *head = all->v[i];
-
-		if (strcmp(head->name, name) == 0)
-			return all->v[i];
-	}
-	return NULL;
+	return at ? cfg->all[kind].v[json_integer_value(at)] : NULL;
 }
 
 void *config_section_new(struct config *cfg, enum config_kind kind, const char *name,
@@ -95,6 +100,7 @@ void *config_section_new(struct config *cfg, enum config_kind kind, const char *
 	head->place = place;
 	config_defaults(kind, head);
 	all->v = xgrow(all->v, all->n, &all->cap, sizeof(*all->v));
+	json_object_set_new(cfg->priv->index[kind], name, json_integer((json_int_t)all->n));
 	all->v[all->n++] = head;
 	return head;
 }
@@ -112,12 +118,15 @@ const char *config_nearest(const struct config *cfg, enum config_kind kind, cons
 	return near;
 }
 
-struct config *config_load(const char *path)
+struct config *config_load(const char *path, const char *accounts)
 {
 	struct config *cfg = xcalloc(1, sizeof(*cfg));
 
 	cfg->priv = xcalloc(1, sizeof(*cfg->priv));
+	for (enum config_kind k = 0; k < CONFIG_KINDS; k++)
+		cfg->priv->index[k] = json_object();
 	config_read(cfg, path);
+	config_expand(cfg, accounts);
 	config_cross_check(cfg);
 	return cfg;
 }
@@ -133,7 +142,9 @@ void config_free(struct config *cfg)
 		for (size_t i = 0; i < cfg->all[k].n; i++)
 			config_section_free(k, cfg->all[k].v[i]);
 		free(cfg->all[k].v);
+		json_decref(priv->index[k]);
 	}
+	config_templates_free(priv);
 	for (size_t i = 0; i < cfg->n_problems; i++)
 		free(cfg->problems[i]);
 	free(cfg->problems);

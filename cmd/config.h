@@ -69,7 +69,8 @@ extern const struct config_section_type config_sections[CONFIG_KINDS];
 /* First member of every section. */
 struct config_head {
 	char *name;
-	struct config_place place;
+	const char *template; /* what it was made from, "nightly-%"; owned by the config. NULL: it was written so */
+	struct config_place place; /* where it was written, or its line in the accounts file */
 	struct config_place at[CONFIG_KEYS_MAX]; /* of each key, by its index in the table */
 };
 
@@ -85,6 +86,7 @@ struct config_account {
 	char *password, *password_command, *password_file, *token_command;
 	char *tunnel;
 	char *disable_extensions;
+	char *accounts; /* of a template */
 	int64_t connections, timeout;
 };
 
@@ -131,6 +133,9 @@ struct config {
 	/* What is wrong, all of it, one line each: `FILE:LINE: text`. */
 	char **problems;
 	size_t n_problems;
+	/* Templates among the sections, whatever became of them; and the file they were made into sections with, or NULL. */
+	size_t n_templates;
+	const char *accounts;
 	struct config_priv *priv;
 };
 
@@ -139,8 +144,11 @@ struct config {
  * $XDG_CONFIG_HOME/mailcask/config.ini, else ~/.config/mailcask/config.ini. Owned by the caller.
  */
 char *config_find(const char *given);
-/* Read it and the files it includes. Never NULL; sound when n_problems is 0. */
-struct config *config_load(const char *path);
+/*
+ * Read it and the files it includes, and make templates into sections. `accounts` (from --accounts, or NULL) comes before
+ * the key of that name. Never NULL; sound when n_problems is 0.
+ */
+struct config *config_load(const char *path, const char *accounts);
 void config_free(struct config *cfg); /* NULL is allowed; wipes secrets */
 
 static inline size_t config_jobs(const struct config *cfg)

@@ -162,6 +162,31 @@ static void describe_json(const struct config_job *job)
 	free(mirror);
 }
 
+/* Of jobs that were made from one template, the first shows what the others are like. */
+static void describe_all(const struct app *app, const struct config *cfg)
+{
+	size_t alike = 0;
+
+	for (size_t i = 0; i < config_jobs(cfg); i++) {
+		const struct config_job *job = config_job_at(cfg, i);
+		const struct config_job *next = i + 1 < config_jobs(cfg) ? config_job_at(cfg, i + 1) : NULL;
+
+		if (app->json) {
+			describe_json(job);
+			continue;
+		}
+		if (alike == 0 || app->verbose)
+			describe(job);
+		alike++;
+		if (next && job->head.template && next->head.template == job->head.template)
+			continue;
+		if (alike > 1 && !app->verbose)
+			printf("  and %zu more like it, by [job %s], for each account of %s (-v: all of them)\n",
+			       alike - 1, job->head.template, cfg->accounts);
+		alike = 0;
+	}
+}
+
 static int config_check_run(struct app *app, int argc, char **argv)
 {
 	const struct config *cfg;
@@ -171,12 +196,13 @@ static int config_check_run(struct app *app, int argc, char **argv)
 	cfg = app_config(app);
 	if (!cfg)
 		return EXIT_USAGE;
-	for (size_t i = 0; i < config_jobs(cfg) && !app->quiet; i++)
-		if (app->json)
-			describe_json(config_job_at(cfg, i));
-		else
-			describe(config_job_at(cfg, i));
-	if (config_jobs(cfg) == 0 && !app->quiet)
+	if (app->quiet)
+		return EXIT_DONE;
+	describe_all(app, cfg);
+	if (cfg->n_templates > 0 && !cfg->accounts)
+		report_line(app, NULL, "the templates of the configuration make nothing yet: say with --accounts=FILE, or with "
+				       "'accounts' in [global], for which accounts");
+	else if (config_jobs(cfg) == 0)
 		report_line(app, NULL, "the configuration is sound, but it has no [job NAME]: "
 				       "there is nothing to run");
 	return EXIT_DONE;

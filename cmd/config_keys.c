@@ -97,6 +97,8 @@ static const struct config_key account_keys[] = {
 	  .help = "COMPRESS=DEFLATE: auto (when the line is found to be slow), yes or no." },
 	{ "disable_extensions", CONFIG_EXTENSIONS, AT(config_account, disable_extensions),
 	  .value = "NAME, ...", .help = "IMAP extensions to act as if the server did not have." },
+	{ "accounts", CONFIG_PATH, AT(config_account, accounts), .value = "FILE",
+	  .help = "Of a template such as [account %]: a CSV file with a line for each account." },
 	{ "timeout", CONFIG_NUMBER, AT(config_account, timeout), .min = 1, .max = 3600,
 	  .value = "60", .help = "Seconds of silence after which the server counts as gone." },
 };

@@ -30,9 +30,8 @@
  */
 
 #define INCLUDE_DEPTH 8
-#define NAME_MAX_BYTES 64
 
-enum scope { SCOPE_TOP, SCOPE_GLOBAL, SCOPE_SECTION, SCOPE_IGNORE /* after a bad header */ };
+enum scope { SCOPE_TOP, SCOPE_GLOBAL, SCOPE_SECTION, SCOPE_TEMPLATE, SCOPE_IGNORE /* after a bad header */ };
 
 struct reader {
 	struct config *cfg;
@@ -47,6 +46,7 @@ struct reader {
 	enum scope scope;
 	enum config_kind kind;
 	void *section;
+	struct config_template *template;
 	bool continues; /* the line now with inih goes on with the value above */
 	bool broken;    /* the key above was refused: so is what continues it */
 	char *key;      /* the last key, until it is known that no more of it follows; or NULL */
@@ -109,25 +109,50 @@ static void check_secret(struct reader *rd, const struct config_key *key)
 			       key->name, rd->file);
 }
 
-static void section_key(struct reader *rd)
+/* Index of the key in the section called `name`, or -1 after a problem. */
+static int own_key(struct reader *rd, const char *name)
 {
 	int key = config_key_index(rd->kind, rd->key);
-	struct config_head *head = rd->section;
 
 	if (key < 0) {
-		char *name = xasprintf("[%s %s]", config_sections[rd->kind].name, head->name);
+		char *section = xasprintf("[%s %s]", config_sections[rd->kind].name, name);
 
-		unknown_key(rd, name, known_key(rd->kind, rd->key));
-		free(name);
-		return;
+		unknown_key(rd, section, known_key(rd->kind, rd->key));
+		free(section);
 	}
-	if (head->at[key].line) {
-		config_problem(rd->cfg, rd->place, "'%s' is here a second time; first in line %u",
-			       rd->key, head->at[key].line);
+	return key;
+}
+
+/* False after a problem. */
+static bool is_first(struct reader *rd, struct config_place first)
+{
+	if (first.line)
+		config_problem(rd->cfg, rd->place, "'%s' is here a second time; first in line %u", rd->key,
+			       first.line);
+	return first.line == 0;
+}
+
+static void section_key(struct reader *rd)
+{
+	struct config_head *head = rd->section;
+	int key = own_key(rd, head->name);
+
+	if (key < 0 || !is_first(rd, head->at[key]))
 		return;
-	}
 	check_secret(rd, &config_sections[rd->kind].keys[key]);
 	config_set(rd->cfg, rd->kind, rd->section, (size_t)key, buf_str(&rd->value), rd->place);
+}
+
+static void template_key(struct reader *rd)
+{
+	struct config_template *t = rd->template;
+	int key = own_key(rd, t->name);
+
+	if (key < 0 || !is_first(rd, t->value[key].place))
+		return;
+	if (!strstr(buf_str(&rd->value), "%{")) /* else the secret is in the accounts file */
+		check_secret(rd, &config_sections[rd->kind].keys[key]);
+	config_template_set(rd->cfg, t, (size_t)key, buf_str(&rd->value), rd->place);
 }
 
 static void keep_global(struct reader *rd, enum config_kind kind, size_t key)
@@ -187,6 +212,8 @@ static void flush(struct reader *rd)
 		global_key(rd);
 	else if (rd->scope == SCOPE_SECTION)
 		section_key(rd);
+	else if (rd->scope == SCOPE_TEMPLATE)
+		template_key(rd);
 	else if (rd->scope == SCOPE_TOP)
 		config_problem(rd->cfg, rd->place,
 			       "'%s' stands before the first section, like [account NAME]",
@@ -196,14 +223,14 @@ static void flush(struct reader *rd)
 	buf_release_secret(&rd->value);
 }
 
-static bool is_name(const char *name)
+bool config_is_name(const char *name)
 {
 	if (*name == '.' || *name == '-')
 		return false;
 	for (const char *p = name; *p; p++)
 		if (!isalnum((unsigned char)*p) && !strchr("._-@+", *p))
 			return false;
-	return *name && strlen(name) <= NAME_MAX_BYTES;
+	return *name && strlen(name) <= CONFIG_NAME_MAX;
 }
 
 static void global_section(struct reader *rd)
@@ -223,11 +250,17 @@ static void named_section(struct reader *rd, enum config_kind kind, const char *
 {
 	const struct config_head *first;
 
-	if (!is_name(name)) {
+	if (config_is_template(name)) {
+		rd->kind = kind;
+		rd->template = config_template_new(rd->cfg, kind, name, here(rd));
+		rd->scope = rd->template ? SCOPE_TEMPLATE : SCOPE_IGNORE;
+		return;
+	}
+	if (!config_is_name(name)) {
 		config_problem(rd->cfg, here(rd),
 			       "[%s %s]: a name of letters, digits and . _ - @ + is expected, "
 			       "at most %d",
-			       config_sections[kind].name, *name ? name : "NAME", NAME_MAX_BYTES);
+			       config_sections[kind].name, *name ? name : "NAME", CONFIG_NAME_MAX);
 		return;
 	}
 	first = config_section(rd->cfg, kind, name);
@@ -404,7 +437,7 @@ static int take_key(void *ctx, const char *section, const char *name, const char
 	return 1;
 }
 
-static const char *keep_name(struct config *cfg, const char *path)
+const char *config_keep_file(struct config *cfg, const char *path)
 {
 	struct config_priv *priv = cfg->priv;
 
@@ -413,9 +446,7 @@ static const char *keep_name(struct config *cfg, const char *path)
 	return priv->files[priv->n_files++];
 }
 
-/* `from`: where it was included; line 0 for the first file. */
-static FILE *open_file(struct config *cfg, const char *path, struct config_place from,
-		       struct stat *st)
+FILE *config_open_file(struct config *cfg, const char *path, struct config_place from, struct stat *st)
 {
 	FILE *in = fopen(path, "re");
 	struct config_place place = from.line ? from : (struct config_place){ path, 0 };
@@ -439,10 +470,10 @@ static void read_file(struct config *cfg, const char *path, const struct reader 
 	struct reader rd = { .cfg = cfg, .parent = parent, .value = BUF_INIT(64 * 1024) };
 	struct stat st;
 
-	rd.in = open_file(cfg, path, from, &st);
+	rd.in = config_open_file(cfg, path, from, &st);
 	if (!rd.in)
 		return;
-	rd.file = keep_name(cfg, path);
+	rd.file = config_keep_file(cfg, path);
 	rd.dev = st.st_dev;
 	rd.ino = st.st_ino;
 	rd.depth = parent ? parent->depth + 1 : 0;

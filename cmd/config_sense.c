@@ -1,5 +1,6 @@
 #include "cmd/config_priv.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,27 +270,21 @@ static void check_within(struct config *cfg, const struct config_job *job)
 	free(to);
 }
 
-/* One directory holds the mail of one account. */
-static void check_shared_store(struct config *cfg, const struct config_job *job, size_t before)
+/* One directory holds the mail of one account. `filled`: which job was the first to fill a path. */
+static void check_shared_store(struct config *cfg, const struct config_job *job, size_t index, json_t *filled)
 {
-	char *mine = config_store_path(job->store, job->whose);
+	char *path = config_store_path(job->store, job->whose);
+	const json_t *first = json_object_get(filled, path);
+	const struct config_job *other = first ? config_job_at(cfg, (size_t)json_integer_value(first)) : NULL;
 
-	for (size_t i = 0; i < before; i++) {
-		const struct config_job *other = config_job_at(cfg, i);
-		char *path;
-
-		if (!other->store || !(other->account || other->source) ||
-		    strcmp(other->from, job->from) == 0)
-			continue;
-		path = config_store_path(other->store, other->whose);
-		if (strcmp(path, mine) == 0)
-			config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
-				       "the jobs %s and %s would put two accounts into %s; "
-				       "write %%a in the store's path",
-				       other->head.name, job->head.name, path);
-		free(path);
-	}
-	free(mine);
+	if (!other)
+		json_object_set_new(filled, path, json_integer((json_int_t)index));
+	else if (strcmp(other->from, job->from) != 0)
+		config_problem(cfg, place_of(CONFIG_JOB, job, "to"),
+			       "the jobs %s and %s would put two accounts into %s; "
+			       "write %%a in the store's path",
+			       other->head.name, job->head.name, path);
+	free(path);
 }
 
 static void check_target(struct config *cfg, struct config_job *job)
@@ -345,7 +340,7 @@ static void default_deletions(struct config *cfg, struct config_job *job)
 		job->deletions = DELETIONS_KEEP;
 }
 
-static void check_job(struct config *cfg, struct config_job *job, size_t index)
+static void check_job(struct config *cfg, struct config_job *job, size_t index, json_t *filled)
 {
 	if (job->from)
 		check_source(cfg, job);
@@ -360,11 +355,13 @@ static void check_job(struct config *cfg, struct config_job *job, size_t index)
 	if (job->source && job->store)
 		check_within(cfg, job);
 	if ((job->account || job->source) && job->store)
-		check_shared_store(cfg, job, index);
+		check_shared_store(cfg, job, index, filled);
 }
 
 void config_cross_check(struct config *cfg)
 {
+	json_t *filled = json_object();
+
 	apply_globals(cfg);
 	for (enum config_kind k = 0; k < CONFIG_KINDS; k++)
 		for (size_t i = 0; i < cfg->all[k].n; i++)
@@ -374,5 +371,6 @@ void config_cross_check(struct config *cfg)
 	for (size_t i = 0; i < cfg->all[CONFIG_STORE].n; i++)
 		check_store(cfg, cfg->all[CONFIG_STORE].v[i]);
 	for (size_t i = 0; i < cfg->all[CONFIG_JOB].n; i++)
-		check_job(cfg, cfg->all[CONFIG_JOB].v[i], i);
+		check_job(cfg, cfg->all[CONFIG_JOB].v[i], i, filled);
+	json_decref(filled);
 }

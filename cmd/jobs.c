@@ -18,6 +18,7 @@
 #include "cmd/progress.h"
 #include "cmd/report.h"
 #include "cmd/store_arg.h"
+#include "cmd/workers.h"
 
 char *jobs_state_dir(void)
 {
@@ -59,6 +60,18 @@ int jobs_allow_deletes(struct job_options *opts, const struct cmd *cmd, const ch
 	if (bytes_to_u64(bytes_of(number), &opts->allow_deletes))
 		return 0;
 	cmd_usage_error(cmd, "--allow-deletes needs a number, not '%s'", number);
+	return -1;
+}
+
+int jobs_workers(struct job_options *opts, const struct cmd *cmd, const char *number)
+{
+	uint32_t n;
+
+	if (bytes_to_u32(bytes_of(number), &n) && n >= 1 && n <= WORKERS_MAX) {
+		opts->workers = n;
+		return 0;
+	}
+	cmd_usage_error(cmd, "--workers needs a number from 1 to %d, not '%s'", WORKERS_MAX, number);
 	return -1;
 }
 
@@ -241,6 +254,9 @@ static int check_names(const struct config *cfg, const struct cmd *cmd, char **n
 		if (n == 0 && is_of_kind(job, opts) && check_name(cfg, cmd, job->head.name, opts) != 0)
 			return -1;
 	}
+	if (config_jobs(cfg) == 0 && cfg->n_templates > 0 && !cfg->accounts)
+		return cmd_usage_error(cmd, "the configuration has templates only: say with --accounts=FILE, or with "
+					    "'accounts' in [global], for which accounts");
 	if (config_jobs(cfg) == 0)
 		return cmd_usage_error(cmd, "the configuration has no [job NAME]");
 	if (of_kind == 0)
@@ -249,25 +265,62 @@ static int check_names(const struct config *cfg, const struct cmd *cmd, char **n
 	return 0;
 }
 
+/* Those that are meant, n of them, as tasks without anything else yet. */
+static struct worker_task *choose(const struct config *cfg, char **names, size_t n, const struct job_options *opts,
+				  size_t *chosen)
+{
+	size_t all = n ? n : config_jobs(cfg);
+	struct worker_task *task = xcalloc(all + 1, sizeof(*task));
+
+	*chosen = 0;
+	for (size_t i = 0; i < all; i++) {
+		const struct config_job *job = n ? config_section(cfg, CONFIG_JOB, names[i]) :
+						   config_job_at(cfg, i);
+
+		if (is_of_kind(job, opts))
+			task[(*chosen)++].job = job;
+	}
+	return task;
+}
+
+/* How many at a time; 0: one after the other, in this process. */
+static unsigned choose_workers(const struct worker_task *task, size_t n, const struct job_options *opts)
+{
+	if (n < 2 || opts->workers)
+		return n < 2 ? 0 : opts->workers;
+	for (size_t i = 0; i < n && opts->by_workers; i++)
+		if (task[i].job->head.template)
+			return WORKERS_DEFAULT;
+	return 0;
+}
+
+static enum exit_status run_in_turn(struct app *app, const struct worker_task *task, size_t n,
+				    const struct job_options *opts)
+{
+	enum exit_status worst = EXIT_DONE;
+
+	for (size_t i = 0; i < n; i++) {
+		if (*app->stop)
+			return EXIT_INTERRUPTED;
+		worst = exit_worse(worst, run_one(app, task[i].job, opts));
+	}
+	return worst;
+}
+
 int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
 	     const struct job_options *opts)
 {
 	const struct config *cfg = app_config(app);
-	enum exit_status worst = EXIT_DONE;
+	struct workers w = { .app = app, .cmd = cmd, .opts = opts, .run = run_one, .dry_run = opts->dry_run };
+	enum exit_status status;
 
 	if (!cfg)
 		return EXIT_USAGE;
 	if (check_names(cfg, cmd, names, n, opts) != 0)
 		return EXIT_USAGE;
-	for (size_t i = 0; i < (n ? n : config_jobs(cfg)); i++) {
-		const struct config_job *job = n ? config_section(cfg, CONFIG_JOB, names[i]) :
-						   config_job_at(cfg, i);
-
-		if (!is_of_kind(job, opts))
-			continue;
-		if (*app->stop)
-			return EXIT_INTERRUPTED;
-		worst = exit_worse(worst, run_one(app, job, opts));
-	}
-	return (int)worst;
+	w.task = choose(cfg, names, n, opts, &w.n);
+	w.at_once = choose_workers(w.task, w.n, opts);
+	status = w.at_once ? workers_run(&w) : run_in_turn(app, w.task, w.n, opts);
+	free(w.task);
+	return (int)status;
 }

@@ -28,11 +28,14 @@ struct job_options {
 	size_t n_only;
 	const char *plan_path; /* with dry_run: the file for the plan of the one job; NULL: none */
 	const struct plan_file *apply; /* for the one job; NULL: everything there is to do */
+	bool by_workers; /* several jobs may run at a time, in processes of their own */
+	unsigned workers; /* --workers; 0: not given */
 };
 
 /*
- * Run the jobs named, or all of the kind, one after the other; the failure of one does not stop the next.
- * Returns the exit status of the program.
+ * Run the jobs named, or all of the kind: one after the other in this process, or in workers when they were asked for,
+ * or (opts->by_workers) when there are several and some were made from a template. The failure of one
+ * does not stop the next. Returns the exit status of the program.
  */
 int jobs_run(struct app *app, const struct cmd *cmd, char **names, size_t n,
 	     const struct job_options *opts);
@@ -50,6 +53,8 @@ void jobs_release(struct prepared_job *p);
 
 /* Add one more --mailbox; -1 after telling the user that it can mean nothing. */
 int jobs_add_pattern(struct job_options *opts, const struct cmd *cmd, const char *pattern);
+/* The number of --workers; -1 after telling the user that it is none. */
+int jobs_workers(struct job_options *opts, const struct cmd *cmd, const char *number);
 /* The number of --allow-deletes; -1 after telling the user that it is none. */
 int jobs_allow_deletes(struct job_options *opts, const struct cmd *cmd, const char *number);
 

@@ -5,7 +5,7 @@
 #include "cmd/config.h"
 #include "cmd/jobs.h"
 
-enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_DELETE, OPT_ALLOW_DELETES };
+enum { OPT_DRY_RUN = 1, OPT_MAILBOX, OPT_DELETE, OPT_ALLOW_DELETES, OPT_WORKERS };
 
 static const struct cmd_option options[] = {
 	{ "dry-run", 'n', NULL, "Show what would be done and change nothing.", OPT_DRY_RUN },
@@ -14,6 +14,7 @@ static const struct cmd_option options[] = {
 	{ "delete", 0, NULL, "Also remove copies of what is gone at the source.", OPT_DELETE },
 	{ "allow-deletes", 0, "N", "With --delete: let the guard pass up to N deletions.",
 	  OPT_ALLOW_DELETES },
+	{ "workers", 0, "N", "Run N jobs at a time, each in a process of its own.", OPT_WORKERS },
 	{ NULL, 0, NULL, NULL, 0 },
 };
 
@@ -30,6 +31,8 @@ static int take_option(struct job_options *opts, int option, const char *arg)
 		return 0;
 	case OPT_ALLOW_DELETES:
 		return jobs_allow_deletes(opts, &cmd_migrate, arg);
+	case OPT_WORKERS:
+		return jobs_workers(opts, &cmd_migrate, arg);
 	default:
 		return -1;
 	}
@@ -37,7 +40,7 @@ static int take_option(struct job_options *opts, int option, const char *arg)
 
 static int migrate_run(struct app *app, int argc, char **argv)
 {
-	struct job_options opts = { .kind = CONFIG_JOB_MIGRATE };
+	struct job_options opts = { .kind = CONFIG_JOB_MIGRATE, .by_workers = true };
 	int option, status = EXIT_USAGE;
 	const char *arg;
 

@@ -10,10 +10,12 @@
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 
-enum { OPT_CONFIG = 1000, OPT_VERBOSE, OPT_QUIET, OPT_TRACE, OPT_JSON, OPT_HELP, OPT_VERSION };
+enum { OPT_CONFIG = 1000, OPT_ACCOUNTS, OPT_VERBOSE, OPT_QUIET, OPT_TRACE, OPT_JSON, OPT_HELP, OPT_VERSION };
 
 const struct cmd_option cmd_global_options[] = {
 	{ "config", 'c', "FILE", "Read this configuration instead of the usual one.", OPT_CONFIG },
+	{ "accounts", 0, "FILE", "The CSV file with the accounts of templates such as [account %].",
+	  OPT_ACCOUNTS },
 	{ "verbose", 'v', NULL, "Say more; twice: how it is done.", OPT_VERBOSE },
 	{ "quiet", 'q', NULL, "Say nothing unless something is wrong.", OPT_QUIET },
 	{ "json", 0, NULL, "Print one JSON object per line.", OPT_JSON },
@@ -116,6 +118,9 @@ static bool take_global(struct app *app, const struct cmd *cmd, int id)
 	switch (id) {
 	case OPT_CONFIG:
 		app->config_path = optarg;
+		return true;
+	case OPT_ACCOUNTS:
+		app->accounts_path = optarg;
 		return true;
 	case OPT_VERBOSE:
 		app->verbose++;

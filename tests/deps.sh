@@ -2,7 +2,7 @@
 # Install what a fresh Debian 12 lacks to build, test and demonstrate mailcask.
 # Does nothing, and needs no root, when all of it is there.
 set -eu
-build="gcc libc6-dev libssl-dev libsqlite3-dev libinih-dev libgsasl-dev libjansson-dev zlib1g-dev libgit2-dev libisal-dev"
+build="gcc libc6-dev libssl-dev libsqlite3-dev libinih-dev libgsasl-dev libjansson-dev libcsv-dev zlib1g-dev libgit2-dev libisal-dev"
 # The rest is for tests and the demo: a server, other readers of mail, certificates, tracing.
 tests="libcmocka-dev dovecot-core dovecot-imapd openssl mutt strace e2fsprogs mount procps git ca-certificates python3"
 # To look into mail: GMime, and what knows where its headers are.

@@ -15,7 +15,7 @@ _mailcask_names() {
 
 _mailcask() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command= i
-	local global="--config --verbose --quiet --json --trace --help --version"
+	local global="--config --accounts --verbose --quiet --json --trace --help --version"
 
 	local imap_commands="append capability catenate check close compress copy create delete enable examine expunge \
 		fetch getacl getquota getquotaroot id idle list logout lsub move myrights namespace \
@@ -24,7 +24,7 @@ _mailcask() {
 
 	COMPREPLY=()
 	case $before in
-	-c | --config | --trace | --output)
+	-c | --config | --accounts | --trace | --output)
 		COMPREPLY=($(compgen -f -- "$word"))
 		return
 		;;
@@ -38,7 +38,7 @@ _mailcask() {
 		;;
 	--mailbox | --uid | --deleted-since | --allow-deletes | --changed-since | --unchanged-since | --return | \
 		--partial | --flags | --date | --use | --seconds | --part | \
-		--max-duration | --max-age | --sample | --last | --top) return ;;
+		--max-duration | --max-age | --workers | --sample | --last | --top) return ;;
 	--against)
 		COMPREPLY=($(compgen -W "$(_mailcask_names account)" -- "$word"))
 		return
@@ -46,7 +46,7 @@ _mailcask() {
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-c | --config | --trace) ((i++)) ;;
+		-c | --config | --accounts | --trace) ((i++)) ;;
 		-*) ;;
 		*)
 			command=${COMP_WORDS[i]}
@@ -57,11 +57,11 @@ _mailcask() {
 	case $command in
 	"") COMPREPLY=($(compgen -W "backup migrate plan apply restore snapshots ls show find diff stats export import check compact forget prune-server status quarantine imap config help version $global" -- "$word")) ;;
 	backup)
-		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind \
+		COMPREPLY=($(compgen -W "--dry-run --mailbox --allow-deletes --adopt --rebind --workers \
 			$global $(_mailcask_names job)" -- "$word"))
 		;;
 	migrate)
-		COMPREPLY=($(compgen -W "--dry-run --mailbox --delete --allow-deletes \
+		COMPREPLY=($(compgen -W "--dry-run --mailbox --delete --allow-deletes --workers \
 			$global $(_mailcask_names job)" -- "$word"))
 		;;
 	plan)

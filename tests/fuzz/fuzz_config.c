@@ -76,8 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size && memmem(data, size, "include", 7))
 		return 0;
 	write_file(data, size);
-	cfg = config_load(path);
-	again = config_load(path);
+	cfg = config_load(path, NULL);
+	again = config_load(path, NULL);
 	check_problems(cfg);
 	must(cfg->n_problems == again->n_problems);
 	for (size_t i = 0; i < cfg->n_problems; i++)

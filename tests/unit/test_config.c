@@ -13,6 +13,7 @@
 #include "cmd/config.h"
 #include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "tests/lib/config_files.h"
 #include "tests/lib/support.h"
 
 #define ACCOUNT "[account work]\nhost = mail.example.org\nuser = anna\n"
@@ -20,74 +21,9 @@
 #define JOB "[job nightly]\nkind = backup\nfrom = work\nto = archive\n"
 #define REST "\n" STORE JOB
 
-static char *directory;
-
-static char *put(const char *name, const char *text, mode_t mode)
-{
-	char *path = path_join(directory, name);
-
-	write_file(path, bytes_of(text));
-	assert_int_equal(chmod(path, mode), 0);
-	return path;
-}
-
-/* Load `text` as main.ini in a directory of this test. */
-static struct config *load(const char *text)
-{
-	char *path = put("main.ini", text, 0600);
-	struct config *cfg = config_load(path);
-
-	free(path);
-	return cfg;
-}
-
-/* The problems, one a line, with the directory taken out of them. */
-static char *problems(const struct config *cfg)
-{
-	struct buf out = BUF_INIT(1 << 20);
-	size_t n = strlen(directory);
-
-	for (size_t i = 0; i < cfg->n_problems; i++) {
-		const char *p = cfg->problems[i];
-
-		while (*p)
-			if (strncmp(p, directory, n) == 0 && p[n] == '/')
-				p += n + 1;
-			else
-				buf_add_byte(&out, (uint8_t)*p++);
-		buf_add_str(&out, "\n");
-	}
-	return buf_take(&out);
-}
-
-static void assert_problems(const char *text, const char *want)
-{
-	struct config *cfg = load(text);
-	char *got = problems(cfg);
-
-	assert_string_equal(got, want);
-	free(got);
-	config_free(cfg);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	directory = xstrdup(tmp_dir());
-	unsetenv("MAILCASK_CONFIG");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	free(directory);
-	return 0;
-}
-
 static void test_a_minimal_configuration_is_sound(void **state)
 {
-	struct config *cfg = load(ACCOUNT "password_command = pass show work\n" REST);
+	struct config *cfg = config_load_text(ACCOUNT "password_command = pass show work\n" REST);
 	const struct config_account *ac = config_section(cfg, CONFIG_ACCOUNT, "work");
 	const struct config_job *job;
 	char *path;
@@ -116,7 +52,7 @@ static void test_a_minimal_configuration_is_sound(void **state)
 
 static void test_a_store_can_be_what_is_read(void **state)
 {
-	struct config *cfg = load(ACCOUNT STORE JOB "[store copy]\ntype = maildir\npath = /srv/copy/%a\n"
+	struct config *cfg = config_load_text(ACCOUNT STORE JOB "[store copy]\ntype = maildir\npath = /srv/copy/%a\n"
 				  "[store plain]\ntype = maildir\npath = /srv/plain\n"
 				  "[job second]\nkind = backup\nfrom = archive/work\nto = copy\n"
 				  "[job third]\nkind = backup\nfrom = plain\nto = copy\n");
@@ -157,7 +93,7 @@ static void test_a_migration_goes_to_another_account_and_keeps_what_is_gone(void
 		char *text = xasprintf("%s" ACCOUNT "[account new]\n%s[job move]\nkind = migrate\nfrom = "
 				       "work\nto = new\n%s",
 				       deletions[i].global, others[i], deletions[i].line);
-		struct config *cfg = load(text);
+		struct config *cfg = config_load_text(text);
 		const struct config_job *job = config_job_at(cfg, 0);
 
 		assert_int_equal(cfg->n_problems, 0);
@@ -316,7 +252,7 @@ static void test_every_mistake_is_told_with_its_file_and_line(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_problems(cases[i].text, cases[i].want);
+		assert_config_problems(cases[i].text, cases[i].want);
 }
 
 static void test_every_way_to_log_in_can_be_asked_for(void **state)
@@ -344,7 +280,7 @@ static void test_every_way_to_log_in_can_be_asked_for(void **state)
 		struct config *cfg;
 
 		buf_addf(&text, "%sauth = %s\n%s", ACCOUNT, cases[i].word, REST);
-		cfg = load(buf_str(&text));
+		cfg = config_load_text(buf_str(&text));
 		if (cfg->n_problems)
 			fail_msg("%s", cfg->problems[0]);
 		assert_int_equal(config_job_at(cfg, 0)->account->auth, cases[i].auth);
@@ -356,7 +292,7 @@ static void test_every_way_to_log_in_can_be_asked_for(void **state)
 /* The defaults are for the accounts that connect. */
 static void test_a_tunnel_may_stand_beside_global_tls_settings(void **state)
 {
-	struct config *cfg = load("[global]\ntls = starttls\ntls_ca_file = x\ntoken_command = t\n"
+	struct config *cfg = config_load_text("[global]\ntls = starttls\ntls_ca_file = x\ntoken_command = t\n"
 				  ACCOUNT "tunnel = ssh \"a b\" # c\npassword = p\n" REST);
 
 	(void)state;
@@ -380,7 +316,7 @@ static void test_what_a_later_version_will_do_is_refused_by_this_one(void **stat
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_problems(cases[i].text, cases[i].want);
+		assert_config_problems(cases[i].text, cases[i].want);
 }
 
 static void test_a_mirror_is_of_an_archive_and_of_one_only(void **state)
@@ -403,7 +339,7 @@ static void test_a_mirror_is_of_an_archive_and_of_one_only(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_problems(cases[i].text, cases[i].want);
+		assert_config_problems(cases[i].text, cases[i].want);
 }
 
 static void test_where_a_mirror_is_goes_by_what_git_makes_of_it(void **state)
@@ -439,10 +375,10 @@ static void test_where_a_mirror_is_goes_by_what_git_makes_of_it(void **state)
 static void test_only_a_maildir_has_a_layout(void **state)
 {
 	(void)state;
-	assert_problems(ACCOUNT "[store g]\ntype = git\npath = x\nlayout = fs\n" REST,
+	assert_config_problems(ACCOUNT "[store g]\ntype = git\npath = x\nlayout = fs\n" REST,
 			"main.ini:7: layout: a store of type git has none; it is for maildir\n");
 	/* Said for all stores, it is meant for those that have one. */
-	assert_problems("[global]\nlayout = maildir++\n" ACCOUNT
+	assert_config_problems("[global]\nlayout = maildir++\n" ACCOUNT
 			"[store g]\ntype = git\npath = x\n" REST,
 			"");
 }
@@ -450,7 +386,7 @@ static void test_only_a_maildir_has_a_layout(void **state)
 static void test_all_problems_of_a_file_are_told_at_once(void **state)
 {
 	(void)state;
-	assert_problems("[account work]\nhots = a\nport = 0\n" STORE "layout = flat\n" JOB,
+	assert_config_problems("[account work]\nhots = a\nport = 0\n" STORE "layout = flat\n" JOB,
 			"main.ini:2: unknown key 'hots' in [account work]; did you mean 'host'?\n"
 			"main.ini:3: port must be a number from 1 to 65535, not '0'\n"
 			"main.ini:7: layout must be one of 'fs', 'maildir++', not 'flat'\n"
@@ -460,7 +396,7 @@ static void test_all_problems_of_a_file_are_told_at_once(void **state)
 
 static void test_indented_keys_are_keys(void **state)
 {
-	struct config *cfg = load("[account work]\n  host = h\n\tuser = u\n  [store archive]\n"
+	struct config *cfg = config_load_text("[account work]\n  host = h\n\tuser = u\n  [store archive]\n"
 				  "  type = maildir\n  path = /m\n");
 	const struct config_account *ac = config_section(cfg, CONFIG_ACCOUNT, "work");
 
@@ -473,7 +409,7 @@ static void test_indented_keys_are_keys(void **state)
 
 static void test_a_value_goes_on_on_indented_lines(void **state)
 {
-	struct config *cfg = load(ACCOUNT REST "mailboxes = INBOX, Archive/*,\n    # not this\n\n"
+	struct config *cfg = config_load_text(ACCOUNT REST "mailboxes = INBOX, Archive/*,\n    # not this\n\n"
 						"    !Archive/Old stuff,\n  !\\Junk\n");
 	const struct config_job *job = config_job_at(cfg, 0);
 
@@ -483,7 +419,7 @@ static void test_a_value_goes_on_on_indented_lines(void **state)
 	assert_string_equal(job->mailboxes.v[2], "!Archive/Old stuff");
 	assert_string_equal(job->mailboxes.v[3], "!\\Junk");
 	config_free(cfg);
-	assert_problems("[account work]\n  more\n" ACCOUNT REST,
+	assert_config_problems("[account work]\n  more\n" ACCOUNT REST,
 			"main.ini:2: neither 'key = value' nor a [section]\n"
 			"main.ini:3: [account work] is here a second time; first at main.ini:1\n"
 			"main.ini:1: [account work] has no 'host'\n"
@@ -499,7 +435,7 @@ static void test_no_line_is_cut_or_taken_for_another(void **state)
 	struct config *cfg;
 
 	(void)state;
-	assert_problems(text, "main.ini:4: this line has 324 bytes; 198 are allowed: go on in the "
+	assert_config_problems(text, "main.ini:4: this line has 324 bytes; 198 are allowed: go on in the "
 			      "next line, indented\n"
 			      "main.ini:6: port must be a number from 1 to 65535, not '0'\n");
 	free(text);
@@ -507,7 +443,7 @@ static void test_no_line_is_cut_or_taken_for_another(void **state)
 	longest = xasprintf("password_command = echo %0*d", 198 - 24, 7);
 	assert_int_equal(strlen(longest), 198);
 	text = xasprintf("%s%s\n%s", ACCOUNT, longest, REST);
-	cfg = load(text);
+	cfg = config_load_text(text);
 	assert_int_equal(cfg->n_problems, 0);
 	assert_string_equal(((struct config_account *)config_section(cfg, CONFIG_ACCOUNT, "work"))
 				    ->password_command,
@@ -515,17 +451,17 @@ static void test_no_line_is_cut_or_taken_for_another(void **state)
 	config_free(cfg);
 	free(text);
 	free(longest);
-	assert_problems(ACCOUNT "password_command = a ;b\n" REST,
+	assert_config_problems(ACCOUNT "password_command = a ;b\n" REST,
 			"main.ini:4: ';' after a blank would begin a comment and cut the value: "
 			"comments stand on lines of their own\n");
-	assert_problems(ACCOUNT "authzid = \xff\n" REST, "main.ini:4: this line is not UTF-8\n");
-	assert_problems(ACCOUNT "authzid = a\001b\n" REST,
+	assert_config_problems(ACCOUNT "authzid = \xff\n" REST, "main.ini:4: this line is not UTF-8\n");
+	assert_config_problems(ACCOUNT "authzid = a\001b\n" REST,
 			"main.ini:4: there is a control character in this line\n");
 }
 
 static void test_semicolons_within_a_command_stay(void **state)
 {
-	struct config *cfg = load(ACCOUNT "password_command = cd /tmp; echo \"a # b\"\r\n" REST);
+	struct config *cfg = config_load_text(ACCOUNT "password_command = cd /tmp; echo \"a # b\"\r\n" REST);
 	const struct config_account *ac = config_section(cfg, CONFIG_ACCOUNT, "work");
 
 	(void)state;
@@ -536,7 +472,7 @@ static void test_semicolons_within_a_command_stay(void **state)
 
 static void test_a_long_section_name_is_kept_whole(void **state)
 {
-	struct config *cfg = load(
+	struct config *cfg = config_load_text(
 		"\xEF\xBB\xBF[account "
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1]\n"
 		"host = h\nuser = u\n"
@@ -552,7 +488,7 @@ static void test_a_long_section_name_is_kept_whole(void **state)
 static void test_sections_are_given_once_also_when_empty(void **state)
 {
 	(void)state;
-	assert_problems("[store spare]\n" ACCOUNT REST "[store archive]\n[global]\n[global]\n",
+	assert_config_problems("[store spare]\n" ACCOUNT REST "[store archive]\n[global]\n[global]\n",
 			"main.ini:13: [store archive] is here a second time; first at main.ini:6\n"
 			"main.ini:15: [global] is here a second time; first at main.ini:14\n"
 			"main.ini:1: [store spare] has no 'type'\n"
@@ -561,7 +497,7 @@ static void test_sections_are_given_once_also_when_empty(void **state)
 
 static void test_globals_are_defaults(void **state)
 {
-	struct config *cfg = load("[global]\ntimeout = 7\nmax_delete = 5%\nuser = all\n"
+	struct config *cfg = config_load_text("[global]\ntimeout = 7\nmax_delete = 5%\nuser = all\n"
 				  "password_command = x\nmailboxes = INBOX\n"
 				  "[account a]\nhost = h\npassword_file = /p\n"
 				  "[account b]\nhost = h\ntimeout = 9\nuser = bert\n" REST);
@@ -581,7 +517,7 @@ static void test_globals_are_defaults(void **state)
 	assert_int_equal(job->max_delete.percent, 5);
 	assert_string_equal(job->mailboxes.v[0], "INBOX");
 	config_free(cfg);
-	assert_problems("[global]\ntimeout = 0\ntimeuot = 1\n" ACCOUNT REST,
+	assert_config_problems("[global]\ntimeout = 0\ntimeuot = 1\n" ACCOUNT REST,
 			"main.ini:2: timeout must be a number from 1 to 3600, not '0'\n"
 			"main.ini:3: unknown key 'timeuot' in [global]; did you mean 'timeout'?\n");
 }
@@ -599,7 +535,7 @@ static void test_max_delete_takes_a_count_a_percentage_or_both(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *text = xasprintf("%smax_delete = %s\n", ACCOUNT REST, cases[i].text);
-		struct config *cfg = load(text);
+		struct config *cfg = config_load_text(text);
 
 		assert_int_equal(cfg->n_problems, 0);
 		assert_int_equal(config_job_at(cfg, 0)->max_delete.count, cases[i].count);
@@ -611,7 +547,7 @@ static void test_max_delete_takes_a_count_a_percentage_or_both(void **state)
 
 static void test_an_empty_list_means_none(void **state)
 {
-	struct config *cfg = load(ACCOUNT REST "guard_exempt =\n");
+	struct config *cfg = config_load_text(ACCOUNT REST "guard_exempt =\n");
 
 	(void)state;
 	assert_int_equal(cfg->n_problems, 0);
@@ -638,10 +574,10 @@ static void test_paths_start_at_home_or_beside_the_file(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *text = xasprintf(ACCOUNT "[store archive]\ntype = maildir\npath = %s\n" JOB,
 				       cases[i].text);
-		struct config *cfg = load(text);
+		struct config *cfg = config_load_text(text);
 		const struct config_job *job = config_job_at(cfg, 0);
 		char *got, *want = *cases[i].want == '/' ? xstrdup(cases[i].want) :
-							   path_join(directory, cases[i].want);
+							   path_join(config_dir, cases[i].want);
 
 		assert_int_equal(cfg->n_problems, 0);
 		got = config_store_path(job->store, job->from);
@@ -664,7 +600,7 @@ static void test_a_percent_sign_alone_is_told_and_shown_as_it_is(void **state)
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		char *text = xasprintf(ACCOUNT "[store archive]\ntype = maildir\npath = %s\n" JOB,
 				       paths[i]);
-		struct config *cfg = load(text);
+		struct config *cfg = config_load_text(text);
 		char *got;
 
 		assert_true(cfg->n_problems > 0);
@@ -681,24 +617,24 @@ static void test_a_percent_sign_alone_is_told_and_shown_as_it_is(void **state)
 static void test_included_files_are_read_in_order_and_told_by_name(void **state)
 {
 	struct config *cfg;
-	char *dir = path_join(directory, "conf.d"), *got;
+	char *dir = path_join(config_dir, "conf.d"), *got;
 
 	(void)state;
 	assert_int_equal(mkdir(dir, 0755), 0);
 	free(dir);
-	free(put("conf.d/20.ini", STORE JOB, 0600));
-	free(put("conf.d/10.ini", ACCOUNT "hots = 1\n", 0600));
-	free(put("conf.d/10.txt", "nonsense", 0600));
-	cfg = load("include = conf.d/*.ini\ninclude = none.d/*\n");
-	got = problems(cfg);
+	free(config_put("conf.d/20.ini", STORE JOB, 0600));
+	free(config_put("conf.d/10.ini", ACCOUNT "hots = 1\n", 0600));
+	free(config_put("conf.d/10.txt", "nonsense", 0600));
+	cfg = config_load_text("include = conf.d/*.ini\ninclude = none.d/*\n");
+	got = config_problems(cfg);
 	assert_string_equal(got, "conf.d/10.ini:4: unknown key 'hots' in [account work]; did you "
 				 "mean 'host'?\n");
 	assert_int_equal(config_jobs(cfg), 1);
 	free(got);
 	config_free(cfg);
-	assert_problems("[global]\ninclude = gone.ini\n",
+	assert_config_problems("[global]\ninclude = gone.ini\n",
 			"main.ini:2: include: gone.ini: no such file\n");
-	assert_problems(ACCOUNT "include = x.ini\n" REST,
+	assert_config_problems(ACCOUNT "include = x.ini\n" REST,
 			"main.ini:4: 'include' does not belong in [account work] but in [global] "
 			"or before the first section\n");
 }
@@ -706,24 +642,24 @@ static void test_included_files_are_read_in_order_and_told_by_name(void **state)
 static void test_include_cycles_and_depth_are_refused(void **state)
 {
 	(void)state;
-	free(put("b.ini", "include = main.ini\n", 0600));
-	assert_problems("include = b.ini\n", "b.ini:1: main.ini includes itself\n");
+	free(config_put("b.ini", "include = main.ini\n", 0600));
+	assert_config_problems("include = b.ini\n", "b.ini:1: main.ini includes itself\n");
 	for (int i = 0; i < 12; i++) {
 		char *name = xasprintf("n%d.ini", i);
 		char *text = xasprintf("include = n%d.ini\n", i + 1);
 
-		free(put(name, text, 0600));
+		free(config_put(name, text, 0600));
 		free(name);
 		free(text);
 	}
-	assert_problems("include = n0.ini\n", "n7.ini:1: includes are nested more than 8 deep\n");
+	assert_config_problems("include = n0.ini\n", "n7.ini:1: includes are nested more than 8 deep\n");
 }
 
 static void test_a_file_with_a_password_must_be_private(void **state)
 {
-	char *path = put("open.ini", ACCOUNT "password = secret\n" REST, 0644);
-	struct config *cfg = config_load(path);
-	char *got = problems(cfg);
+	char *path = config_put("open.ini", ACCOUNT "password = secret\n" REST, 0644);
+	struct config *cfg = config_load(path, NULL);
+	char *got = config_problems(cfg);
 
 	(void)state;
 	assert_string_equal(got, "open.ini:4: a file with 'password' in it must not be readable by "
@@ -731,7 +667,7 @@ static void test_a_file_with_a_password_must_be_private(void **state)
 	free(got);
 	config_free(cfg);
 	assert_int_equal(chmod(path, 0400), 0);
-	cfg = config_load(path);
+	cfg = config_load(path, NULL);
 	assert_int_equal(cfg->n_problems, 0);
 	config_free(cfg);
 	free(path);
@@ -739,13 +675,13 @@ static void test_a_file_with_a_password_must_be_private(void **state)
 
 static void test_what_is_no_readable_file_is_an_error(void **state)
 {
-	struct config *cfg = config_load(directory);
+	struct config *cfg = config_load(config_dir, NULL);
 
 	(void)state;
 	assert_int_equal(cfg->n_problems, 1);
 	assert_non_null(strstr(cfg->problems[0], "it is a directory"));
 	config_free(cfg);
-	cfg = config_load("/nonexistent/config.ini");
+	cfg = config_load("/nonexistent/config.ini", NULL);
 	assert_int_equal(cfg->n_problems, 1);
 	assert_string_equal(cfg->problems[0],
 			    "/nonexistent/config.ini: cannot be read: No such file or directory");
@@ -777,7 +713,7 @@ static void test_the_configuration_is_searched_where_the_manual_says(void **stat
 static void test_the_example_is_sound_and_names_every_key(void **state)
 {
 	char *path = path_join(getenv("TOP") ? getenv("TOP") : ".", "config.example.ini");
-	struct config *cfg = config_load(path);
+	struct config *cfg = config_load(path, NULL);
 	struct buf text = BUF_INIT(1 << 20);
 
 	(void)state;
@@ -822,40 +758,38 @@ static void test_near_words_are_found_and_far_ones_are_not(void **state)
 	}
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_every_way_to_log_in_can_be_asked_for),
-		CASE(test_a_tunnel_may_stand_beside_global_tls_settings),
-		CASE(test_a_minimal_configuration_is_sound),
-		CASE(test_a_store_can_be_what_is_read),
-		CASE(test_a_migration_goes_to_another_account_and_keeps_what_is_gone),
-		CASE(test_every_mistake_is_told_with_its_file_and_line),
-		CASE(test_what_a_later_version_will_do_is_refused_by_this_one),
-		CASE(test_a_mirror_is_of_an_archive_and_of_one_only),
-		CASE(test_where_a_mirror_is_goes_by_what_git_makes_of_it),
-		CASE(test_only_a_maildir_has_a_layout),
-		CASE(test_all_problems_of_a_file_are_told_at_once),
-		CASE(test_indented_keys_are_keys),
-		CASE(test_a_value_goes_on_on_indented_lines),
-		CASE(test_no_line_is_cut_or_taken_for_another),
-		CASE(test_semicolons_within_a_command_stay),
-		CASE(test_a_long_section_name_is_kept_whole),
-		CASE(test_sections_are_given_once_also_when_empty),
-		CASE(test_globals_are_defaults),
-		CASE(test_max_delete_takes_a_count_a_percentage_or_both),
-		CASE(test_an_empty_list_means_none),
-		CASE(test_paths_start_at_home_or_beside_the_file),
-		CASE(test_a_percent_sign_alone_is_told_and_shown_as_it_is),
-		CASE(test_included_files_are_read_in_order_and_told_by_name),
-		CASE(test_include_cycles_and_depth_are_refused),
-		CASE(test_a_file_with_a_password_must_be_private),
-		CASE(test_what_is_no_readable_file_is_an_error),
-		CASE(test_the_configuration_is_searched_where_the_manual_says),
-		CASE(test_the_example_is_sound_and_names_every_key),
-		CASE(test_near_words_are_found_and_far_ones_are_not),
+		CONFIG_CASE(test_every_way_to_log_in_can_be_asked_for),
+		CONFIG_CASE(test_a_tunnel_may_stand_beside_global_tls_settings),
+		CONFIG_CASE(test_a_minimal_configuration_is_sound),
+		CONFIG_CASE(test_a_store_can_be_what_is_read),
+		CONFIG_CASE(test_a_migration_goes_to_another_account_and_keeps_what_is_gone),
+		CONFIG_CASE(test_every_mistake_is_told_with_its_file_and_line),
+		CONFIG_CASE(test_what_a_later_version_will_do_is_refused_by_this_one),
+		CONFIG_CASE(test_a_mirror_is_of_an_archive_and_of_one_only),
+		CONFIG_CASE(test_where_a_mirror_is_goes_by_what_git_makes_of_it),
+		CONFIG_CASE(test_only_a_maildir_has_a_layout),
+		CONFIG_CASE(test_all_problems_of_a_file_are_told_at_once),
+		CONFIG_CASE(test_indented_keys_are_keys),
+		CONFIG_CASE(test_a_value_goes_on_on_indented_lines),
+		CONFIG_CASE(test_no_line_is_cut_or_taken_for_another),
+		CONFIG_CASE(test_semicolons_within_a_command_stay),
+		CONFIG_CASE(test_a_long_section_name_is_kept_whole),
+		CONFIG_CASE(test_sections_are_given_once_also_when_empty),
+		CONFIG_CASE(test_globals_are_defaults),
+		CONFIG_CASE(test_max_delete_takes_a_count_a_percentage_or_both),
+		CONFIG_CASE(test_an_empty_list_means_none),
+		CONFIG_CASE(test_paths_start_at_home_or_beside_the_file),
+		CONFIG_CASE(test_a_percent_sign_alone_is_told_and_shown_as_it_is),
+		CONFIG_CASE(test_included_files_are_read_in_order_and_told_by_name),
+		CONFIG_CASE(test_include_cycles_and_depth_are_refused),
+		CONFIG_CASE(test_a_file_with_a_password_must_be_private),
+		CONFIG_CASE(test_what_is_no_readable_file_is_an_error),
+		CONFIG_CASE(test_the_configuration_is_searched_where_the_manual_says),
+		CONFIG_CASE(test_the_example_is_sound_and_names_every_key),
+		CONFIG_CASE(test_near_words_are_found_and_far_ones_are_not),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
