@@ -107,11 +107,25 @@ static char *own_copy(const char *text)
 	return text && *text ? own(gm.g_strdup(text)) : NULL;
 }
 
+/* Nothing is encoded, folded or to be put right: most values, and GMime gives them as they are. */
+static bool is_plain(struct bytes raw)
+{
+	if (raw.n > DECODE_VALUE_MAX || memmem(raw.p, raw.n, "=?", 2))
+		return false;
+	for (size_t i = 0; i < raw.n; i++)
+		if (raw.p[i] < ' ' || raw.p[i] > '~')
+			return false;
+	return raw.n > 0 && raw.p[0] != ' ' && raw.p[raw.n - 1] != ' ';
+}
+
 char *decode_words(struct bytes raw)
 {
-	char *text = value_text(raw), *flat, *out;
+	char *text, *flat, *out;
 
+	if (is_plain(raw))
+		return bytes_dup(raw);
 	start();
+	text = value_text(raw);
 	flat = gm.g_mime_utils_header_unfold(text);
 	/* A TAB is how many programs fold a line: a blank, as those who read it take it. */
 	for (char *p = flat; *p; p++)
@@ -126,7 +140,16 @@ char *decode_words(struct bytes raw)
 char *decode_fold(const char *text)
 {
 	char *valid, *folded, *out;
+	const char *p = text;
 
+	while (*p && !((uint8_t)*p & 0x80))
+		p++;
+	if (!*p) { /* ASCII */
+		out = xstrdup(text);
+		for (char *c = out; *c; c++)
+			*c = (char)ascii_lower((uint8_t)*c);
+		return out;
+	}
 	start();
 	valid = gm.g_utf8_make_valid(text, -1);
 	folded = gm.g_utf8_casefold(valid, -1);

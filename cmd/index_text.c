@@ -25,8 +25,9 @@ static void add_folded(struct buf *out, const char *decoded)
 	free(folded);
 }
 
-/* Both ways to read it, as search_holds() looks at both. */
-static void add_addresses(struct buf *folded, struct buf *head, struct bytes value)
+/* Both ways to read it, as search_holds() looks at both. *shown, unless it is NULL or there is one,
+ * becomes the first. */
+static void add_addresses(struct buf *folded, struct buf *head, char **shown, struct bytes value)
 {
 	char *addresses, *words;
 
@@ -39,7 +40,10 @@ static void add_addresses(struct buf *folded, struct buf *head, struct bytes val
 	add_folded(folded, words);
 	buf_add_byte(head, '\n');
 	buf_add_str(head, words);
-	free(addresses);
+	if (shown && !*shown)
+		*shown = addresses;
+	else
+		free(addresses);
 	free(words);
 }
 
@@ -98,12 +102,10 @@ static void take_field(struct index_text *t, struct bytes name, struct bytes val
 	if (bytes_is_nocase(name, "From")) {
 		if (!t->name)
 			t->name = decode_first_name(value);
-		if (!t->from)
-			t->from = decode_addresses(value);
-		add_addresses(&t->from_folded, &t->head, value);
+		add_addresses(&t->from_folded, &t->head, &t->from, value);
 	} else if (bytes_is_nocase(name, "To") || bytes_is_nocase(name, "Cc") ||
 		   bytes_is_nocase(name, "Bcc")) {
-		add_addresses(&t->to_folded, &t->head, value);
+		add_addresses(&t->to_folded, &t->head, NULL, value);
 	} else if (bytes_is_nocase(name, "Subject")) {
 		add_subject(t, value);
 	} else if (bytes_is_nocase(name, "Message-ID")) {

@@ -325,6 +325,34 @@ static void test_header_text_is_decoded(void **state)
 	}
 }
 
+/* They are not shown to GMime by themselves; an encoded word behind them makes that happen. */
+static void test_plain_values_are_what_gmime_makes_of_them(void **state)
+{
+	static const char characters[] = "ab =?_q.,\"()<>@:;\\[]-=?  utf-8?q?AZ";
+
+	(void)state;
+	srand(1);
+	for (int i = 0; i < 20000; i++) {
+		char value[64], *got;
+		size_t n = 1 + (size_t)rand() % 16;
+
+		for (size_t k = 0; k < n; k++)
+			value[k] = characters[(size_t)rand() % (sizeof(characters) - 1)];
+		value[n] = '\0';
+		if (strstr(value, "=?") || value[0] == ' ' || value[n - 1] == ' ')
+			continue;
+		strcpy(value + n, " =?us-ascii?q?X?=");
+		got = decode_words(bytes_of(value));
+		strcpy(value + n, " X");
+		assert_string_equal(got, value);
+		free(got);
+		value[n] = '\0';
+		got = decode_words(bytes_of(value));
+		assert_string_equal(got, value);
+		free(got);
+	}
+}
+
 static void test_a_nul_in_a_header_does_not_cut_it(void **state)
 {
 	static const char raw[] = "a\0b";
@@ -427,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_a_huge_header_ends_at_a_limit),
 		cmocka_unit_test(test_nonsense_in_headers_is_read_without_harm),
 		cmocka_unit_test(test_header_text_is_decoded),
+		cmocka_unit_test(test_plain_values_are_what_gmime_makes_of_them),
 		cmocka_unit_test(test_a_nul_in_a_header_does_not_cut_it),
 		cmocka_unit_test(test_a_date_is_read_with_its_zone),
 		cmocka_unit_test(test_text_becomes_utf8_wherever_it_is_cut),
