@@ -302,6 +302,16 @@ void find_index_remove(const struct store_arg *arg)
 
 /* --- using it --- */
 
+int find_index_hold(struct find_index *ix, struct err *err)
+{
+	return database_exec(&ix->db, "BEGIN", err);
+}
+
+void find_index_let_go(struct find_index *ix)
+{
+	sqlite3_exec(ix->db.db, "COMMIT", NULL, NULL, NULL);
+}
+
 /* As find_index_find(), but *id is told, too, when only words are missing. */
 static int look_up(struct find_index *ix, struct bytes content, bool words, uint32_t *id,
 		   struct err *err)

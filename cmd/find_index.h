@@ -36,6 +36,13 @@ void find_index_close(struct find_index *ix); /* NULL is allowed; what was not c
  */
 bool find_index_again(struct find_index *ix, struct err *err);
 
+/*
+ * Before and after many questions: they then lock the file once, which takes half of their time otherwise.
+ * Nothing is added in between, and nothing printed: others wait that long to add to it.
+ */
+int find_index_hold(struct find_index *ix, struct err *err);
+void find_index_let_go(struct find_index *ix); /* fine after a failure, and when it was not held */
+
 /* 1 and *id, above 0; or 0: this content is not in it, or, with `words`, only its header. */
 int find_index_find(struct find_index *ix, struct bytes content, bool words, uint32_t *id,
 		    struct err *err);

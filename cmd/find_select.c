@@ -230,17 +230,18 @@ static int end_reading(void *ctx, void *handle, const struct message *msg, bool 
 
 static int look_up(struct finding *f, struct uidset *missing)
 {
-	for (size_t i = 0; i < f->out->n; i++) {
-		struct find_message *m = &f->out->v[i];
-		int there = find_index_find(f->ix, bytes_from(m->content, m->content_size),
-					    f->with_words, &m->id, &f->index_err);
+	int there = find_index_hold(f->ix, &f->index_err);
 
-		if (there < 0)
-			return -1;
+	for (size_t i = 0; i < f->out->n && there >= 0; i++) {
+		struct find_message *m = &f->out->v[i];
+
+		there = find_index_find(f->ix, bytes_from(m->content, m->content_size), f->with_words,
+					&m->id, &f->index_err);
 		if (there == 0)
 			uidset_add(missing, m->uid);
 	}
-	return 0;
+	find_index_let_go(f->ix);
+	return there < 0 ? -1 : 0;
 }
 
 static int add_missing(struct finding *f, struct err *err)
@@ -340,10 +341,13 @@ static void keep_only(struct find_messages *out, const bool *keep)
 static int judge_all(struct finding *f)
 {
 	bool *keep = xcalloc(f->out->n + 1, sizeof(*keep));
-	int ret = look_for_words(f);
+	int ret = find_index_hold(f->ix, &f->index_err);
 
+	if (ret == 0)
+		ret = look_for_words(f);
 	for (size_t i = 0; ret == 0 && i < f->out->n; i++)
 		ret = judge(f, &f->out->v[i], &keep[i]);
+	find_index_let_go(f->ix);
 	if (ret == 0)
 		keep_only(f->out, keep);
 	free(keep);

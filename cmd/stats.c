@@ -201,8 +201,11 @@ static int take_mailbox(struct stats *s, const struct mailbox_info *info, struct
 				    find_select(&everything, s->ix, mb, &uids, &found, on_trouble, s,
 						err);
 	}
+	if (ret == 0)
+		ret = find_index_hold(s->ix, err);
 	for (size_t i = 0; ret == 0 && i < found.n; i++)
 		take_message(s, &found.v[i], &sum);
+	find_index_let_go(s->ix);
 	if (ret == 0) {
 		add(&s->mailboxes, xstrdup(s->mailbox), sum.bytes);
 		s->mailboxes.v[s->mailboxes.n - 1].messages = sum.messages;
