@@ -462,6 +462,38 @@ static void test_what_was_deleted_is_found_with_the_snapshots_it_lived_in(void *
 	uidset_release(&one);
 }
 
+/* Also where it has the UID that it had before. */
+static void test_a_deleted_message_that_had_been_away_is_told_from_when_it_came_back(void **state)
+{
+	static const char text[] = "Subject: nine\r\n\r\nlost words\r\n";
+	static const uint32_t then[] = { 9, 12, 12 };
+	struct bench *b = *state;
+	struct uidset both = set_of("9,12");
+	struct proc_result res;
+	struct err err = { 0 };
+	char *came = NULL;
+	json_t *event;
+
+	for (size_t i = 0; i < sizeof(then) / sizeof(then[0]); i++) {
+		free(came);
+		bench_open(b);
+		put(b, "Work", then[i], text, "");
+		end_run(b);
+		came = git_id(b->path, "main");
+		bench_open(b);
+		must(mailbox_expunge(bench_find(b, "Work"), &both, &err), &err);
+		end_run(b);
+	}
+	RUN(&res, "find", "--json", "--deleted", b->path, "text", "lost words");
+	event = only_event(&res);
+	assert_int_equal(json_integer_value(json_object_get(event, "uid")), 12);
+	assert_string_equal(text_of(event, "first_snapshot"), came);
+	assert_string_equal(text_of(event, "last_snapshot"), came);
+	json_decref(event);
+	free(came);
+	uidset_release(&both);
+}
+
 /* Snapshots were dropped: words that only they had are in the file no longer. */
 static void test_an_index_from_before_history_was_rewritten_is_made_anew(void **state)
 {
@@ -555,6 +587,7 @@ int main(void)
 		BOTH(test_a_malformed_search_is_refused_and_nothing_made),
 		BOTH(test_only_history_knows_what_was_deleted),
 		ON(test_what_was_deleted_is_found_with_the_snapshots_it_lived_in, 1),
+		ON(test_a_deleted_message_that_had_been_away_is_told_from_when_it_came_back, 1),
 		ON(test_an_index_from_before_history_was_rewritten_is_made_anew, 1),
 		ON(test_forget_takes_the_index_along, 1),
 		ON(test_history_and_what_git_sees_stay_as_they_are, 1),
