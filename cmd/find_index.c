@@ -17,9 +17,9 @@
 #include "cmd/index_text.h"
 #include "cmd/store_arg.h"
 
-#define VERSION "2"
+#define VERSION "3"
 #define WAIT_MS 10000     /* for another find that adds to it */
-#define BATCH 10000u      /* messages in one transaction */
+#define BATCH 25000u      /* messages in one transaction */
 #define PLACES 3
 #define IN_GIT "find.db"
 #define IN_MAILDIR "mailcask-find.db"
@@ -31,9 +31,9 @@ static const char schema[] =
 	" subject_folded TEXT, ids TEXT, has_words INTEGER DEFAULT 0);"
 	/* The texts themselves are in the store. */
 	"CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(head, body, content='',"
-	" tokenize=\"unicode61 remove_diacritics 2\");"
+	" columnsize=0, tokenize=\"unicode61 remove_diacritics 2\");"
 	/* Fewer and larger pieces to merge. */
-	"INSERT INTO words (words, rank) VALUES ('hashsize', 16777216);";
+	"INSERT INTO words (words, rank) VALUES ('hashsize', 33554432);";
 
 struct find_index {
 	struct database db;

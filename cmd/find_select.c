@@ -9,6 +9,7 @@
 #include "core/sync/store.h"
 
 #include "cmd/find_index.h"
+#include "cmd/index_maker.h"
 #include "cmd/index_text.h"
 #include "cmd/search_priv.h"
 
@@ -20,6 +21,7 @@ struct finding {
 	find_trouble_fn *trouble;
 	void *ctx;
 	struct uidset *words; /* of each criterion that is `text`, the IDs it holds for; borrowed for the judging */
+	struct index_maker *maker;
 	struct buf message;   /* the one in work, or its beginning */
 	bool with_words;      /* `text` is one of the criteria: else the header is enough */
 	size_t seen;          /* of a header: no line end before that */
@@ -204,28 +206,37 @@ static int read_piece(void *ctx, void *handle, struct bytes piece, struct err *e
 	return f->enough ? err_set(err, ERR_MESSAGE, "no more of it is needed") : 0;
 }
 
+/* The message that was read first of those that are not in the index yet. False: there is none. */
+static bool add_next(struct finding *f)
+{
+	struct index_text text;
+	struct find_message *m = index_maker_take(f->maker, &text);
+
+	if (!m)
+		return false;
+	if (f->index_err.kind == ERR_NONE)
+		find_index_add(f->ix, bytes_from(m->content, m->content_size), &text, f->with_words,
+			       &m->id, &f->index_err);
+	index_text_release(&text);
+	return true;
+}
+
 static int end_reading(void *ctx, void *handle, const struct message *msg, bool complete,
 		       struct err *err)
 {
 	struct finding *f = ctx;
-	struct find_message *m = handle;
-	struct index_text text;
-	int ret;
 
 	(void)msg;
-	if (!m || (!complete && !f->enough))
+	if (!handle || (!complete && !f->enough))
 		return 0;
-	ret = f->index_err.kind == ERR_NONE ? 0 : -1;
-	if (ret == 0) {
-		(f->with_words ? index_text_read : index_text_read_header)(&text,
-									   buf_bytes(&f->message));
-		ret = find_index_add(f->ix, bytes_from(m->content, m->content_size), &text,
-				     f->with_words, &m->id, &f->index_err);
-		index_text_release(&text);
-	}
-	if (ret < 0)
+	if (index_maker_is_full(f->maker))
+		add_next(f);
+	if (f->index_err.kind != ERR_NONE) {
 		*err = f->index_err;
-	return ret;
+		return -1;
+	}
+	index_maker_put(f->maker, handle, &f->message);
+	return 0;
 }
 
 static int look_up(struct finding *f, struct uidset *missing)
@@ -251,7 +262,11 @@ static int add_missing(struct finding *f, struct err *err)
 	int ret = look_up(f, &missing);
 
 	if (ret == 0 && !uidset_is_empty(&missing)) {
+		f->maker = index_maker_new(f->with_words);
 		ret = fetch(f, &missing, false, &sink, err);
+		while (add_next(f))
+			;
+		index_maker_free(f->maker);
 		/* What was read is not to be read again, also when it ends here. */
 		if (f->index_err.kind != ERR_NONE || find_index_commit(f->ix, &f->index_err) < 0)
 			ret = -1;

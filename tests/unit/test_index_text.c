@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "cmd/html_text.h"
+#include "cmd/index_maker.h"
 #include "cmd/index_text.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
@@ -105,11 +106,76 @@ static void test_a_message_without_anything_has_no_words(void **state)
 	index_text_release(&t);
 }
 
+static void put_numbered(struct index_maker *mk, unsigned *n)
+{
+	struct buf message = BUF_INIT(INDEX_MESSAGE_MAX);
+
+	buf_addf(&message, "Subject: number %u\r\n\r\nbody %u\r\n", *n, *n);
+	index_maker_put(mk, n, &message);
+	assert_int_equal(message.n, 0);
+	buf_release(&message);
+}
+
+static void take_numbered(struct index_maker *mk, unsigned *n, bool words)
+{
+	struct index_text text;
+	char want[64];
+
+	assert_ptr_equal(index_maker_take(mk, &text), n);
+	snprintf(want, sizeof(want), "number %u", *n);
+	assert_string_equal(text.subject, want);
+	snprintf(want, sizeof(want), "body %u", *n);
+	assert_int_equal(strstr(buf_str(&text.body), want) != NULL, words);
+	index_text_release(&text);
+}
+
+static void test_texts_that_are_made_apart_come_in_order(void **state)
+{
+	static unsigned n[1000];
+
+	(void)state;
+	for (int words = 0; words < 2; words++) {
+		struct index_maker *mk = index_maker_new(words);
+		struct index_text none;
+		unsigned taken = 0;
+
+		for (unsigned i = 0; i < 1000; i++) {
+			n[i] = i;
+			if (index_maker_is_full(mk))
+				take_numbered(mk, &n[taken++], words);
+			put_numbered(mk, &n[i]);
+			if (i % 100 == 50)
+				while (taken <= i)
+					take_numbered(mk, &n[taken++], words);
+		}
+		while (taken < 1000)
+			take_numbered(mk, &n[taken++], words);
+		assert_null(index_maker_take(mk, &none));
+		index_maker_free(mk);
+	}
+}
+
+/* Nothing is left behind by what nobody took (the search for leaks would tell). */
+static void test_making_texts_can_be_ended_at_any_time(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 16; n++) {
+		struct index_maker *mk = index_maker_new(true);
+
+		for (unsigned i = 0; i < n; i++)
+			put_numbered(mk, &n);
+		index_maker_free(mk);
+	}
+	index_maker_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_html_becomes_its_words),
 		cmocka_unit_test(test_hostile_mail_costs_little),
+		cmocka_unit_test(test_texts_that_are_made_apart_come_in_order),
+		cmocka_unit_test(test_making_texts_can_be_ended_at_any_time),
 		cmocka_unit_test(test_a_message_without_anything_has_no_words),
 	};
 
