@@ -1,6 +1,8 @@
 #include <getopt.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/buf.h"
 #include "core/base/clock.h"
@@ -65,20 +67,28 @@ static char *command_again(const struct request *q, const char *job)
 }
 
 /* To another job that follows deletions, what goes here is deleted. */
-static void warn_of_others(const struct request *q, const struct config_job *job)
+static void tell_of_other(const struct app *app, bool dry_run, const char *job, const char *other)
+{
+	char *text = xasprintf("[job %s] backs up the same account and follows deletions: to it, what goes here is "
+			       "deleted. 'deletions = keep' there makes it keep that, too", other);
+
+	if (app->json)
+		report_event(json_pack("{s:s, s:s, s:s}", "event", "note", "job", job, "text", text));
+	if (!app->quiet && (dry_run || app->verbose || isatty(STDERR_FILENO)))
+		report_line(app, job, "%s", text);
+	free(text);
+}
+
+static void tell_of_others(const struct request *q, const struct config_job *job)
 {
 	const struct config *cfg = app_config(q->app);
 
 	for (size_t i = 0; i < config_jobs(cfg); i++) {
 		const struct config_job *other = config_job_at(cfg, i);
 
-		if (other == job || other->kind != CONFIG_JOB_BACKUP || other->account != job->account ||
-		    other->deletions != DELETIONS_MIRROR || q->app->quiet)
-			continue;
-		report_line(q->app, job->head.name,
-			    "[job %s] backs up the same account and follows deletions: to it, what goes here is deleted. "
-			    "'deletions = keep' there makes it keep that, too",
-			    other->head.name);
+		if (other != job && other->kind == CONFIG_JOB_BACKUP && other->account == job->account &&
+		    other->deletions == DELETIONS_MIRROR)
+			tell_of_other(q->app, q->opts.dry_run, job->head.name, other->head.name);
 	}
 }
 
@@ -96,7 +106,7 @@ static enum exit_status prune(struct request *q, const struct config_job *job)
 	jobs_prepare(&p, q->app, job, &q->opts);
 	p.set.again = again;
 	prune_report_init(&report);
-	warn_of_others(q, job);
+	tell_of_others(q, job);
 	progress_begin(&progress, q->app, job->head.name);
 	p.set.progress = progress_show;
 	p.set.progress_ctx = &progress;

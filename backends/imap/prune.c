@@ -154,15 +154,15 @@ static void on_looked(void *ctx, const struct imap_result *r)
 	take_answer(&((struct looking *)ctx)->answer, r);
 }
 
-/* Which of `set` are there, and may they go? */
-static int look(struct pruning *p, struct connection *c, const struct uidset *set, struct err *err)
+/* Which of the set are there, and may they go? */
+static int look(struct pruning *p, struct connection *c, struct err *err)
 {
 	struct looking l = { .p = p };
 
 	uidset_clear(&p->go);
 	uidset_clear(&p->stay);
 	if (imap_fetch(c->session,
-		       &(struct imap_fetch_request){ .uids = set, .numbering = IMAP_UIDS,
+		       &(struct imap_fetch_request){ .uids = p->set, .numbering = IMAP_UIDS,
 						     .items = IMAP_FETCH_FLAGS },
 		       &(struct imap_fetch_sink){ .message = on_flags, .done = on_looked, .ctx = &l }, err) < 0)
 		return -1;
@@ -208,7 +208,7 @@ static int expunge(struct connection *c, const struct uidset *set, struct err *e
 /* Those that may go, and the proof that they did: all of the set that is there is in p->stay afterwards. */
 static int remove_batch(struct pruning *p, struct connection *c, struct err *err)
 {
-	if (look(p, c, p->set, err) < 0)
+	if (look(p, c, err) < 0)
 		return -1;
 	if (uidset_is_empty(&p->go))
 		return 0;
@@ -216,7 +216,7 @@ static int remove_batch(struct pruning *p, struct connection *c, struct err *err
 	if (mark(c, &p->go, IMAP_STORE_ADD, err) < 0)
 		return -1;
 	crash_point("account: marked as deleted");
-	if (expunge(c, &p->go, err) < 0 || look(p, c, p->set, err) < 0)
+	if (expunge(c, &p->go, err) < 0 || look(p, c, err) < 0)
 		return -1;
 	uidset_union(&p->stay, &p->stay, &p->go);
 	return 0;

@@ -53,12 +53,12 @@ int prune_guard(struct prune *p, struct err *err);
 /* One message to be read in a store. */
 struct proof {
 	uint32_t uid; /* there */
-	uint32_t size;
+	uint32_t size; /* as in struct entry */
 	bool good; /* out: its bytes are what was stored */
 };
 /*
- * prune_verify.c: read n messages of a mailbox, ascending by uid. Those that are no good are named in a note, under the
- * name `name`.
+ * prune_verify.c: read n messages of a mailbox; afterwards they are sorted by uid. Those that are no good are named in notes, under the
+ * name `name`. ERR_MAILBOX: they could not be read.
  */
 int prune_verify(struct prune *p, struct mailbox *mb, const char *name, struct proof *v, size_t n,
 		 struct err *err);

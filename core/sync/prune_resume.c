@@ -155,6 +155,8 @@ static int resume_mailbox(struct prune *p, const struct leaving *l, struct store
 	struct resumed r = { .leaving = l };
 	int ret;
 
+	if (from && (!from->token.known || from->token.uidvalidity == 0))
+		return err_set(err, ERR_MAILBOX, "the server does not say its UIDVALIDITY");
 	/* Of another UIDVALIDITY, or another name: to the next backup they are mail as any other. */
 	if (!from || !to || !info || from->token.uidvalidity != l->uidvalidity)
 		return 0;

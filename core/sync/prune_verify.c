@@ -45,7 +45,7 @@ static int read_end(void *ctx, void *handle, const struct message *msg, bool com
 	(void)err;
 	if (!proof)
 		return 0;
-	proof->good = msg->content.n > 0 && size == proof->size &&
+	proof->good = msg->content.n > 0 && (size < UINT32_MAX ? size : UINT32_MAX) == proof->size &&
 		      (msg->content.n != CONTENT_HASH_SIZE || memcmp(msg->content.p, sum, msg->content.n) == 0);
 	r->p->job.progress.messages++;
 	r->p->job.progress.bytes += size;
@@ -93,6 +93,10 @@ int prune_verify(struct prune *p, struct mailbox *mb, const char *name, struct p
 	uidset_builder_finish(&uids, &set);
 	uidset_builder_release(&uids);
 	ret = store_fetch(mb->store, &want, 1, &sink, on_read, &r, err);
+	if (ret == 0 && want.err.kind != ERR_NONE) {
+		*err = want.err;
+		ret = -1;
+	}
 	uidset_release(&set);
 	if (r.bad > 0)
 		p->report->job.incomplete = true;
@@ -118,6 +122,9 @@ static int verify_mailbox(struct prune *p, struct pruned *m, struct err *err)
 	if (ret == 0) {
 		pruned_filter(m, is_good, &(struct verifying){ .v = v, .n = n });
 		pruned_line(m)->stay[PRUNE_DAMAGED] = n - m->n;
+	} else if (err->kind == ERR_MAILBOX) {
+		pruned_skip(m, err->text);
+		ret = 0;
 	}
 	free(v);
 	return ret;
