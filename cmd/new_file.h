@@ -21,4 +21,14 @@ int new_file_open(struct new_file *f, const char *path, struct err *err);
 int new_file_finish(struct new_file *f, struct err *err);
 void new_file_close(struct new_file *f);
 
+/* The same for a directory with all that is put into it. */
+struct new_dir {
+	char *path;
+	char *part; /* where it is filled; NULL: there is nothing to remove */
+};
+
+int new_dir_open(struct new_dir *d, const char *path, struct err *err);
+int new_dir_finish(struct new_dir *d, struct err *err);
+void new_dir_close(struct new_dir *d);
+
 #endif

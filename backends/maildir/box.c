@@ -11,6 +11,7 @@
 #include "backends/maildir/adopt.h"
 #include "backends/maildir/keywords.h"
 #include "backends/maildir/listing.h"
+#include "backends/maildir/maildir.h"
 #include "core/base/crash.h"
 #include "core/base/err.h"
 #include "core/base/file.h"
@@ -232,6 +233,7 @@ int box_dir_fd(struct box *box, enum box_dir which)
 int box_make_dirs(struct box *box, struct err *err)
 {
 	struct maildir *m = maildir_of(box);
+	const struct maildir_settings *set = m->st.cfg->settings;
 	int parent = open_below(m, box->dir, true), ret = 0;
 
 	if (parent < 0)
@@ -241,6 +243,8 @@ int box_make_dirs(struct box *box, struct err *err)
 	for (size_t i = 0; i < 3 && ret == 0; i++)
 		if (mkdirat(parent, dir_names[i], 0700) < 0 && errno != EEXIST)
 			ret = box_sys(box, err, "make cur, new and tmp");
+	if (ret == 0 && set && set->keyword_letters && keyword_letters_begin(parent) < 0)
+		ret = box_sys(box, err, "make dovecot-keywords");
 	if (ret == 0 && m->layout == LAYOUT_PLUS && box->dir[0] != '\0') {
 		int fd = openat(parent, "maildirfolder",
 				O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);

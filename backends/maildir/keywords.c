@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "backends/maildir/maildir.h"
 #include "core/base/crash.h"
 #include "core/base/err.h"
 #include "core/base/file.h"
@@ -75,6 +76,13 @@ static void load(struct box *box)
 	if (dir >= 0)
 		close(dir);
 	buf_release(&text);
+}
+
+int keyword_letters_begin(int dir)
+{
+	int fd = openat(dir, KEYWORDS_FILE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -1 : close(fd);
 }
 
 static int write_lines(int fd, const struct keyword_letters *k)
@@ -174,14 +182,15 @@ static bool is_unknown(struct box *box, uint8_t letter)
 void keywords_to_letters(struct box *box, const struct flags *flags, struct bytes was,
 			 char out[ALL_LETTERS_MAX])
 {
+	const struct maildir_settings *set = maildir_of(box)->st.cfg->settings;
 	size_t n;
 
 	letters_from_flags(flags, out);
 	n = strlen(out);
 	for (size_t i = 0; i < flags->count; i++) {
-		int at = strcasecmp(flags->keywords[i], "$Forwarded") == 0
-				 ? -1
-				 : letter_for(box, flags->keywords[i]);
+		/* It has P already, which Dovecot does not know. */
+		bool has_one = strcasecmp(flags->keywords[i], "$Forwarded") == 0 && !(set && set->keyword_letters);
+		int at = has_one ? -1 : letter_for(box, flags->keywords[i]);
 
 		if (at >= 0 && !memchr(out, 'a' + at, n))
 			out[n++] = (char)('a' + at);

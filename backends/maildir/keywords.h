@@ -11,6 +11,9 @@
  */
 void keyword_letters_release(struct keyword_letters *k);
 
+/* Make an empty dovecot-keywords in the mailbox's directory, unless there is one. */
+int keyword_letters_begin(int dir);
+
 #define ALL_LETTERS_MAX 72
 /*
  * Letters for `flags`, sorted. Keywords without a letter get one if there is a dovecot-keywords

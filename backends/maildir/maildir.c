@@ -210,6 +210,21 @@ static void maildir_close(struct store *st)
 	free_all(m);
 }
 
+int maildir_strip(const char *path, struct err *err)
+{
+	static const char *const ours[] = { INDEX_FILE, INDEX_FILE "-wal", INDEX_FILE "-shm",
+					    INDEX_FILE "-journal", LOCK_FILE };
+	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+
+	if (root < 0)
+		return err_sys(err, ERR_FATAL, "open %s", path);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]) && ret == 0; i++)
+		if (unlinkat(root, ours[i], 0) < 0 && errno != ENOENT)
+			ret = err_sys(err, ERR_FATAL, "remove %s/%s", path, ours[i]);
+	close(root);
+	return ret;
+}
+
 static int maildir_exists(struct store *st, const struct mailbox_name *name, bool *out,
 			  struct err *err)
 {

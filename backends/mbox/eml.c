@@ -71,7 +71,7 @@ static int name_box(const struct eml_dir *dir, const struct mailbox_name *above,
 	for (size_t i = 0; i < fixed; i++)
 		v[n++] = above->components[i];
 	for (size_t i = 0; i < dir->depth; i++) {
-		mailbox_name_from_wire(&parts[i], bytes_of(dir->path[i]), 0, true);
+		mbox_name_decode(&parts[i], bytes_of(dir->path[i]));
 		v[n++] = parts[i].components[0];
 	}
 	ret = mailbox_name_from_components(out, v, n, err);
@@ -213,6 +213,7 @@ struct eml {
 	int fd;
 	struct stat sb;
 	uint64_t size, lf, crlf;
+	bool add_cr;
 	struct flags flags;
 	struct maildate date;
 };
@@ -270,7 +271,8 @@ static int look_through(struct eml_store *s, struct eml *e, const char *name, ui
 	if (!traits_date(traits, &e->date))
 		maildate_set(&e->date, (int64_t)e->sb.st_mtim.tv_sec, 0);
 	traits_free(traits);
-	if (e->crlf == 0)
+	e->add_cr = e->crlf == 0 && !eml_name_says_exact(name);
+	if (e->add_cr)
 		e->size += e->lf;
 	return ret;
 }
@@ -365,7 +367,7 @@ static int give(void *ctx, struct bytes piece, struct err *err)
 static int give_body(struct eml_store *s, const struct eml *e, const char *name, uint8_t *piece,
 		     struct giving *g, struct err *err)
 {
-	struct wire_form form = { .add_cr = e->crlf == 0 };
+	struct wire_form form = { .add_cr = e->add_cr };
 	size_t n = 1;
 
 	while (n > 0) {

@@ -46,6 +46,13 @@ static bool is_message(const char *name)
 	return n > 4 && strcasecmp(name + n - 4, ".eml") == 0;
 }
 
+bool eml_name_says_exact(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 6 && strcasecmp(name + n - 6, ",X.eml") == 0;
+}
+
 /*
  * Its entries: messages, and directories. What is of another kind than its name or the file system says is found out
  * when it is opened.

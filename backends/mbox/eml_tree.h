@@ -30,6 +30,8 @@ void eml_tree_release(struct eml_tree *tree);
 
 /* Open the directory: a descriptor, or -1 with errno. */
 int eml_dir_open(int root, const struct eml_dir *dir);
+/* Whether its name says that the file is the message byte for byte, whatever its line ends: `,X.eml` (eml_write.h). */
+bool eml_name_says_exact(const char *name);
 /* The names of its messages, sorted. *v and the names are the caller's. -1 with errno. */
 int eml_dir_names(int fd, char ***v, size_t *n);
 void eml_names_free(char **v, size_t n);

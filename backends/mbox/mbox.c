@@ -45,6 +45,14 @@ static struct bytes base_of(const char *path)
 	return bytes_from(path + from, n - from);
 }
 
+void mbox_name_decode(struct mailbox_name *out, struct bytes text)
+{
+	struct err err;
+
+	if (memchr(text.p, '/', text.n) || mailbox_name_from_display(out, text, &err) < 0)
+		mailbox_name_from_wire(out, text, 0, true);
+}
+
 int mbox_name_of_path(const char *path, const char *suffix, struct mailbox_name *out,
 		      struct err *err)
 {
@@ -60,8 +68,8 @@ int mbox_name_of_path(const char *path, const char *suffix, struct mailbox_name 
 	if (base.n > strlen(suffix) &&
 	    bytes_is_nocase(bytes_skip(base, base.n - strlen(suffix)), suffix))
 		base.n -= strlen(suffix);
-	/* Any bytes are a name. How they came to be written so is of no interest afterwards. */
-	mailbox_name_from_wire(&wire, base, '/', true);
+	/* How they came to be written so is of no interest afterwards. */
+	mbox_name_decode(&wire, base);
 	if (base.n == 0)
 		ret = err_set(err, ERR_CONFIG, "%s has no name that a mailbox could have", path);
 	else

@@ -32,6 +32,12 @@ extern const struct store_ops mbox_store;
 extern const struct store_ops eml_store;
 
 /*
+ * What a file or directory calls a mailbox, or one level of its name: any bytes do. `%XX` is a byte where that makes a name; so `export` and
+ * others write what a file name cannot hold.
+ */
+void mbox_name_decode(struct mailbox_name *out, struct bytes text);
+
+/*
  * What the file or directory at `path` is called, without `suffix`, as a mailbox. *out is initialised. ERR_CONFIG: it has no name.
  */
 int mbox_name_of_path(const char *path, const char *suffix, struct mailbox_name *out,

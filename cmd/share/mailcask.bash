@@ -28,6 +28,10 @@ _mailcask() {
 		COMPREPLY=($(compgen -f -- "$word"))
 		return
 		;;
+	--format)
+		COMPREPLY=($(compgen -W "mbox eml maildir" -- "$word"))
+		return
+		;;
 	--create)
 		COMPREPLY=($(compgen -W "git maildir" -- "$word"))
 		return
@@ -102,7 +106,7 @@ _mailcask() {
 		COMPREPLY+=($(compgen -W "$(_mailcask_names store)" -- "$word"))
 		;;
 	export)
-		COMPREPLY=($(compgen -W "--mailbox --uid --search --without-kept $global $(_mailcask_names store)" \
+		COMPREPLY=($(compgen -W "--format --mailbox --uid --search --without-kept $global $(_mailcask_names store)" \
 			-- "$word") $(compgen -f -- "$word"))
 		;;
 	check)

@@ -12,8 +12,10 @@
 
 #include <cmocka.h>
 
+#include "backends/mbox/eml_write.h"
 #include "backends/mbox/mbox.h"
 #include "core/base/mem.h"
+#include "core/mail/maildate.h"
 #include "core/mail/mailbox_name.h"
 #include "tests/lib/conformance.h"
 #include "tests/lib/support.h"
@@ -292,6 +294,83 @@ static void test_directories_of_messages_are_mailboxes(void **state)
 	free(want);
 }
 
+/* Whatever the line ends, and in pieces of any size. */
+static void test_messages_written_as_files_come_back_byte_for_byte(void **state)
+{
+	static const char *const texts[] = { "Subject: a\r\n\r\n>From x\r\n", "Subject: b\n\nx\n", "c\r\n\nd\ne",
+					     "no end", "", "\r", "f\r\r\ng\n", "h\n\r" };
+	enum { N = sizeof(texts) / sizeof(texts[0]) };
+
+	for (size_t step = 1; step < 4; step++) {
+		struct bench *b = *state;
+		struct buf want = BUF_INIT(4096);
+		struct maildate date = { 0 };
+		struct eml_writer *w;
+		struct err err = { 0 };
+
+		remove_tree(b->path);
+		mkdir(b->path, 0700);
+		maildate_set(&date, 1709211909, 0);
+		w = eml_writer_new(b->path, &err);
+		for (uint32_t i = 0; i < N; i++) {
+			eml_writer_begin(w);
+			must(eml_writer_add(w, bytes_of("given up"), &err), &err);
+			eml_writer_begin(w);
+			for (size_t at = 0, n = strlen(texts[i]); at < n; at += step)
+				must(eml_writer_add(w, bytes_from(texts[i] + at, n - at < step ? n - at : step), &err),
+				     &err);
+			must(eml_writer_end(w, i + 1, &date, &err), &err);
+			buf_addf(&want, "[] 29-Feb-2024 13:05:09 +0000 %s", texts[i]);
+		}
+		eml_writer_free(w);
+		bench_open_as(b, STORE_READ);
+		holds(b, strrchr(b->path, '/') + 1, buf_str(&want));
+		bench_close(b);
+		buf_release(&want);
+		maildate_release(&date);
+	}
+}
+
+static void test_a_large_message_written_as_a_file_comes_back(void **state)
+{
+	struct bench *b = *state;
+	char *path = path_join(b->path, "0000000007,X.eml");
+	struct buf body = BUF_INIT(4 << 20), file = BUF_INIT(4 << 20);
+	struct eml_writer *w;
+	struct err err = { 0 };
+
+	for (size_t i = 0; body.n < 3 << 20; i++)
+		buf_addf(&body, "line %zu\n", i);
+	w = eml_writer_new(b->path, &err);
+	for (size_t i = 0; i < 2; i++) { /* the first one is given up */
+		eml_writer_begin(w);
+		must(eml_writer_add(w, buf_bytes(&body), &err), &err);
+	}
+	must(eml_writer_end(w, 7, NULL, &err), &err);
+	eml_writer_begin(w);
+	must(eml_writer_add(w, buf_bytes(&body), &err), &err);
+	eml_writer_free(w);
+	read_file(path, &file);
+	assert_true(bytes_equal(buf_bytes(&file), buf_bytes(&body)));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(b->path), 0); /* nothing else is left */
+	buf_release(&file);
+	buf_release(&body);
+	free(path);
+}
+
+static void test_directories_and_files_with_escapes_are_what_they_stand_for(void **state)
+{
+	struct bench *b = *state;
+
+	make_dir(b, "a%2Fb");
+	make_dir(b, "100%");
+	put(b, "a%2Fb/1.eml", "Subject: 1\n");
+	put(b, "100%/1.eml", "Subject: 1\n");
+	bench_open_as(b, STORE_READ);
+	has_mailboxes(b, "100%25 a%2Fb");
+}
+
 static void test_a_message_without_a_date_has_that_of_its_file(void **state)
 {
 	struct bench *b = *state;
@@ -382,6 +461,9 @@ int main(void)
 		MBOX(test_what_is_no_mbox_is_not_opened),
 		MBOX(test_a_file_that_changed_meanwhile_is_noticed),
 		EML(test_directories_of_messages_are_mailboxes),
+		EML(test_messages_written_as_files_come_back_byte_for_byte),
+		EML(test_a_large_message_written_as_a_file_comes_back),
+		EML(test_directories_and_files_with_escapes_are_what_they_stand_for),
 		EML(test_a_message_without_a_date_has_that_of_its_file),
 		EML(test_links_lead_nowhere),
 		EML(test_mailboxes_can_be_put_below_one),
