@@ -3,28 +3,8 @@
 # over TLS on loopback. Each time is the best of RUNS (2). What an earlier run wrote is moved aside, not removed: ext4
 # avoids inodes freed in the last minutes, and a benchmark that deletes would measure that.
 set -eu
-B=${B:-build}
 RUNS=${RUNS:-2}
-dir=$(mktemp -d -p "${BENCH_DIR:-/tmp}")
-server=
-
-clean_up() {
-	status=$?
-	trap - EXIT
-	exec 3>&-
-	[ -z "$server" ] || wait "$server" || :
-	rm -rf "$dir"
-	exit "$status"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-mkfifo "$dir/stop" "$dir/vars"
-"$B/tests/tools/dovecot-run" <"$dir/stop" >"$dir/vars" &
-server=$!
-exec 3>"$dir/stop"
-eval "$(cat "$dir/vars")"
+. tests/lib/server.sh
 have_mbsync=
 command -v mbsync >/dev/null && have_mbsync=1
 

@@ -4,31 +4,18 @@
 # answers away and logs out. Each time is the best of RUNS (5), of peers behind the slow line of one run. A peer whose first
 # run takes more than PEER_LIMIT seconds (900) is left out of that scenario.
 set -eu
-B=${B:-build}
 RUNS=${RUNS:-5}
 PEER_LIMIT=${PEER_LIMIT:-900}
 LARGE=${LARGE:-100000} MANY=${MANY:-500}
-dir=$(mktemp -d -p "${BENCH_DIR:-/tmp}")
-server= relay=
+relay=
 
-clean_up() {
-	status=$?
-	trap - EXIT
-	exec 3>&- 4>&-
+at_end() {
+	exec 4>&-
 	[ -z "$relay" ] || wait "$relay" || :
-	[ -z "$server" ] || wait "$server" || :
-	rm -rf "$dir"
-	exit "$status"
 }
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+. tests/lib/server.sh
 
-mkfifo "$dir/stop" "$dir/vars" "$dir/stop-relay" "$dir/vars-relay"
-"$B/tests/tools/dovecot-run" <"$dir/stop" >"$dir/vars" &
-server=$!
-exec 3>"$dir/stop"
-eval "$(cat "$dir/vars")"
+mkfifo "$dir/stop-relay" "$dir/vars-relay"
 "$B/tests/tools/relay-run" "$SERVER_TLS_PORT" 20 <"$dir/stop-relay" >"$dir/vars-relay" 3>&- &
 relay=$!
 exec 4>"$dir/stop-relay"

@@ -4,29 +4,9 @@
 # the least that any client can do: download all messages, and add them by APPENDs of 128 messages each. Each time is the
 # best of RUNS (2), every run into an account of its own.
 set -eu
-B=${B:-build}
 RUNS=${RUNS:-2}
 MESSAGES=${MESSAGES:-20000}
-dir=$(mktemp -d -p "${BENCH_DIR:-/tmp}")
-server=
-
-clean_up() {
-	status=$?
-	trap - EXIT
-	exec 3>&-
-	[ -z "$server" ] || wait "$server" || :
-	rm -rf "$dir"
-	exit "$status"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-mkfifo "$dir/stop" "$dir/vars"
-"$B/tests/tools/dovecot-run" <"$dir/stop" >"$dir/vars" &
-server=$!
-exec 3>"$dir/stop"
-eval "$(cat "$dir/vars")"
+. tests/lib/server.sh
 umask 077
 
 has() {

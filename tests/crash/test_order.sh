@@ -2,30 +2,7 @@
 # The order of system calls in a backup: data durable, then the index that records it, then the rename
 # into cur. The check itself is checked on the same trace with steps taken out.
 set -eu
-B=${B:-build}
-dir=$(mktemp -d)
-server=
-
-clean_up() {
-	status=$?
-	trap - EXIT
-	exec 3>&-
-	[ -z "$server" ] || wait "$server" || :
-	rm -rf "$dir"
-	exit "$status"
-}
-trap clean_up EXIT
-
-fail() {
-	echo "test_order: $*" >&2
-	exit 1
-}
-
-mkfifo "$dir/stop" "$dir/vars"
-"$B/tests/tools/dovecot-run" <"$dir/stop" >"$dir/vars" &
-server=$!
-exec 3>"$dir/stop"
-eval "$(cat "$dir/vars")"
+. tests/lib/server.sh
 "$B/tests/tools/seed" "$SERVER_PORT" alice mailboxes 3 4 100 5000
 "$B/tests/tools/seed" "$SERVER_PORT" alice messages INBOX 8 2000000 2100000
 

@@ -2,30 +2,7 @@
 # The order of system calls in prune-server: what goes is written down, then kept in the store, both durable, before the
 # first message is touched at the server. The check itself is checked on the same trace with the syncs taken out.
 set -eu
-B=${B:-build}
-dir=$(mktemp -d)
-server=
-
-clean_up() {
-	status=$?
-	trap - EXIT
-	exec 3>&-
-	[ -z "$server" ] || wait "$server" || :
-	rm -rf "$dir"
-	exit "$status"
-}
-trap clean_up EXIT
-
-fail() {
-	echo "test_prune_order: $*" >&2
-	exit 1
-}
-
-mkfifo "$dir/stop" "$dir/vars"
-"$B/tests/tools/dovecot-run" <"$dir/stop" >"$dir/vars" &
-server=$!
-exec 3>"$dir/stop"
-eval "$(cat "$dir/vars")"
+. tests/lib/server.sh
 
 umask 077
 configure() { # TYPE

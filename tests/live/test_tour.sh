@@ -4,21 +4,8 @@
 # times of day and durations differ from run to run, and count as equal. `TOUR=print` prints
 # what README.md should hold.
 set -eu
-B=${B:-build}
 TOP=${TOP:-$PWD}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-mkfifo "$dir/stop" "$dir/vars"
-
-fail() {
-	echo "test_tour: $*" >&2
-	exit 1
-}
-
-"$B/tests/tools/dovecot-run" <"$dir/stop" >"$dir/vars" &
-server=$!
-exec 3>"$dir/stop"
-eval "$(cat "$dir/vars")"
+. tests/lib/server.sh
 "$B/tests/tools/seed" "$SERVER_PORT" anna demo
 
 export HOME="$dir/home" TZ=UTC GIT_CONFIG_SYSTEM=/dev/null

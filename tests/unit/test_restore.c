@@ -9,66 +9,18 @@
 
 #include <cmocka.h>
 
-#include "core/sync/restore.h"
-#include "tests/lib/memory_store.h"
-
-struct rig {
-	struct memory_world source, target;
-	struct restore_settings set;
-	struct restore_report report; /* of the last run */
-	struct err err;
-};
+#include "tests/lib/restore_rig.h"
 
 static int set_up(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
-
-	memory_world_init(&rig->source);
-	memory_world_init(&rig->target);
-	rig->source.presence = STORE_OURS;
-	rig->source.account = strdup("ann@host");
-	rig->set = (struct restore_settings){
-		.source = &memory_store,
-		.target = &memory_store,
-		.source_config = { .name = "archive", .settings = &rig->source },
-		.target_config = { .name = "target", .path = "TARGET", .settings = &rig->target },
-	};
-	*state = rig;
+	*state = restore_rig_new("ann@host");
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct rig *rig = *state;
-
-	restore_report_release(&rig->report);
-	memory_world_release(&rig->source);
-	memory_world_release(&rig->target);
-	free(rig);
+	restore_rig_free(*state);
 	return 0;
-}
-
-static int go(struct rig *rig)
-{
-	restore_report_release(&rig->report);
-	rig->err = (struct err){ 0 };
-	rig->source.fetched = 0;
-	return restore_run(&rig->set, &rig->report, &rig->err);
-}
-
-static void succeed(struct rig *rig)
-{
-	if (go(rig) < 0)
-		fail_msg("%s", rig->err.text);
-}
-
-static const struct restore_mailbox *line(const struct rig *rig, const char *name)
-{
-	for (size_t i = 0; i < rig->report.n; i++)
-		if (strcmp(rig->report.v[i].name, name) == 0)
-			return &rig->report.v[i];
-	fail_msg("no line for %s", name);
-	return NULL;
 }
 
 /* "MAILBOX message N", `from` <= N <= `to`. */
@@ -84,49 +36,49 @@ static void fill(struct memory_world *w, const char *mailbox, int from, int to)
 
 static void test_all_that_is_stored_comes_back_and_a_second_run_adds_nothing(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 10);
 	fill(&rig->source, "Work/2024", 1, 5);
 	memory_mailbox_get(&rig->source, "Empty")->attributes = MAILBOX_SENT | MAILBOX_SUBSCRIBED;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(memory_equal(&rig->source, &rig->target));
 	assert_int_equal(memory_mailbox_get(&rig->target, "Empty")->attributes,
 			 MAILBOX_SENT | MAILBOX_SUBSCRIBED);
 	assert_int_equal(rig->report.added, 15);
 	assert_int_equal(rig->report.present, 0);
 	assert_false(rig->report.incomplete);
-	assert_true(line(rig, "Empty")->created);
+	assert_true(restore_rig_line(rig, "Empty")->created);
 	assert_string_equal(rig->target.account, RESTORE_ACCOUNT);
 	assert_int_equal(rig->source.fetched, 15); /* nothing had to be hashed */
 	/* Bound to nothing: the next backup into it, after --rebind, pairs by content. */
 	assert_int_equal(memory_mailbox_get(&rig->target, "INBOX")->v[0].source_uid, 0);
 
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(memory_equal(&rig->source, &rig->target));
 	assert_int_equal(rig->report.added, 0);
 	assert_int_equal(rig->report.bytes, 0);
 	assert_int_equal(rig->report.present, 15);
-	assert_false(line(rig, "Empty")->created);
+	assert_false(restore_rig_line(rig, "Empty")->created);
 
 	/* What a mailbox is for is added to one that is there, and nothing taken away. */
 	memory_mailbox_get(&rig->target, "Empty")->attributes = MAILBOX_TRASH;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(memory_mailbox_get(&rig->target, "Empty")->attributes,
 			 MAILBOX_SENT | MAILBOX_SUBSCRIBED | MAILBOX_TRASH);
 }
 
 static void test_what_is_there_stays_as_it_is(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 4);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	memory_set_flags(&rig->target, "INBOX", 1, "\\Answered");
 	memory_deliver(&rig->target, "INBOX", "mine\r\n", "\\Draft");
 	memory_deliver(&rig->target, "Mine", "mine, too\r\n", "");
 	memory_delete(&rig->target, "INBOX", 3);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 1);
 	assert_int_equal(rig->report.present, 3);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
@@ -138,22 +90,22 @@ static void test_what_is_there_stays_as_it_is(void **state)
 
 static void test_two_equal_messages_are_two(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	for (int i = 0; i < 3; i++)
 		memory_deliver(&rig->source, "INBOX", "same\r\n", "");
 	memory_deliver(&rig->source, "Other", "same\r\n", "");
 	memory_deliver(&rig->target, "INBOX", "same\r\n", "");
 	rig->target.presence = STORE_OURS;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 3);
 	assert_int_equal(memory_live(&rig->target, "Other"), 1);
-	assert_int_equal(line(rig, "INBOX")->added, 2);
-	assert_int_equal(line(rig, "INBOX")->present, 1);
-	succeed(rig);
+	assert_int_equal(restore_rig_line(rig, "INBOX")->added, 2);
+	assert_int_equal(restore_rig_line(rig, "INBOX")->present, 1);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 0);
 	memory_delete(&rig->target, "INBOX", 2);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 1);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 3);
 }
@@ -161,7 +113,7 @@ static void test_two_equal_messages_are_two(void **state)
 /* Same size, other content: only hashing tells them apart. */
 static void test_messages_of_one_size_are_told_apart(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	memory_deliver(&rig->source, "INBOX", "abc", "");
 	memory_deliver(&rig->source, "INBOX", "abd", "");
@@ -169,7 +121,7 @@ static void test_messages_of_one_size_are_told_apart(void **state)
 	memory_deliver(&rig->source, "INBOX", "longer", "");
 	memory_deliver(&rig->target, "INBOX", "abd", "");
 	rig->target.presence = STORE_OURS;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 3);
 	assert_int_equal(rig->report.present, 1);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 4);
@@ -179,7 +131,7 @@ static void test_messages_of_one_size_are_told_apart(void **state)
 
 static void test_a_dry_run_says_what_the_run_then_does(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 	struct restore_report plan;
 
 	fill(&rig->source, "INBOX", 1, 12);
@@ -190,13 +142,13 @@ static void test_a_dry_run_says_what_the_run_then_does(void **state)
 		unsigned committed = rig->target.committed;
 
 		rig->set.dry_run = true;
-		succeed(rig);
+		restore_rig_succeed(rig);
 		plan = rig->report;
 		rig->report = (struct restore_report){ 0 };
 		assert_int_equal(rig->target.opened_to_write, (unsigned)round);
 		assert_int_equal(rig->target.committed, committed);
 		rig->set.dry_run = false;
-		succeed(rig);
+		restore_rig_succeed(rig);
 		assert_int_equal(plan.n, rig->report.n);
 		assert_true(plan.added > 0);
 		for (size_t i = 0; i < plan.n; i++) {
@@ -214,15 +166,15 @@ static void test_a_dry_run_says_what_the_run_then_does(void **state)
 
 static void test_kept_messages_come_back_unless_they_are_left_out(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 3);
 	memory_mailbox_get(&rig->source, "INBOX")->v[1].kept = true;
 	rig->set.without_kept = true;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 2);
 	rig->set.without_kept = false;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 1);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 3);
 }
@@ -230,7 +182,7 @@ static void test_kept_messages_come_back_unless_they_are_left_out(void **state)
 static void test_only_the_mailboxes_named_are_restored(void **state)
 {
 	static const char *const only[] = { "Work*", "!Work/Old", "\\Sent" };
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 1);
 	fill(&rig->source, "Work", 1, 1);
@@ -239,7 +191,7 @@ static void test_only_the_mailboxes_named_are_restored(void **state)
 	memory_mailbox_get(&rig->source, "Gesendet")->attributes = MAILBOX_SENT;
 	rig->set.mailboxes = only;
 	rig->set.n_mailboxes = 3;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.n, 2);
 	assert_int_equal(rig->report.added, 2);
 	assert_int_equal(rig->target.stable.n, 2);
@@ -248,7 +200,7 @@ static void test_only_the_mailboxes_named_are_restored(void **state)
 static void test_single_messages_are_restored(void **state)
 {
 	static const char *const only[] = { "INBOX" };
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 	struct uidset uids = UIDSET_INIT;
 
 	fill(&rig->source, "INBOX", 1, 10);
@@ -259,7 +211,7 @@ static void test_single_messages_are_restored(void **state)
 	rig->set.uids = &uids;
 	rig->set.mailboxes = only;
 	rig->set.n_mailboxes = 1;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 3);
 	assert_int_equal(rig->target.stable.n, 1);
 	assert_string_equal(memory_mailbox_get(&rig->target, "INBOX")->v[0].body,
@@ -282,7 +234,7 @@ static void test_what_does_not_exist_is_told_before_anything_is_made(void **stat
 		{ "*", 1, 1, ERR_CONFIG,
 		  "UIDs mean something in one mailbox only, and 2 are selected" },
 	};
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 10);
 	fill(&rig->source, "Work", 1, 1);
@@ -294,7 +246,7 @@ static void test_what_does_not_exist_is_told_before_anything_is_made(void **stat
 		rig->set.uids = cases[i].lo ? &uids : NULL;
 		rig->set.mailboxes = &cases[i].only;
 		rig->set.n_mailboxes = 1;
-		assert_int_equal(go(rig), -1);
+		assert_int_equal(restore_rig_run(rig), -1);
 		assert_string_equal(rig->err.text, cases[i].want);
 		assert_int_equal(rig->err.kind, cases[i].kind);
 		assert_int_equal(rig->target.presence, STORE_MISSING);
@@ -318,7 +270,7 @@ static void test_only_its_own_targets_and_adopted_ones_are_written(void **state)
 		{ STORE_OURS, "ann@host", false, false },
 		{ STORE_OURS, "ann@host", true, false },
 	};
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 2);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -328,7 +280,7 @@ static void test_only_its_own_targets_and_adopted_ones_are_written(void **state)
 			rig->target.account = cases[i].account ? strdup(cases[i].account) : NULL;
 			rig->set.adopt = cases[i].adopt;
 			rig->set.dry_run = dry;
-			assert_int_equal(go(rig), cases[i].allowed ? 0 : -1);
+			assert_int_equal(restore_rig_run(rig), cases[i].allowed ? 0 : -1);
 			if (!cases[i].allowed)
 				assert_int_equal(rig->err.kind, ERR_CONFIG);
 			assert_int_equal(memory_live(&rig->target, "INBOX"),
@@ -340,18 +292,18 @@ static void test_only_its_own_targets_and_adopted_ones_are_written(void **state)
 /* A backup that begins between the first look and the lock. */
 static void test_a_target_that_became_a_backup_meanwhile_is_refused(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 2);
 	rig->target.becomes = "ben@host";
-	assert_int_equal(go(rig), -1);
+	assert_int_equal(restore_rig_run(rig), -1);
 	assert_int_equal(rig->err.kind, ERR_CONFIG);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 0);
 }
 
 static void test_messages_that_cannot_be_had_are_named_and_all_others_restored(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 	struct memory_mailbox *m;
 
 	fill(&rig->source, "INBOX", 1, 5);
@@ -359,20 +311,20 @@ static void test_messages_that_cannot_be_had_are_named_and_all_others_restored(v
 	m->v[2].poison = true;
 	rig->target.choke = "INBOX message 4\r\n";
 	rig->target.refuse = "INBOX message 5\r\n";
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(rig->report.incomplete);
 	assert_int_equal(rig->report.added, 2);
 	assert_int_equal(rig->report.bytes, 2 * strlen("INBOX message 5\r\n"));
-	assert_int_equal(line(rig, "INBOX")->n_failed, 3);
-	assert_int_equal(line(rig, "INBOX")->failed[0].uid, 3);
-	assert_string_equal(line(rig, "INBOX")->failed[0].reason, "cannot be read");
-	assert_int_equal(line(rig, "INBOX")->failed[1].uid, 4);
-	assert_string_equal(line(rig, "INBOX")->failed[1].reason, "choked");
-	assert_int_equal(line(rig, "INBOX")->failed[2].uid, 5);
+	assert_int_equal(restore_rig_line(rig, "INBOX")->n_failed, 3);
+	assert_int_equal(restore_rig_line(rig, "INBOX")->failed[0].uid, 3);
+	assert_string_equal(restore_rig_line(rig, "INBOX")->failed[0].reason, "cannot be read");
+	assert_int_equal(restore_rig_line(rig, "INBOX")->failed[1].uid, 4);
+	assert_string_equal(restore_rig_line(rig, "INBOX")->failed[1].reason, "choked");
+	assert_int_equal(restore_rig_line(rig, "INBOX")->failed[2].uid, 5);
 	/* Again: what could be had is there, the rest is tried once more. */
 	rig->target.refuse = rig->target.choke = NULL;
 	m->v[2].poison = false;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_false(rig->report.incomplete);
 	assert_int_equal(rig->report.added, 3);
 	assert_true(memory_equal(&rig->source, &rig->target));
@@ -380,7 +332,7 @@ static void test_messages_that_cannot_be_had_are_named_and_all_others_restored(v
 
 static void test_a_mailbox_in_trouble_does_not_stop_the_others(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "A", 1, 2);
 	fill(&rig->source, "B", 1, 2);
@@ -390,45 +342,45 @@ static void test_a_mailbox_in_trouble_does_not_stop_the_others(void **state)
 	memory_mailbox_get(&rig->source, "D")->partial = true;
 	memory_mailbox_get(&rig->target, "C")->unwritable = true;
 	rig->target.presence = STORE_OURS;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(rig->report.incomplete);
 	assert_int_equal(rig->report.added, 2);
 	assert_int_equal(memory_live(&rig->target, "B"), 2);
-	assert_true(line(rig, "A")->skipped);
-	assert_true(line(rig, "C")->skipped);
-	assert_true(line(rig, "D")->skipped);
-	assert_string_equal(line(rig, "C")->problem, "cannot be written");
-	assert_int_equal(line(rig, "C")->added, 0);
+	assert_true(restore_rig_line(rig, "A")->skipped);
+	assert_true(restore_rig_line(rig, "C")->skipped);
+	assert_true(restore_rig_line(rig, "D")->skipped);
+	assert_string_equal(restore_rig_line(rig, "C")->problem, "cannot be written");
+	assert_int_equal(restore_rig_line(rig, "C")->added, 0);
 }
 
 static void test_messages_that_the_store_lost_are_told(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 3);
 	uidset_add_range(&memory_mailbox_get(&rig->source, "INBOX")->lost, 8, 9);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(rig->report.incomplete);
 	assert_int_equal(rig->report.added, 3);
-	assert_non_null(strstr(line(rig, "INBOX")->problem, "2 of its messages are missing: the store knows them"));
+	assert_non_null(strstr(restore_rig_line(rig, "INBOX")->problem, "2 of its messages are missing: the store knows them"));
 }
 
 static void test_a_full_disk_keeps_what_was_committed(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 6);
 	rig->target.full_after = 4;
-	assert_int_equal(go(rig), -1);
+	assert_int_equal(restore_rig_run(rig), -1);
 	assert_int_equal(rig->err.kind, ERR_FATAL);
 	assert_int_equal(rig->report.added, memory_live(&rig->target, "INBOX"));
 	assert_int_equal(rig->target.committed, 0); /* nothing more is asked of it */
 	rig->target.full_after = 0;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(memory_equal(&rig->source, &rig->target));
 	rig->target.commit_fails = 1;
 	fill(&rig->source, "INBOX", 7, 8);
-	assert_int_equal(go(rig), -1);
+	assert_int_equal(restore_rig_run(rig), -1);
 	assert_string_equal(rig->err.text, "the disk is full");
 	assert_int_equal(rig->report.added, 0);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 6);
@@ -436,43 +388,43 @@ static void test_a_full_disk_keeps_what_was_committed(void **state)
 
 static void test_a_large_mailbox_is_committed_in_batches(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 5000);
 	rig->target.commit_fails = 2;
-	assert_int_equal(go(rig), -1);
+	assert_int_equal(restore_rig_run(rig), -1);
 	assert_int_equal(rig->report.added, 4096);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 4096);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 904);
 }
 
 static void test_a_source_that_breaks_off_is_continued(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 6);
 	rig->source.fail_after = 2;
-	assert_int_equal(go(rig), -1);
+	assert_int_equal(restore_rig_run(rig), -1);
 	assert_int_equal(rig->err.kind, ERR_RETRY);
 	assert_int_equal(rig->report.added, 2);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 2);
 	rig->source.fail_after = 0;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 4);
 	assert_true(memory_equal(&rig->source, &rig->target));
 }
 
 static void test_a_message_delivered_twice_is_added_once(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 4);
 	rig->source.twice = true;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 4);
 	assert_false(rig->report.incomplete);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 0);
 	assert_int_equal(rig->report.present, 4);
 }
@@ -491,7 +443,7 @@ static size_t count(const struct memory_world *w, const char *body)
 static void test_random_mailboxes_become_the_union_of_both(void **state)
 {
 	static const char *const bodies[] = { "", "a", "b", "cc", "dd", "ddd" };
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	srand(7);
 	for (int round = 0; round < 300; round++) {
@@ -509,7 +461,7 @@ static void test_random_mailboxes_become_the_union_of_both(void **state)
 			memory_deliver(&rig->target, "INBOX", bodies[rand() % 6], "");
 		for (size_t b = 0; b < 6; b++)
 			had[b] = count(&rig->target, bodies[b]);
-		succeed(rig);
+		restore_rig_succeed(rig);
 		for (size_t b = 0; b < 6; b++) {
 			size_t there = count(&rig->source, bodies[b]);
 			size_t most = there > had[b] ? there : had[b];

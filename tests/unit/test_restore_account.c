@@ -10,63 +10,24 @@
 #include <cmocka.h>
 
 #include "core/mail/mailbox_name.h"
-#include "core/sync/restore.h"
-#include "tests/lib/memory_store.h"
-
-struct rig {
-	struct memory_world source, target;
-	struct restore_settings set;
-	struct restore_report report; /* of the last run */
-	struct err err;
-};
+#include "tests/lib/restore_rig.h"
 
 static int set_up(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct restore_rig *rig = restore_rig_new("ann@old");
 
-	memory_world_init(&rig->source);
-	memory_world_init(&rig->target);
-	rig->source.presence = STORE_OURS;
-	rig->source.account = strdup("ann@old");
-	rig->set = (struct restore_settings){
-		.source = &memory_store,
-		.target = &memory_store,
-		.state_dir = "/nowhere",
-		.source_config = { .name = "archive", .settings = &rig->source },
-		/* Its name begins like that of a source, which tells its own state. */
-		.target_config = { .name = "server", .account = "ann@host", .settings = &rig->target },
-	};
+	rig->set.state_dir = "/nowhere";
+	/* Its name begins like that of a source, which tells its own state. */
+	rig->set.target_config = (struct store_config){ .name = "server", .account = "ann@host",
+							.settings = &rig->target };
 	*state = rig;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct rig *rig = *state;
-
-	restore_report_release(&rig->report);
-	memory_world_release(&rig->source);
-	memory_world_release(&rig->target);
-	free(rig);
+	restore_rig_free(*state);
 	return 0;
-}
-
-static void succeed(struct rig *rig)
-{
-	restore_report_release(&rig->report);
-	rig->err = (struct err){ 0 };
-	rig->source.fetched = rig->target.looked_into = 0;
-	if (restore_run(&rig->set, &rig->report, &rig->err) < 0)
-		fail_msg("%s", rig->err.text);
-}
-
-static const struct restore_mailbox *line(const struct rig *rig, const char *name)
-{
-	for (size_t i = 0; i < rig->report.n; i++)
-		if (strcmp(rig->report.v[i].name, name) == 0)
-			return &rig->report.v[i];
-	fail_msg("no line for %s", name);
-	return NULL;
 }
 
 static void fill(struct memory_world *w, const char *mailbox, int from, int to)
@@ -80,7 +41,7 @@ static void fill(struct memory_world *w, const char *mailbox, int from, int to)
 }
 
 /* The archive of a mailbox of the account, as after a backup: bound to the UIDs that are there now. */
-static void back_up(struct rig *rig, const char *mailbox)
+static void back_up(struct restore_rig *rig, const char *mailbox)
 {
 	struct memory_mailbox *from = memory_mailbox_get(&rig->target, mailbox);
 
@@ -100,19 +61,19 @@ static void back_up(struct rig *rig, const char *mailbox)
 
 static void test_all_of_a_store_comes_into_an_account_and_a_second_run_adds_nothing(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 10);
 	fill(&rig->source, "Work/2024", 1, 5);
 	memory_mailbox_get(&rig->source, "Empty");
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(memory_equal(&rig->source, &rig->target));
 	assert_int_equal(rig->report.added, 15);
-	assert_true(line(rig, "Empty")->created);
+	assert_true(restore_rig_line(rig, "Empty")->created);
 	assert_int_equal(rig->source.fetched, 15); /* nothing had to be hashed */
 	assert_int_equal(rig->target.looked_into, 0);
 	assert_int_equal(memory_mailbox_get(&rig->target, "INBOX")->v[0].source_uid, 0);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(memory_equal(&rig->source, &rig->target));
 	assert_int_equal(rig->report.added, 0);
 	assert_int_equal(rig->report.present, 15);
@@ -121,12 +82,12 @@ static void test_all_of_a_store_comes_into_an_account_and_a_second_run_adds_noth
 
 static void test_only_messages_whose_size_fits_are_looked_into(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 3);
 	fill(&rig->target, "INBOX", 3, 10); /* one of them is the third */
 	memory_deliver(&rig->target, "INBOX", "INBOX message y\r\n", ""); /* the size of the first */
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->target.looked_into, 2);
 	assert_int_equal(rig->source.fetched, 2 + 2); /* two hashed, and two added */
 	assert_int_equal(rig->report.added, 2);
@@ -136,7 +97,7 @@ static void test_only_messages_whose_size_fits_are_looked_into(void **state)
 
 static void test_in_the_account_it_is_of_messages_are_known_by_their_uids(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->target, "INBOX", 1, 10);
 	fill(&rig->target, "Work", 1, 2);
@@ -144,34 +105,34 @@ static void test_in_the_account_it_is_of_messages_are_known_by_their_uids(void *
 	back_up(rig, "Work");
 	memory_delete(&rig->target, "INBOX", 4);
 	memory_delete(&rig->target, "INBOX", 10);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 2);
 	assert_int_equal(rig->report.present, 10);
 	assert_int_equal(rig->target.looked_into, 0);
 	assert_int_equal(rig->source.fetched, 2);
 	assert_true(memory_equal(&rig->source, &rig->target));
 	/* They have other UIDs now, and are known by content. */
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 0);
 	assert_int_equal(rig->target.looked_into, 2);
 }
 
 static void test_uids_mean_nothing_after_another_uidvalidity(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->target, "INBOX", 1, 4);
 	back_up(rig, "INBOX");
 	memory_mailbox_get(&rig->target, "INBOX")->uidvalidity++;
 	memcpy(memory_mailbox_get(&rig->target, "INBOX")->v[0].body, "inbox", 5);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 1);
 	assert_int_equal(rig->report.present, 3);
 }
 
 static void test_uids_mean_nothing_in_another_account(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->target, "INBOX", 1, 4);
 	back_up(rig, "INBOX");
@@ -179,7 +140,7 @@ static void test_uids_mean_nothing_in_another_account(void **state)
 	rig->source.account = strdup("ben@host");
 	/* Of the same size, under the UID of the first. */
 	memcpy(memory_mailbox_get(&rig->target, "INBOX")->v[0].body, "inbox", 5);
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 1);
 	assert_int_equal(rig->report.present, 3);
 }
@@ -187,7 +148,7 @@ static void test_uids_mean_nothing_in_another_account(void **state)
 /* Servers that count UIDVALIDITY from 1 give it to many mailboxes. */
 static void test_uids_mean_nothing_in_another_mailbox(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->target, "Sent Messages", 1, 2);
 	memory_mailbox_get(&rig->target, "Sent Messages")->uidvalidity = 7;
@@ -205,14 +166,14 @@ static void test_uids_mean_nothing_in_another_mailbox(void **state)
 		m->body = strdup(memory_mailbox_get(&rig->source, "Sent Messages")->v[i].body);
 		m->body[0] = '!';
 	}
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 2);
 	assert_int_equal(memory_live(&rig->target, "Sent"), 4);
 }
 
 static void test_a_uid_of_another_size_is_another_message(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 	struct memory_message *m;
 
 	fill(&rig->target, "INBOX", 1, 4);
@@ -220,7 +181,7 @@ static void test_a_uid_of_another_size_is_another_message(void **state)
 	m = &memory_mailbox_get(&rig->target, "INBOX")->v[1];
 	free(m->body);
 	m->body = strdup("the server was put back, and gave the UID out again\r\n");
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 1);
 	assert_int_equal(rig->report.present, 3);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 5);
@@ -228,7 +189,7 @@ static void test_a_uid_of_another_size_is_another_message(void **state)
 
 static void test_flags_are_reset_when_it_is_said_and_only_then(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->target, "INBOX", 1, 4);
 	back_up(rig, "INBOX");
@@ -236,27 +197,27 @@ static void test_flags_are_reset_when_it_is_said_and_only_then(void **state)
 	memory_set_flags(&rig->target, "INBOX", 3, "");
 	/* Known by content. */
 	memory_mailbox_get(&rig->source, "INBOX")->v[2].source_uid = 0;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.flags_changed, 0);
 	assert_false(memory_equal(&rig->source, &rig->target));
 	rig->set.flags = true;
 	rig->set.dry_run = true;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.flags_changed, 2);
 	assert_false(memory_equal(&rig->source, &rig->target));
 	rig->set.dry_run = false;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.flags_changed, 2);
-	assert_int_equal(line(rig, "INBOX")->flags_changed, 2);
+	assert_int_equal(restore_rig_line(rig, "INBOX")->flags_changed, 2);
 	assert_int_equal(rig->report.added, 0);
 	assert_true(memory_equal(&rig->source, &rig->target));
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.flags_changed, 0);
 }
 
 static void test_mailboxes_have_the_names_that_the_account_has_for_them(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	/* An archive of a server that puts everything below INBOX. */
 	fill(&rig->source, "INBOX", 1, 1);
@@ -264,31 +225,31 @@ static void test_mailboxes_have_the_names_that_the_account_has_for_them(void **s
 	fill(&rig->source, "INBOX/Work", 1, 3);
 	memory_mailbox_get(&rig->source, "INBOX/Sent Messages")->attributes = MAILBOX_SENT;
 	memory_mailbox_get(&rig->target, "Sent")->attributes = MAILBOX_SENT;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 1);
 	assert_int_equal(memory_live(&rig->target, "Sent"), 2);
 	assert_int_equal(memory_live(&rig->target, "Work"), 3);
 	assert_int_equal(rig->target.stable.n, 3);
-	assert_string_equal(line(rig, "INBOX/Work")->target, "Work");
-	assert_null(line(rig, "INBOX")->target);
-	succeed(rig);
+	assert_string_equal(restore_rig_line(rig, "INBOX/Work")->target, "Work");
+	assert_null(restore_rig_line(rig, "INBOX")->target);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 0);
 }
 
 static void test_names_below_inbox_stay_where_the_account_has_such(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX/Work", 1, 3);
 	memory_mailbox_get(&rig->target, "INBOX/Other");
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(memory_live(&rig->target, "INBOX/Work"), 3);
 }
 
 static void test_all_can_be_put_below_one_mailbox(void **state)
 {
 	struct mailbox_name into = MAILBOX_NAME_INIT;
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	assert_int_equal(mailbox_name_from_display(&into, bytes_of("Back/Again"), &rig->err), 0);
 	fill(&rig->source, "INBOX", 1, 2);
@@ -296,7 +257,7 @@ static void test_all_can_be_put_below_one_mailbox(void **state)
 	fill(&rig->target, "INBOX", 1, 2);
 	rig->set.into = &into;
 	for (int run = 0; run < 2; run++) {
-		succeed(rig);
+		restore_rig_succeed(rig);
 		assert_int_equal(rig->report.added, run ? 0 : 3);
 		assert_int_equal(memory_live(&rig->target, "Back/Again/INBOX"), 2);
 		assert_int_equal(memory_live(&rig->target, "Back/Again/Work/2024"), 1);
@@ -319,12 +280,12 @@ static int choose_even(void *ctx, struct mailbox *mb, const struct changes *have
 
 static void test_only_messages_that_are_chosen_are_restored(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 5);
 	fill(&rig->source, "Work", 1, 1);
 	rig->set.choose = choose_even;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.added, 2);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 2);
 	assert_string_equal(memory_mailbox_get(&rig->target, "INBOX")->v[1].body,
@@ -334,7 +295,7 @@ static void test_only_messages_that_are_chosen_are_restored(void **state)
 
 static void test_what_a_job_put_there_is_remembered_elsewhere(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 1);
 	rig->target.presence = STORE_OURS;
@@ -347,26 +308,26 @@ static void test_what_a_job_put_there_is_remembered_elsewhere(void **state)
 
 static void test_little_room_is_said_before(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 	char body[5001];
 
 	memset(body, 'x', 5000);
 	body[5000] = '\0';
 	memory_deliver(&rig->source, "INBOX", body, "");
 	rig->target.room = 4000;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.n_notes, 1);
 	assert_string_equal(rig->report.notes[0],
 			    "5 kB are missing, and there is room for 4 kB: not all of it will be taken");
 	memory_delete(&rig->target, "INBOX", 1);
 	rig->target.room = 5000;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_int_equal(rig->report.n_notes, 0);
 }
 
 static void test_a_mailbox_that_is_not_listed_is_not_filled_once_more(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 2);
 	fill(&rig->source, "Work", 1, 2);
@@ -374,9 +335,9 @@ static void test_a_mailbox_that_is_not_listed_is_not_filled_once_more(void **sta
 	memory_mailbox_get(&rig->target, "Work")->gone_from_list = true;
 	for (int dry = 1; dry >= 0; dry--) {
 		rig->set.dry_run = dry;
-		succeed(rig);
+		restore_rig_succeed(rig);
 		assert_true(rig->report.incomplete);
-		assert_true(line(rig, "Work")->skipped);
+		assert_true(restore_rig_line(rig, "Work")->skipped);
 		assert_int_equal(rig->report.added, 2);
 		assert_int_equal(memory_live(&rig->target, "Work"), 2);
 	}
@@ -384,15 +345,15 @@ static void test_a_mailbox_that_is_not_listed_is_not_filled_once_more(void **sta
 
 static void test_a_mailbox_that_is_not_told_whole_is_left_alone(void **state)
 {
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	fill(&rig->source, "INBOX", 1, 2);
 	fill(&rig->source, "Work", 1, 2);
 	fill(&rig->target, "Work", 1, 2);
 	memory_mailbox_get(&rig->target, "Work")->hide = 1;
-	succeed(rig);
+	restore_rig_succeed(rig);
 	assert_true(rig->report.incomplete);
-	assert_true(line(rig, "Work")->skipped);
+	assert_true(restore_rig_line(rig, "Work")->skipped);
 	assert_int_equal(memory_live(&rig->target, "Work"), 2);
 	assert_int_equal(memory_live(&rig->target, "INBOX"), 2);
 }
@@ -410,7 +371,7 @@ static size_t count(struct memory_world *w, const char *body)
 static void test_random_mailboxes_become_the_union_of_both(void **state)
 {
 	static const char *const bodies[] = { "a\r\n", "b\r\n", "aa\r\n", "bb\r\n", "c\r\n" };
-	struct rig *rig = *state;
+	struct restore_rig *rig = *state;
 
 	srand(7);
 	for (int round = 0; round < 300; round++) {
@@ -437,7 +398,7 @@ static void test_random_mailboxes_become_the_union_of_both(void **state)
 		}
 		for (size_t b = 0; b < 5; b++)
 			had[b] = count(&rig->target, bodies[b]);
-		succeed(rig);
+		restore_rig_succeed(rig);
 		for (size_t b = 0; b < 5; b++) {
 			size_t there = count(&rig->source, bodies[b]);
 
