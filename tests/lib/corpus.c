@@ -276,3 +276,17 @@ void corpus_fill_demo(struct oracle *o)
 	}
 	corpus_fill(o, "INBOX", number, 1, (size_t)20 << 20, (size_t)20 << 20);
 }
+
+void corpus_fill_account(struct oracle *o)
+{
+	oracle_create(o, "Archive");
+	oracle_create(o, "Archive/&AMQgrA-");
+	oracle_create(o, "empty");
+	oracle_create(o, "Sent");
+	oracle_command(o, "SUBSCRIBE Archive");
+	corpus_fill_mixed(o, "INBOX", 480, 40, 3 << 20);
+	corpus_fill(o, "Archive/&AMQgrA-", 20, 10, 0, 3000);
+	corpus_fill(o, "Archive/&AMQgrA-", 20, 2, 0, 3000); /* the first two again */
+	corpus_fill(o, "Sent", 40, 5, 0, 3000);
+	oracle_store(o, "INBOX", "3:9", "+FLAGS", "$Work $Forwarded \\Answered");
+}

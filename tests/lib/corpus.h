@@ -44,5 +44,11 @@ void corpus_fill_mixed(struct oracle *o, const char *mailbox, uint32_t first, ui
 		       size_t largest);
 /* Create all of corpus_mailboxes and fill each; one 20 MB attachment in the first. */
 void corpus_fill_demo(struct oracle *o);
+/*
+ * An account to back up and restore: INBOX of mixed sizes, to 3 MiB, with flags and keywords of many kinds; nested mailboxes, one of them
+ * not ASCII and with two messages twice; an empty one; Sent, which is \Sent.
+ */
+void corpus_fill_account(struct oracle *o);
+enum { CORPUS_ACCOUNT = 40 + 12 + 5 }; /* messages */
 
 #endif

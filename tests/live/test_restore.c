@@ -28,24 +28,13 @@ static struct oracle *oracle;
 static struct backup job; /* its store is "near": job.root */
 static char *target;
 
-enum { MESSAGES = 40 + 12 + 5 };
-
 /* One backup, which all tests read. */
 static int start(void **state)
 {
 	(void)state;
 	server = dovecot_start(NULL);
 	oracle = oracle_open(server->port, "alice");
-	oracle_create(oracle, "Archive");
-	oracle_create(oracle, "Archive/&AMQgrA-");
-	oracle_create(oracle, "empty");
-	oracle_create(oracle, "Sent"); /* \Sent */
-	oracle_command(oracle, "SUBSCRIBE Archive");
-	corpus_fill_mixed(oracle, "INBOX", 480, 40, 3 << 20);
-	corpus_fill(oracle, "Archive/&AMQgrA-", 20, 10, 0, 3000);
-	corpus_fill(oracle, "Archive/&AMQgrA-", 20, 2, 0, 3000); /* the first two again */
-	corpus_fill(oracle, "Sent", 40, 5, 0, 3000);
-	oracle_store(oracle, "INBOX", "3:9", "+FLAGS", "$Work $Forwarded \\Answered");
+	corpus_fill_account(oracle);
 	backup_init(&job, &(struct backup_config){ .port = server->port });
 	backup_ends_with(&job, 0, "");
 	return 0;
@@ -167,7 +156,7 @@ static void test_all_of_a_backup_comes_back_in_either_layout(void **state)
 		char *args = xasprintf("%s near", layouts[i]);
 
 		remove_tree(target);
-		restore_adds(MESSAGES, args);
+		restore_adds(CORPUS_ACCOUNT, args);
 		archives_equal(job.root, target);
 		archive_snapshot(target, &before);
 		restore_adds(0, "near");
@@ -188,12 +177,12 @@ static void test_all_of_a_git_archive_comes_back(void **state)
 	backup_init(&git, &(struct backup_config){ .port = server->port, .type = "git" });
 	backup_ends_with(&git, 0, "");
 	restore(&res, 0, "%s %s", git.root, target);
-	assert_int_equal(number(&res, "added"), MESSAGES);
+	assert_int_equal(number(&res, "added"), CORPUS_ACCOUNT);
 	restored_release(&res);
 	archives_equal(git.root, target);
 	restore(&res, 0, "%s %s", git.root, target);
 	assert_int_equal(number(&res, "added"), 0);
-	assert_int_equal(number(&res, "present"), MESSAGES);
+	assert_int_equal(number(&res, "present"), CORPUS_ACCOUNT);
 	restored_release(&res);
 	/* Into an archive nothing is restored, adopted or not. */
 	restore(&res, 2, "near %s", git.root);
@@ -264,7 +253,7 @@ static void test_a_path_needs_no_sound_configuration(void **state)
 
 	(void)state;
 	restore(&res, 0, "--config=/nonexistent/config.ini %s %s", job.root, target);
-	assert_int_equal(number(&res, "added"), MESSAGES);
+	assert_int_equal(number(&res, "added"), CORPUS_ACCOUNT);
 	archives_equal(job.root, target);
 	restored_release(&res);
 }
@@ -289,7 +278,7 @@ static void test_what_was_deleted_comes_back_and_the_rest_stays(void **state)
 	const char *at;
 
 	(void)state;
-	restore_adds(MESSAGES, "near");
+	restore_adds(CORPUS_ACCOUNT, "near");
 	gone = file_in("INBOX/cur", 3);
 	assert_int_equal(unlink(gone), 0);
 	/* A reader marks one, moves one, and delivers one of its own. */
@@ -309,7 +298,7 @@ static void test_what_was_deleted_comes_back_and_the_rest_stays(void **state)
 			assert_non_null(strstr(buf_str(&after), line));
 		free(line);
 	}
-	assert_int_equal(archive_count(target), MESSAGES + 1);
+	assert_int_equal(archive_count(target), CORPUS_ACCOUNT + 1);
 	restore_adds(0, "near");
 	buf_release(&before);
 	buf_release(&after);
@@ -351,7 +340,7 @@ static void test_a_dry_run_says_what_the_run_then_does(void **state)
 		restore(&plan, 0, "--dry-run near %s", target);
 		assert_int_equal(access(target, F_OK) == 0, round);
 		restore(&done, 0, "near %s", target);
-		assert_int_equal(number(&plan, "added"), round ? 1 : MESSAGES);
+		assert_int_equal(number(&plan, "added"), round ? 1 : CORPUS_ACCOUNT);
 		assert_int_equal(number(&plan, "bytes"), number(&done, "bytes"));
 		assert_int_equal(number(&plan, "present"), number(&done, "present"));
 		assert_true(json_equal(plan.mailboxes, done.mailboxes));
@@ -423,7 +412,7 @@ static void test_a_strange_maildir_is_added_to_when_adopted_and_its_files_stay(v
 	assert_string_equal(buf_str(&before), buf_str(&after));
 	buf_clear(&after);
 	restore(&done, 0, "--adopt near %s", target);
-	assert_int_equal(number(&done, "added"), MESSAGES - there);
+	assert_int_equal(number(&done, "added"), CORPUS_ACCOUNT - there);
 	assert_int_equal(number(&done, "present"), there);
 	assert_true(json_equal(plan.mailboxes, done.mailboxes));
 	archive_snapshot(target, &after);
@@ -434,7 +423,7 @@ static void test_a_strange_maildir_is_added_to_when_adopted_and_its_files_stay(v
 			assert_non_null(strstr(buf_str(&after), line));
 		free(line);
 	}
-	assert_int_equal(archive_count(target), MESSAGES);
+	assert_int_equal(archive_count(target), CORPUS_ACCOUNT);
 	restored_release(&plan);
 	restored_release(&done);
 	restore_adds(0, "near"); /* it is known now */
@@ -485,7 +474,7 @@ static void test_files_that_the_store_lost_are_told(void **state)
 	free(file);
 	archive_release(&a);
 	restore(&res, 3, "%s %s", copy, target);
-	assert_int_equal(number(&res, "added"), MESSAGES - 2);
+	assert_int_equal(number(&res, "added"), CORPUS_ACCOUNT - 2);
 	assert_non_null(strstr(buf_str(&res.err),
 			       "INBOX: 1 of its messages is missing: the store knows it"));
 	assert_non_null(strstr(buf_str(&res.err), "INBOX: message with UID 6 could not be restored: "
@@ -569,7 +558,7 @@ static void test_a_backup_does_not_go_into_what_was_restored(void **state)
 	struct backup next;
 
 	(void)state;
-	restore_adds(MESSAGES, "near");
+	restore_adds(CORPUS_ACCOUNT, "near");
 	backup_init(&next, &(struct backup_config){ .port = server->port });
 	assert_int_equal(rename(target, next.root), 0);
 	backup_expect(&next, &res, 2, "");
@@ -579,7 +568,7 @@ static void test_a_backup_does_not_go_into_what_was_restored(void **state)
 	/* But it can become one, without fetching what is there into new files. */
 	backup_ends_with(&next, 0, "--rebind");
 	archive_equals(next.root, oracle);
-	assert_int_equal(archive_count(next.root), MESSAGES);
+	assert_int_equal(archive_count(next.root), CORPUS_ACCOUNT);
 	backup_release(&next);
 }
 

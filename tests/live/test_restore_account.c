@@ -23,8 +23,6 @@
 #include "tests/lib/imap_oracle.h"
 #include "tests/lib/relay.h"
 
-enum { MESSAGES = 40 + 12 + 5 };
-
 /*
  * An account `far` that is backed up into a git archive, and an empty one, `other`, on the same server, which may
  * be reached by a relay.
@@ -49,20 +47,6 @@ static void configure(struct rig *rig, int port)
 	else
 		backup_init(&rig->job, &config);
 	free(more);
-}
-
-static void fill(struct oracle *o)
-{
-	oracle_create(o, "Archive");
-	oracle_create(o, "Archive/&AMQgrA-");
-	oracle_create(o, "empty");
-	oracle_create(o, "Sent"); /* \Sent */
-	oracle_command(o, "SUBSCRIBE Archive");
-	corpus_fill_mixed(o, "INBOX", 480, 40, 3 << 20);
-	corpus_fill(o, "Archive/&AMQgrA-", 20, 10, 0, 3000);
-	corpus_fill(o, "Archive/&AMQgrA-", 20, 2, 0, 3000); /* the first two again */
-	corpus_fill(o, "Sent", 40, 5, 0, 3000);
-	oracle_store(o, "INBOX", "3:9", "+FLAGS", "$Work $Forwarded \\Answered");
 }
 
 static struct rig *start(const struct dovecot_opts *opts)
@@ -237,11 +221,11 @@ static void test_an_account_comes_back_into_an_empty_one(void **state)
 	struct rig *rig = *state;
 	struct backup again;
 
-	fill(rig->far);
+	corpus_fill_account(rig->far);
 	backup_ends_with(&rig->job, 0, "");
-	restore_adds(rig, MESSAGES, 0, "near other");
+	restore_adds(rig, CORPUS_ACCOUNT, 0, "near other");
 	accounts_equal(rig->far, rig->other);
-	restore_adds(rig, 0, MESSAGES, "near other");
+	restore_adds(rig, 0, CORPUS_ACCOUNT, "near other");
 	accounts_equal(rig->far, rig->other);
 	/* An archive of it holds the same, special use and subscriptions, too. */
 	backup_init(&again, &(struct backup_config){ .port = rig->server->port, .type = "git",
@@ -256,18 +240,18 @@ static void test_a_dry_run_tells_the_same_and_changes_nothing(void **state)
 	struct rig *rig = *state;
 	struct name_list before = { 0 }, after = { 0 }, state_files = { 0 };
 
-	fill(rig->far);
+	corpus_fill_account(rig->far);
 	corpus_fill(rig->other, "INBOX", 1000, 3, 0, 3000);
 	corpus_fill(rig->far, "INBOX", 1000, 2, 0, 3000);
 	backup_ends_with(&rig->job, 0, "");
 	account_text(rig->other, &before);
-	restore_adds(rig, MESSAGES, 2, "-n near other");
+	restore_adds(rig, CORPUS_ACCOUNT, 2, "-n near other");
 	account_text(rig->other, &after);
 	lists_equal(&before, &after);
 	tree_files(rig->job.state, &state_files);
 	for (size_t i = 0; i < state_files.n; i++)
 		assert_null(strstr(state_files.name[i], "restore-"));
-	restore_adds(rig, MESSAGES, 2, "near other");
+	restore_adds(rig, CORPUS_ACCOUNT, 2, "near other");
 	assert_int_equal(count(rig->other, "INBOX"), 43);
 	name_list_release(&before);
 	name_list_release(&after);
@@ -308,7 +292,7 @@ static void break_off_and_go_on(struct rig *rig)
 	struct relay *relay;
 	struct restored res;
 
-	fill(rig->far);
+	corpus_fill_account(rig->far);
 	backup_ends_with(&rig->job, 0, "");
 	for (uint64_t at = 3000; at < 3 << 20; at = at * 2 + 777) {
 		relay = relay_start(&(struct relay_opts){ .port = rig->server->port,
@@ -323,7 +307,7 @@ static void break_off_and_go_on(struct rig *rig)
 	}
 	configure(rig, rig->server->port);
 	restore(rig, &res, 0, "near other");
-	assert_int_equal(res.added + res.present, MESSAGES);
+	assert_int_equal(res.added + res.present, CORPUS_ACCOUNT);
 	restored_release(&res);
 	accounts_equal(rig->far, rig->other);
 }
@@ -564,12 +548,12 @@ static void test_flags_of_then_are_put_back(void **state)
 	struct name_list before = { 0 }, after = { 0 };
 	struct restored res;
 
-	fill(rig->far);
+	corpus_fill_account(rig->far);
 	backup_ends_with(&rig->job, 0, "");
 	account_text(rig->far, &before);
 	oracle_store(rig->far, "INBOX", "1:20", "FLAGS", "\\Seen $Mine");
 	oracle_expunge(rig->far, "INBOX", "5");
-	restore_adds(rig, 1, MESSAGES - 1, "near far");
+	restore_adds(rig, 1, CORPUS_ACCOUNT - 1, "near far");
 	account_text(rig->far, &after);
 	assert_string_not_equal(before.name[0], "");
 	name_list_release(&after);
