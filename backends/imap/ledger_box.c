@@ -101,29 +101,14 @@ struct ledger_box *ledger_box_by_id(const struct ledger *l, int64_t id)
 
 static int take_name(struct ledger_box *box, sqlite3_stmt *st, int at, struct err *err)
 {
-	struct bytes name = database_text(st, at), source = database_text(st, at + 1);
-	struct mailbox_name spelled = MAILBOX_NAME_INIT;
-	const char **parts = NULL;
-	size_t n = 0, cap = 0;
-	int ret;
+	bool spelled = sqlite3_column_type(st, at + 1) != SQLITE_NULL;
+	struct bytes wire = database_text(st, at + 1);
 
-	for (size_t i = 0; i < name.n; i++) {
-		parts = xgrow(parts, n, &cap, sizeof(*parts));
-		parts[n] = (const char *)name.p + i;
-		i += strnlen(parts[n++], name.n - i);
-	}
-	if (name.n == 0 || name.p[name.n - 1] != '\0')
-		ret = err_set(err, ERR_FATAL, "the ledger is damaged: a mailbox has no name");
-	else
-		ret = mailbox_name_from_components(&box->name, parts, n, err);
-	free(parts);
-	if (ret == 0 && sqlite3_column_type(st, at + 1) != SQLITE_NULL) {
-		mailbox_name_from_wire(&spelled, source, (uint8_t)sqlite3_column_int(st, at + 2),
-				       sqlite3_column_int(st, at + 3) != 0);
-		mailbox_name_map(&box->name, &spelled, &box->name);
-		mailbox_name_release(&spelled);
-	}
-	return ret;
+	if (spelled && !wire.n)
+		wire = bytes_of("");
+	return mailbox_name_unpack(&box->name, database_text(st, at), wire,
+				   (uint8_t)sqlite3_column_int(st, at + 2),
+				   sqlite3_column_int(st, at + 3) != 0, err);
 }
 
 static void take_columns(struct ledger_box *box, sqlite3_stmt *st, int at)
@@ -159,6 +144,7 @@ int ledger_load_boxes(struct ledger *l, struct err *err)
 		box->id = sqlite3_column_int64(st, 0);
 		take_columns(box, st, 5);
 		if (take_name(box, st, 1, err) < 0) {
+			err_prefix(err, "%s is damaged", l->path);
 			free_box(box);
 			sqlite3_reset(st);
 			return -1;
@@ -201,12 +187,6 @@ int ledger_box_touch(struct ledger *l, struct ledger_box *box, struct err *err)
 	return database_begin(&l->db, err);
 }
 
-static void name_bytes(const struct mailbox_name *name, struct buf *out)
-{
-	for (size_t i = 0; i < name->count; i++)
-		buf_add(out, bytes_from(name->components[i], strlen(name->components[i]) + 1));
-}
-
 /* The name columns, then the id, into a statement that has them first. */
 static int write_name(struct ledger *l, sqlite3_stmt *st, const struct mailbox_name *name, int64_t id,
 		      struct err *err)
@@ -214,7 +194,7 @@ static int write_name(struct ledger *l, sqlite3_stmt *st, const struct mailbox_n
 	struct buf text = BUF_INIT(SIZE_MAX / 4);
 	int ret;
 
-	name_bytes(name, &text);
+	mailbox_name_pack(name, &text);
 	database_bind(st, "bBii", buf_bytes(&text), name->wire, (int64_t)name->delimiter,
 		      (int64_t)name->utf8);
 	if (name->wire.p && !name->wire.n)

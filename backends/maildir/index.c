@@ -125,38 +125,6 @@ void index_row(sqlite3_stmt *st, struct row *out)
 	};
 }
 
-void index_name_bytes(const struct mailbox_name *name, struct buf *out)
-{
-	for (size_t i = 0; i < name->count; i++)
-		buf_add(out, bytes_from(name->components[i], strlen(name->components[i]) + 1));
-}
-
-static int take_name(struct mailbox_name *out, struct bytes name, struct bytes wire,
-		     uint8_t delimiter, bool utf8, struct err *err)
-{
-	struct mailbox_name spelled = MAILBOX_NAME_INIT;
-	const char **parts = NULL;
-	size_t n = 0, cap = 0;
-	int ret = 0;
-
-	for (size_t at = 0; at < name.n; n++) {
-		parts = xgrow(parts, n, &cap, sizeof(*parts));
-		parts[n] = (const char *)name.p + at;
-		at += strnlen(parts[n], name.n - at) + 1;
-	}
-	if (name.n == 0 || name.p[name.n - 1] != '\0')
-		ret = err_set(err, ERR_FATAL, INDEX_FILE " is damaged: a mailbox has no name");
-	else
-		ret = mailbox_name_from_components(out, parts, n, err);
-	free(parts);
-	if (ret == 0 && (wire.p || wire.n)) {
-		mailbox_name_from_wire(&spelled, wire, delimiter, utf8);
-		mailbox_name_map(out, &spelled, out);
-		mailbox_name_release(&spelled);
-	}
-	return ret;
-}
-
 static void take_box_columns(struct box *box, sqlite3_stmt *st, int at)
 {
 	struct bytes stamp;
@@ -201,9 +169,10 @@ int index_load(struct maildir *m, struct err *err)
 		if (sqlite3_column_type(st, 6) != SQLITE_NULL)
 			box->moved_from = bytes_dup(database_text(st, 6));
 		take_box_columns(box, st, 7);
-		if (take_name(&box->mb.name, database_text(st, 1), database_text(st, 2),
-			      (uint8_t)sqlite3_column_int(st, 3), sqlite3_column_int(st, 4) != 0,
-			      err) < 0) {
+		if (mailbox_name_unpack(&box->mb.name, database_text(st, 1), database_text(st, 2),
+					(uint8_t)sqlite3_column_int(st, 3),
+					sqlite3_column_int(st, 4) != 0, err) < 0) {
+			err_prefix(err, "%s is damaged", m->db.name);
 			box_free(m, box);
 			sqlite3_reset(st);
 			return -1;
@@ -263,7 +232,7 @@ int index_insert_box(struct maildir *m, struct box *box, struct err *err)
 	struct buf text = BUF_INIT(SIZE_MAX / 4);
 	int ret;
 
-	index_name_bytes(name, &text);
+	mailbox_name_pack(name, &text);
 	index_bind_name(st, name, buf_bytes(&text));
 	sqlite3_bind_text(st, 5, box->dir, -1, SQLITE_STATIC);
 	bind_box(st, 6, box);

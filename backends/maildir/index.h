@@ -57,10 +57,8 @@ void index_close(struct maildir *m);
 int index_load(struct maildir *m, struct err *err);
 int index_save_box(struct maildir *m, struct box *box, struct err *err);
 int index_insert_box(struct maildir *m, struct box *box, struct err *err);
-/* The first four parameters of ST_BOX_INSERT and ST_BOX_RENAME; `text` is of index_name_bytes(). */
+/* The first four parameters of ST_BOX_INSERT and ST_BOX_RENAME; `text` is of mailbox_name_pack(). */
 void index_bind_name(sqlite3_stmt *st, const struct mailbox_name *name, struct bytes text);
-/* The columns that hold a name: components, each ended by NUL. */
-void index_name_bytes(const struct mailbox_name *name, struct buf *out);
 int index_set_meta(struct maildir *m, const char *key, struct bytes value, struct err *err);
 
 #endif

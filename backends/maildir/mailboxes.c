@@ -112,7 +112,7 @@ static int write_name(struct maildir *m, const struct box *box, const struct mai
 	struct buf text = BUF_INIT(SIZE_MAX / 4);
 	int ret;
 
-	index_name_bytes(name, &text);
+	mailbox_name_pack(name, &text);
 	index_bind_name(st, name, buf_bytes(&text));
 	sqlite3_bind_text(st, 5, dir, -1, SQLITE_STATIC);
 	if (moved_from)

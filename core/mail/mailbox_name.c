@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
@@ -357,6 +358,40 @@ static void spell(const struct mailbox_name *m, struct mailbox_name *out)
 		delimiter = delimiter == '/' ? 1 : (uint8_t)(delimiter + 1);
 	mailbox_name_from_wire(out, buf_bytes(&wire), delimiter, true);
 	buf_release(&wire);
+}
+
+void mailbox_name_pack(const struct mailbox_name *m, struct buf *out)
+{
+	for (size_t i = 0; i < m->count; i++)
+		buf_add(out, bytes_from(m->components[i], strlen(m->components[i]) + 1));
+}
+
+int mailbox_name_unpack(struct mailbox_name *out, struct bytes packed, struct bytes wire,
+			uint8_t delimiter, bool utf8, struct err *err)
+{
+	struct mailbox_name spelled = MAILBOX_NAME_INIT;
+	const char **parts = NULL;
+	size_t n = 0, cap = 0;
+	int ret;
+
+	if (packed.n == 0 || packed.p[packed.n - 1] != '\0')
+		return err_set(err, ERR_FATAL, "a mailbox has no name");
+	for (size_t at = 0; at < packed.n; at += strlen(parts[n++]) + 1) {
+		parts = xgrow(parts, n, &cap, sizeof(*parts));
+		parts[n] = (const char *)packed.p + at;
+	}
+	ret = mailbox_name_from_components(out, parts, n, err);
+	free(parts);
+	if (ret < 0) {
+		err->kind = ERR_FATAL;
+		return -1;
+	}
+	if (wire.p) {
+		mailbox_name_from_wire(&spelled, wire, delimiter, utf8);
+		mailbox_name_map(out, &spelled, out);
+		mailbox_name_release(&spelled);
+	}
+	return 0;
 }
 
 void mailbox_name_map(struct mailbox_name *out, const struct mailbox_name *source,

@@ -64,6 +64,15 @@ int mailbox_name_from_components(struct mailbox_name *out, const char *const *co
  */
 int mailbox_name_from_display(struct mailbox_name *out, struct bytes text, struct err *err);
 
+/* As databases hold one: the components, each ended by NUL. */
+void mailbox_name_pack(const struct mailbox_name *m, struct buf *out);
+/*
+ * And back, with what the source spells it like; wire.p NULL: no spelling. -1 with *err (ERR_FATAL) when `packed`
+ * holds no name.
+ */
+int mailbox_name_unpack(struct mailbox_name *out, struct bytes packed, struct bytes wire,
+			uint8_t delimiter, bool utf8, struct err *err);
+
 /*
  * What a store calls a mailbox that is `source` elsewhere: the components of `as`, and the wire form of
  * `source`, so that mailbox_name_source() finds it again. A copy of `source` where the two are the same.

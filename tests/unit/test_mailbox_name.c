@@ -376,6 +376,38 @@ static void test_a_mapped_name_still_knows_what_it_was(void **state)
 	buf_release(&wire);
 }
 
+static void test_a_packed_name_comes_back_with_its_spelling(void **state)
+{
+	static const struct bytes nothing[] = { { 0 },
+						{ (const uint8_t *)"a", 1 },
+						{ (const uint8_t *)"\xff", 2 } };
+	struct mailbox_name name = MAILBOX_NAME_INIT, back = MAILBOX_NAME_INIT;
+	struct buf packed = BUF_INIT(100);
+	struct err err;
+
+	(void)state;
+	mailbox_name_from_wire(&name, bytes_of("INBOX.Entw&APw-rfe.x"), '.', false);
+	mailbox_name_pack(&name, &packed);
+	assert_memory_equal(packed.p, "INBOX\0Entw\xc3\xbcrfe\0x", packed.n);
+	assert_int_equal(mailbox_name_unpack(&back, buf_bytes(&packed), name.wire, '.', false, &err),
+			 0);
+	assert_true(mailbox_name_equal(&name, &back));
+	assert_true(bytes_equal(name.wire, back.wire));
+	assert_int_equal(back.delimiter, '.');
+	assert_int_equal(
+		mailbox_name_unpack(&back, buf_bytes(&packed), (struct bytes){ 0 }, 0, false, &err), 0);
+	assert_true(mailbox_name_equal(&name, &back));
+	assert_null(back.wire.p);
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
+		assert_int_equal(mailbox_name_unpack(&back, nothing[i], name.wire, '.', false, &err),
+				 -1);
+		assert_int_equal(err.kind, ERR_FATAL);
+	}
+	buf_release(&packed);
+	mailbox_name_release(&name);
+	mailbox_name_release(&back);
+}
+
 static void test_list_patterns_match(void **state)
 {
 	static const struct {
@@ -430,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_a_name_sorts_before_those_below_it),
 		cmocka_unit_test(test_the_servers_spelling_is_not_part_of_the_name),
 		cmocka_unit_test(test_a_mapped_name_still_knows_what_it_was),
+		cmocka_unit_test(test_a_packed_name_comes_back_with_its_spelling),
 		cmocka_unit_test(test_list_patterns_match),
 	};
 
