@@ -1,6 +1,10 @@
 #ifndef TESTS_LIB_CONFIG_FILES_H
 #define TESTS_LIB_CONFIG_FILES_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
