@@ -129,8 +129,10 @@ static int mark(struct work *w, struct err *err)
 		if (!w->reasons[i] || ret < 0)
 			continue;
 		id_of(w, i, &id);
-		if (same)
-			reach_add(&w->live, &id);
+		if (same) { /* with all its parents, if another program made it */
+			ret = reach_from(&w->live, &id, err);
+			continue;
+		}
 		ret = repo_read_commit(w->g->repo, &id, &text, &c, err);
 		if (ret == 0)
 			ret = reach_from(&w->live, &c.tree, err);

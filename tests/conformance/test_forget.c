@@ -455,6 +455,42 @@ static void put_large(struct bench *b, uint32_t uid, size_t size)
 	free(data);
 }
 
+/* main becomes a merge of what it was and of a branch of somebody's, which has no other name. */
+static void merge_a_branch(const char *repo)
+{
+	char *tree = git_id(repo, "main^{tree}"), *tip = git_id(repo, "main"), *side, *merge;
+
+	tree[40] = tip[40] = '\0';
+	side = git_out(repo, "commit-tree", "-p", "main~1", "-m", "aside", tree, NULL);
+	side[40] = '\0';
+	merge = git_out(repo, "commit-tree", "-p", tip, "-p", side, "-m", "merge", tree, NULL);
+	merge[40] = '\0';
+	git_do(repo, "update-ref", "refs/heads/main", merge);
+	age_loose_objects(repo);
+	free(tree);
+	free(tip);
+	free(side);
+	free(merge);
+}
+
+static void test_a_merge_of_somebody_elses_leaves_nothing_broken(void **state)
+{
+	struct bench *b = git_bench(state);
+
+	days(b, 1, 3, 10);
+	bench_close(b);
+	merge_a_branch(b->path);
+	bench_open(b);
+	days(b, 4, 5, 10);
+	bench_close(b);
+	forgets(b->path, 0, "", "", "--keep-last=unlimited");
+	assert_int_equal(git_snapshots(b->path), 6 + 1); /* as git counts, with the branch */
+	is_whole(b);
+	forgets(b->path, 0, "", "", "--keep-last=3");
+	assert_int_equal(git_snapshots(b->path), 3);
+	is_whole(b);
+}
+
 static void test_a_large_pack_is_written_anew_without_what_is_gone(void **state)
 {
 	struct bench *b = git_bench(state);
@@ -990,6 +1026,7 @@ int main(void)
 		IN_MEMORY(test_the_next_run_goes_on_as_if_nothing_had_happened),
 		IN_MEMORY(test_messages_that_were_kept_long_enough_go),
 		IN_MEMORY(test_commits_of_others_make_no_older_state),
+		IN_MEMORY(test_a_merge_of_somebody_elses_leaves_nothing_broken),
 		IN_MEMORY(test_a_large_pack_is_written_anew_without_what_is_gone),
 		IN_MEMORY(test_it_makes_room_on_a_disk_that_is_nearly_full),
 		IN_MEMORY(test_what_git_packed_itself_goes_too),
