@@ -185,7 +185,7 @@ static int failed(struct pushing *p, struct err *err)
 	if (missing)
 		return err_set(err, ERR_RETRY,
 			       "there is no git repository at %s: is the disk there? If the mirror was never made: git "
-			       "init --bare, at that place. The next run tries again",
+			       "init --bare -b main, at that place. The next run tries again",
 			       p->m->url);
 	return err_prefix(err, "the mirror cannot be written, and the next run tries again. git says");
 }

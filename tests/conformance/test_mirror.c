@@ -187,7 +187,7 @@ static void test_what_could_not_be_pushed_is_pushed_by_the_next_run(void **state
 	backs_up(r);
 	assert_int_equal(rename(r->mirror, away), 0);
 	deliver(r);
-	SAYS(r, 75, "is the disk there? If the mirror was never made: git init --bare", "backup");
+	SAYS(r, 75, "is the disk there? If the mirror was never made: git init --bare -b main", "backup");
 	assert_int_equal(git_snapshots(r->archive), 2);
 	assert_int_equal(rename(away, r->mirror), 0);
 	RUN(r, "backup"); /* has nothing else to do */
