@@ -142,9 +142,9 @@ static void print_summary(const struct request *q, const struct forgetting *f, i
 	}
 	if (q->kept_before)
 		buf_addf(&line, "; %llu kept message%s %s", (ull)f->messages, f->messages == 1 ? "" : "s",
-			 !f->dry_run		? "removed" :
-			 f->messages == 0	? "would be removed" :
-						  "would be removed, which makes one more snapshot");
+			 f->one_more  ? "would be removed, which makes one more snapshot" :
+			 f->dry_run   ? "would be removed" :
+					"removed");
 	printf("%s: %s (%.1f s)\n", q->name, buf_str(&line), (double)ms / 1000);
 	buf_release(&line);
 }

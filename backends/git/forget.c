@@ -25,7 +25,6 @@ struct work {
 	struct history *h;
 	struct forgetting *f;
 	unsigned *reasons; /* by number of the snapshot */
-	bool one_more;	   /* a dry run, that makes no snapshot where kept messages would go */
 	bool wip_is_behind; /* its parent is main's tip under an older id: a call before was stopped */
 	const volatile int *stop; /* NULL: nobody can interrupt it */
 	struct reach live;
@@ -83,7 +82,7 @@ static int look_at_wip(struct work *w, struct err *err)
 
 static int decide(struct work *w, struct err *err)
 {
-	size_t n = history_count(w->h), more = w->one_more;
+	size_t n = history_count(w->h), more = w->f->one_more;
 	int64_t *times = xcalloc(n + 2, sizeof(*times));
 	int ret = 0;
 
@@ -137,7 +136,7 @@ static int mark(struct work *w, struct err *err)
 		if (ret == 0)
 			ret = reach_from(&w->live, &c.tree, err);
 	}
-	if (ret == 0 && w->one_more) /* it would have the rest of what the newest has */
+	if (ret == 0 && w->f->one_more) /* it would have the rest of what the newest has */
 		ret = reach_from(&w->live, &t->main_root, err);
 	if (ret == 0 && t->on_wip) {
 		ret = reach_from(&w->live, &t->root, err);
@@ -298,7 +297,7 @@ static int forget(struct work *w, struct err *err)
 		return -1;
 	if (f->messages > 0 && !f->dry_run && look_at_history(w, err) < 0)
 		return -1;
-	w->one_more = f->messages > 0 && f->dry_run && !w->g->tips.on_wip;
+	f->one_more = f->messages > 0 && f->dry_run && !w->g->tips.on_wip;
 	if (decide(w, err) < 0 || look_at_wip(w, err) < 0 || mark(w, err) < 0)
 		return -1;
 	if (!f->dry_run && (f->dropped > 0 || w->wip_is_behind) && rewrite(w, err) < 0)
@@ -321,6 +320,7 @@ int gitstore_forget(const struct store_config *cfg, struct forgetting *f, struct
 	int ret;
 
 	f->kept = f->dropped = f->messages = 0;
+	f->one_more = false;
 	f->holder = NULL;
 	if (store_open(&git_store, &st, cfg, mode, err) < 0)
 		return -1;

@@ -33,6 +33,7 @@ struct forgetting {
 	/* What came of it, or would. */
 	uint64_t kept, dropped;
 	uint64_t messages; /* kept ones that went */
+	bool one_more; /* dry_run: that would make a snapshot, which is counted in `kept` and not told */
 	uint64_t objects, bytes; /* that nobody needs any more */
 	uint64_t packs_before, packs_after, bytes_before, bytes_after; /* of all packs; dry_run: not after */
 	char *holder; /* a ref of somebody else's that still needs some of it; NULL: none; the caller frees it */

@@ -939,6 +939,36 @@ static void stopped_anywhere(struct bench *b, bool wip)
 	free(other.path);
 }
 
+/* They go from what it began: its end makes the snapshot without them. */
+static void test_kept_messages_go_from_an_interrupted_run_too(void **state)
+{
+	struct bench *b = git_bench(state);
+	char *one;
+
+	now = 1700000000; /* 2023-11-14 */
+	days(b, 1, 5, 10);
+	one = blob_of(b->path, "main", 1);
+	keep(b, "1:2", false);
+	days(b, 6, 6, 10);
+	put(b, 50);
+	bench_commit(b);
+	bench_close(b);
+	assert_true(git_try(b->path, "rev-parse", "-q", "--verify", "refs/mailcask/wip", NULL));
+	forgets(b->path, 0, "3 of 6 snapshots would be forgotten, and ", "", "-n", "--keep-last=3",
+		"--kept-before=2024-01-01");
+	forgets(b->path, 0, "; 2 kept messages would be removed (", "", "-n", "--kept-before=2024-01-01");
+	forgets(b->path, 0, "3 of 6 snapshots forgotten; ", "", "-v", "--keep-last=3", "--kept-before=2024-01-01");
+	is_whole(b);
+	has_what_was_begun(b, 5);
+	assert_int_equal(kept_now(b), 2);
+	completes(b, 5);
+	assert_int_equal(kept_now(b), 0);
+	forgets(b->path, 0, "", "", "--keep-last=1");
+	assert_false(is_on_disk(b->path, one));
+	is_whole(b);
+	free(one);
+}
+
 static void test_stopped_anywhere_there_is_the_old_history_or_the_new_one(void **state)
 {
 	stopped_anywhere(git_bench(state), false);
@@ -1040,6 +1070,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_taken_off_the_disk_goes_when_it_is_mended, setup,
 						teardown),
 		IN_MEMORY(test_a_check_beside_it_says_no_more_than_that_it_must_be_done_again),
+		IN_MEMORY(test_kept_messages_go_from_an_interrupted_run_too),
 		IN_MEMORY(test_stopped_anywhere_there_is_the_old_history_or_the_new_one),
 		IN_MEMORY(test_what_an_interrupted_run_began_is_not_lost_wherever_it_is_stopped),
 	};
