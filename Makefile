@@ -180,6 +180,9 @@ install: all
 	install -D -m 644 cmd/share/mailcask.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailcask
 	install -D -m 644 cmd/share/mailcask@.service $(DESTDIR)$(PREFIX)/lib/systemd/user/mailcask@.service
 	install -D -m 644 cmd/share/mailcask@.timer $(DESTDIR)$(PREFIX)/lib/systemd/user/mailcask@.timer
+	install -D -m 644 cmd/share/mailcask-domain.service $(DESTDIR)$(PREFIX)/lib/systemd/system/mailcask-domain.service
+	install -D -m 644 cmd/share/mailcask-domain.timer $(DESTDIR)$(PREFIX)/lib/systemd/system/mailcask-domain.timer
+	install -D -m 644 cmd/share/kubernetes.yaml $(DESTDIR)$(PREFIX)/share/doc/mailcask/kubernetes.yaml
 
 clean:
 	rm -rf build

@@ -95,5 +95,12 @@ for f in readme man; do
 	"$program" --config "$tmp/$f.ini" config check >"$tmp/out" 2>&1 && grep -q '^nightly: backup' "$tmp/out" ||
 		fail "the example of $f: $(cat "$tmp/out")"
 done
+# So is the domain in README.md, with its accounts.
+domain=$(sed -n '/^## Whole domains/,/^## Backing/p' README.md)
+printf '%s\n' "$domain" | awk '/^```/ { n++; next } n == 1' >"$tmp/domain.ini"
+printf '%s\n' "$domain" | awk '/^```/ { n++; next } n == 3' >"$tmp/users.csv"
+chmod 600 "$tmp/users.csv"
+"$program" --config "$tmp/domain.ini" --json config check >"$tmp/out" 2>&1 && [ "$(wc -l <"$tmp/out")" -eq 4 ] ||
+	fail "the domain of README.md: $(cat "$tmp/out")"
 bash -n "$bash" || fail "$bash has errors"
 exit $rc
