@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/base/mem.h"
+#include "tests/lib/archive.h"
 #include "tests/lib/backup.h"
 #include "tests/lib/imap_oracle.h"
 #include "tests/lib/peers.h"
@@ -39,10 +40,10 @@ static void old_messages_go(const struct peer *p, const char *type)
 	prune_says(&s, "prune-server", PRUNE_OLD, 4, "\"allow_deletes\":22,", "");
 	prune_says(&s, "prune-server", PRUNE_ALL, 0, "\"removed\":22,", "");
 	assert_int_equal(prune_count_at_account(&s, "INBOX"), 4);
-	prune_holds(s.job.root, 4, 22);
+	archive_holds(s.job.root, 4, 22);
 	prune_nothing_is_lost(&s, s.job.root);
 	backup_idle(&s.job);
-	prune_holds(s.job.root, 4, 22);
+	archive_holds(s.job.root, 4, 22);
 	prune_end(&s);
 }
 
