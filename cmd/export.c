@@ -26,11 +26,11 @@ typedef unsigned long long ull;
 enum { OPT_FORMAT = 1, OPT_MAILBOX, OPT_UID, OPT_SEARCH, OPT_WITHOUT_KEPT };
 
 static const struct cmd_option options[] = {
-	{ "format", 0, "FORMAT", "mbox (as it is without), eml or maildir.", OPT_FORMAT },
+	{ "format", 0, "FORMAT", "mbox (the default), eml or maildir.", OPT_FORMAT },
 	{ "mailbox", 0, "PATTERN", "Only these mailboxes; may be given again.", OPT_MAILBOX },
 	{ "uid", 0, "SET", "Of the one mailbox, only these messages: 7 or 7,9:12.", OPT_UID },
 	{ "search", 0, "CRITERIA", "Only messages like that: 'from anna since 2024-02'.", OPT_SEARCH },
-	{ "without-kept", 0, NULL, "Leave out what was gone at the account, but kept.",
+	{ "without-kept", 0, NULL, "Leave out kept messages: gone at the account, or imported.",
 	  OPT_WITHOUT_KEPT },
 	{ NULL, 0, NULL, NULL, 0 },
 };
@@ -86,6 +86,14 @@ static void take_attributes(struct passage *p, const struct message *msg)
 		maildate_copy(&p->date, msg->date);
 }
 
+/* What goes wrong where we write ends all of it, whatever it means in a store. */
+static int written(int ret, struct err *err)
+{
+	if (ret < 0 && err->kind == ERR_MAILBOX)
+		err->kind = ERR_FATAL;
+	return ret;
+}
+
 static int on_begin(void *ctx, void *tag, const struct message *msg, void **handle, struct err *err)
 {
 	struct passage *p = ctx;
@@ -96,7 +104,7 @@ static int on_begin(void *ctx, void *tag, const struct message *msg, void **hand
 	maildate_release(&p->date);
 	p->size = 0;
 	take_attributes(p, msg);
-	return p->q->format->begin(p->writer, msg->size, err);
+	return written(p->q->format->begin(p->writer, msg->size, err), err);
 }
 
 static int on_write(void *ctx, void *handle, struct bytes piece, struct err *err)
@@ -105,7 +113,7 @@ static int on_write(void *ctx, void *handle, struct bytes piece, struct err *err
 
 	(void)handle;
 	p->size += piece.n;
-	return p->q->format->add(p->writer, piece, err);
+	return written(p->q->format->add(p->writer, piece, err), err);
 }
 
 static int on_end(void *ctx, void *handle, const struct message *msg, bool complete, struct err *err)
@@ -119,7 +127,7 @@ static int on_end(void *ctx, void *handle, const struct message *msg, bool compl
 		return 0;
 	take_attributes(p, msg);
 	whole.uid = msg->uid;
-	if (p->q->format->end(p->writer, &whole, &all_flags, err) < 0)
+	if (written(p->q->format->end(p->writer, &whole, &all_flags, err), err) < 0)
 		return -1;
 	uidset_add(&p->written, msg->uid);
 	p->messages++;
@@ -248,7 +256,7 @@ static int write_mailbox(struct passage *p, struct mailbox *mb, struct err *err)
 
 	uidset_clear(&p->written);
 	if (ret == 0 && !leaves_out(p->q, &set)) {
-		ret = p->q->directory ? format->mailbox(p->writer, &mb->name, err) : 0;
+		ret = p->q->directory ? written(format->mailbox(p->writer, &mb->name, err), err) : 0;
 		if (ret == 0)
 			ret = write_messages(p, mb, &set, err);
 		p->mailboxes++;

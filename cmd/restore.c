@@ -47,7 +47,7 @@ static const struct cmd_option options[] = {
 	{ "search", 0, "CRITERIA", "Only messages like that: 'from anna since 2024-02'.", OPT_SEARCH },
 	{ "into", 0, "MAILBOX", "Put mailboxes below this one; an mbox file into it.", OPT_INTO },
 	{ "flags", 0, NULL, "Also give messages that are there the flags they had.", OPT_FLAGS },
-	{ "without-kept", 0, NULL, "Leave out what was gone at the account, but kept.",
+	{ "without-kept", 0, NULL, "Leave out kept messages: gone at the account, or imported.",
 	  OPT_WITHOUT_KEPT },
 	{ "layout", 0, "LAYOUT", "fs or maildir++, for a new directory.", OPT_LAYOUT },
 	{ "adopt", 0, NULL, "Add to a directory that mailcask did not make.", OPT_ADOPT },
