@@ -110,12 +110,12 @@ static char *own_copy(const char *text)
 /* Nothing is encoded, folded or to be put right: most values, and GMime gives them as they are. */
 static bool is_plain(struct bytes raw)
 {
-	if (raw.n > DECODE_VALUE_MAX || memmem(raw.p, raw.n, "=?", 2))
+	if (raw.n == 0 || raw.n > DECODE_VALUE_MAX || memmem(raw.p, raw.n, "=?", 2))
 		return false;
 	for (size_t i = 0; i < raw.n; i++)
 		if (raw.p[i] < ' ' || raw.p[i] > '~')
 			return false;
-	return raw.n > 0 && raw.p[0] != ' ' && raw.p[raw.n - 1] != ' ';
+	return raw.p[0] != ' ' && raw.p[raw.n - 1] != ' ';
 }
 
 char *decode_words(struct bytes raw)
