@@ -2,6 +2,7 @@
  * `find` on 100,000 messages of two kilobytes, in a git archive and in a Maildir: the first search, which makes the
  * index of headers, the first one for words, and later ones. Prints; judges nothing but that what is found is right.
  */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,17 +45,92 @@ static void add_word(struct buf *out)
 		 next_random() % 12 ? ' ' : '\n');
 }
 
+static void add_words(struct buf *out, int n)
+{
+	for (int i = 0; i < n; i++)
+		add_word(out);
+}
+
+static void begin_part(struct buf *out, const char *type, const char *encoding)
+{
+	buf_addf(out, "\r\n--=_b\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n", type,
+		 encoding);
+}
+
+static void add_base64(struct buf *out, struct bytes bytes)
+{
+	uint8_t line[64 + 1];
+
+	for (size_t i = 0; i < bytes.n; i += 48) {
+		size_t n = bytes.n - i < 48 ? bytes.n - i : 48;
+
+		buf_add(out, bytes_from(line, (size_t)EVP_EncodeBlock(line, bytes.p + i, (int)n)));
+		buf_add_str(out, "\r\n");
+	}
+}
+
+/* As mail programs write it: mostly not words. */
+static void add_html(struct buf *out)
+{
+	buf_add_str(out, "<html><head><style>p {margin: 0;}</style></head><body>\r\n");
+	for (int i = 0; i < 40; i++) {
+		buf_add_str(out, "<tr><td style=3D\"font-family: Arial, sans-serif; color: #333\"><p "
+				 "class=3D\"x\">");
+		add_words(out, 5);
+		buf_addf(out,
+			 "J=C3=B6rg &amp; co <a "
+			 "href=3D\"https://example.org/%08x%08x\">w%x</a></p></td></tr>=\r\n",
+			 next_random(), next_random(), next_random() % 500);
+	}
+	buf_add_str(out, "</body></html>\r\n");
+}
+
+static void add_attachment(struct buf *out)
+{
+	static uint32_t noise[6000];
+
+	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+		noise[i] = next_random();
+	begin_part(out, "application/pdf; name=\"report.pdf\"", "base64");
+	add_base64(out, bytes_from(noise, sizeof(noise)));
+}
+
+/* Of ten messages four are plain text, four come as HTML, too, one is text in base64, and one has
+ * something attached. */
 static void message(uint32_t uid, struct buf *out)
 {
+	struct buf words = BUF_INIT(1 << 16);
+	unsigned kind = uid % 10;
+
 	buf_clear(out);
-	buf_addf(out,
-		 "Message-ID: <%u@bench.example>\r\nFrom: =?utf-8?q?J=C3=B6rg?= %u <u%u@example.org>\r\n"
-		 "To: me@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= number %u\r\n"
-		 "Date: Thu, 29 Feb 2024 12:00:00 +0100\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
-		 uid, uid % 500, uid % 500, uid);
-	for (int i = 0; i < WORDS; i++)
-		add_word(out);
-	buf_addf(out, "needle%u\r\n", uid);
+	buf_addf(
+		out,
+		"Message-ID: <%u@bench.example>\r\nFrom: =?utf-8?q?J=C3=B6rg?= %u <u%u@example.org>\r\n"
+		"To: me@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= number %u\r\n"
+		"Date: Thu, 29 Feb 2024 12:00:00 +0100\r\n%s",
+		uid, uid % 500, uid % 500, uid,
+		kind < 4    ? "Content-Type: text/plain; charset=utf-8\r\n\r\n"
+		: kind < 8  ? "Content-Type: multipart/alternative; boundary=\"=_b\"\r\n"
+		: kind == 8 ? "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+			      "base64\r\n\r\n"
+			    : "Content-Type: multipart/mixed; boundary=\"=_b\"\r\n");
+	if (kind >= 4 && kind != 8)
+		begin_part(out, "text/plain; charset=utf-8", "7bit");
+	add_words(&words, WORDS);
+	buf_addf(&words, "needle%u\r\n", uid);
+	if (kind == 8)
+		add_base64(out, buf_bytes(&words));
+	else
+		buf_add(out, buf_bytes(&words));
+	if (kind >= 4 && kind < 8) {
+		begin_part(out, "text/html; charset=utf-8", "quoted-printable");
+		add_html(out);
+	} else if (kind == 9) {
+		add_attachment(out);
+	}
+	if (kind >= 4 && kind != 8)
+		buf_add_str(out, "\r\n--=_b--\r\n");
+	buf_release(&words);
 }
 
 static void fill(const struct store_ops *ops, const char *path)
