@@ -79,6 +79,22 @@ static void settle(pid_t parent, int events, int words, const sigset_t *before)
 	dup2(words, STDERR_FILENO);
 }
 
+/*
+ * What the first process hears by, also of the others: whoever kept an end open to read from would wait for ever
+ * to write more than there is room for, once the first process is gone.
+ */
+static void close_ears(const struct pool *p, int events, int words)
+{
+	close(events);
+	close(words);
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->v[i].events.fd >= 0)
+			close(p->v[i].events.fd);
+		if (p->v[i].words.fd >= 0)
+			close(p->v[i].words.fd);
+	}
+}
+
 __attribute__((noreturn)) static void work(const struct workers *w, const struct config_job *job)
 {
 	struct app app = *w->app;
@@ -128,6 +144,7 @@ static int start(struct pool *p, struct worker_task *t)
 	sigprocmask(SIG_BLOCK, &held, &before);
 	pid = fork();
 	if (pid == 0) {
+		close_ears(p, events[0], words[0]);
 		settle(parent, events[1], words[1], &before);
 		work(p->w, t->job);
 	}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -92,6 +93,47 @@ static void leave_a_process_behind(void)
 	}
 }
 
+static bool is_made(const char *name)
+{
+	char *path = path_join(config_dir, name);
+	bool yes = access(path, F_OK) == 0;
+
+	free(path);
+	return yes;
+}
+
+static void make(const char *name)
+{
+	char *path = path_join(config_dir, name);
+
+	write_file(path, bytes_of("x"));
+	free(path);
+}
+
+/* The first process dies when the other worker has been started, too; then there is much to say. */
+static enum exit_status talk_to_the_dead(const struct app *app)
+{
+	alarm(30);
+	while (!is_made("begun"))
+		poll(NULL, 0, 5);
+	kill(getppid(), SIGKILL);
+	while (!*app->stop)
+		poll(NULL, 0, 5);
+	for (int i = 0; i < 20000; i++)
+		fputs("more than any pipe has room for, in many lines\n", stderr);
+	make("said");
+	return EXIT_INTERRUPTED;
+}
+
+static enum exit_status stay_until_all_is_said(void)
+{
+	alarm(30);
+	make("begun");
+	while (!is_made("said"))
+		poll(NULL, 0, 5);
+	return EXIT_INTERRUPTED;
+}
+
 static enum exit_status run(struct app *app, const struct config_job *job, const struct job_options *opts)
 {
 	const char *name = job->head.name;
@@ -109,6 +151,10 @@ static enum exit_status run(struct app *app, const struct config_job *job, const
 	}
 	if (strcmp(name, "stop") == 0)
 		return wait_to_be_stopped(app);
+	if (strcmp(name, "talk") == 0)
+		return talk_to_the_dead(app);
+	if (strcmp(name, "stay") == 0)
+		return stay_until_all_is_said();
 	if (strcmp(name, "daemon") == 0)
 		leave_a_process_behind();
 	if (strcmp(name, "big") == 0) {
@@ -304,6 +350,29 @@ static void test_an_interruption_is_passed_on_and_waited_for(void **state)
 	finish(&s);
 }
 
+static void test_no_worker_waits_for_a_first_process_that_was_killed(void **state)
+{
+	struct scene s;
+	pid_t first;
+	int status;
+
+	(void)state;
+	prepare(&s, "talk stay", 2, true);
+	fflush(NULL);
+	first = fork();
+	if (first == 0) {
+		signal(SIGPIPE, SIG_IGN); /* as main() does */
+		workers_run(&s.w);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(first, &status, 0), first);
+	assert_true(WIFSIGNALED(status));
+	for (int i = 0; i < 2000 && !is_made("said"); i++)
+		poll(NULL, 0, 5);
+	assert_true(is_made("said"));
+	finish(&s);
+}
+
 static void test_a_trace_is_a_file_for_each(void **state)
 {
 	char *path, *one;
@@ -336,6 +405,7 @@ int main(void)
 		CONFIG_CASE(test_words_are_said_of_the_job_and_without_a_terminal),
 		CONFIG_CASE(test_what_a_worker_leaves_behind_holds_nothing_up),
 		CONFIG_CASE(test_an_interruption_is_passed_on_and_waited_for),
+		CONFIG_CASE(test_no_worker_waits_for_a_first_process_that_was_killed),
 		CONFIG_CASE(test_a_trace_is_a_file_for_each),
 	};
 
