@@ -100,8 +100,8 @@ static bool take_columns(struct reading *rd)
 		if (!is_column(rd->field[i])) {
 			config_problem(rd->cfg, rd->place,
 				       "the first line names the columns, separated by commas, such as "
-				       "'user,password'; '%s' is no name of letters, digits, _ and -",
-				       rd->field[i]);
+				       "'user,password'; field %zu is no name of letters, digits, _ and -",
+				       i + 1); /* not what it is: without such a line it can be a password */
 			return false;
 		}
 		if (accounts_file_column(f, rd->field[i]) >= 0) {

@@ -104,7 +104,11 @@ static void test_every_mistake_in_the_file_is_told_with_its_line(void **state)
 					    "accounts are named by\n");
 	assert_csv_problems("user;password\n",
 			    "users.csv:1: the first line names the columns, separated by commas, such as "
-			    "'user,password'; 'user;password' is no name of letters, digits, _ and -\n");
+			    "'user,password'; field 1 is no name of letters, digits, _ and -\n");
+	/* Without that line it is an account's: its password is not to be read in logs. */
+	assert_csv_problems("anna,pa$$word\n",
+			    "users.csv:1: the first line names the columns, separated by commas, such as "
+			    "'user,password'; field 2 is no name of letters, digits, _ and -\n");
 	assert_csv_problems("user,user\n", "users.csv:1: the column 'user' is there twice\n");
 	assert_csv_problems("user,password\nanna\n\nbert,x,y\n",
 			    "users.csv:2: 1 field, but the first line names 2 columns\n"
