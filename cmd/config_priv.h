@@ -66,6 +66,8 @@ bool config_is_template(const char *name);
 /* A new one; NULL after a problem. */
 struct config_template *config_template_new(struct config *cfg, enum config_kind kind, const char *name,
 					    struct config_place place);
+/* Whether a value is one field of the accounts file and nothing else. */
+bool config_template_is_field(const char *value);
 /* Take the value of a key. What can be judged without an account is. */
 void config_template_set(struct config *cfg, struct config_template *t, size_t key, const char *value,
 			 struct config_place place);

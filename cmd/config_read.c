@@ -150,7 +150,7 @@ static void template_key(struct reader *rd)
 
 	if (key < 0 || !is_first(rd, t->value[key].place))
 		return;
-	if (!strstr(buf_str(&rd->value), "%{")) /* else the secret is in the accounts file */
+	if (!config_template_is_field(buf_str(&rd->value))) /* else the secret is in the accounts file alone */
 		check_secret(rd, &config_sections[rd->kind].keys[key]);
 	config_template_set(rd->cfg, t, (size_t)key, buf_str(&rd->value), rd->place);
 }

@@ -128,15 +128,14 @@ static bool read_column(const char *at, char **name, const char **end)
 	return true;
 }
 
-/* Whether a value is one field and nothing else. */
-static bool is_whole(const char *text)
+bool config_template_is_field(const char *text)
 {
 	return strncmp(text, "%{", 2) == 0 && text[strcspn(text, "}")] == '}' && !text[strcspn(text, "}") + 1];
 }
 
 /*
- * What a field must not have where it becomes part of a command or of a place: then whoever may choose it
- * (a user their name) could have another command run or another file written. NULL: nothing.
+ * What a field must not have where it becomes part of a command, of a place or of a list: then whoever may choose it
+ * (a user their name) could have another command run, another file written, other mailboxes taken. NULL: nothing.
  */
 static const char *unfit_part(const struct config_key *key, const char *field)
 {
@@ -148,11 +147,13 @@ static const char *unfit_part(const struct config_key *key, const char *field)
 				return "it has other characters than letters, digits and . _ - @ + = : , /";
 	}
 	if (key->type == CONFIG_PATH || strcmp(key->name, "mirror") == 0) {
-		if (*field == '.')
-			return "it begins with '.'";
+		if (strchr(".~$", *field))
+			return "it begins with '.', '~' or '$'";
 		if (strpbrk(field, "/%"))
 			return "it has '/' or '%' in it";
 	}
+	if ((key->type == CONFIG_LIST || key->type == CONFIG_MAP) && (strpbrk(field, ",*%") || strstr(field, "->")))
+		return "it has ',', '*', '%' or '->' in it";
 	return NULL;
 }
 
@@ -214,7 +215,7 @@ static void set_value(const struct expansion *x, void *section, size_t k)
 	struct buf text = BUF_INIT(VALUE_MAX);
 
 	((struct config_head *)section)->at[k] = value->place; /* whatever becomes of it, it is there */
-	if (is_whole(value->text))
+	if (config_template_is_field(value->text))
 		set_whole(x, section, k, value->text);
 	else if (add_value(x, key, value->text, &text))
 		config_set(x->cfg, x->t->kind, section, k, buf_str(&text), value->place);

@@ -206,7 +206,8 @@ static void test_the_file_of_the_command_line_comes_first(void **state)
 static void test_a_field_cannot_become_another_command_or_path(void **state)
 {
 	static const char *const commands[] = { "$(id)", "a b", "a;b", "a'b", "a|b", "`id`", "-rf", "a\\b", "a&b", "a>b" };
-	static const char *const paths[] = { "../etc", "a/b", ".", "..", "a%a" };
+	static const char *const paths[] = { "../etc", "a/b", ".", "..", "a%a", "~", "$HOME" };
+	static const char *const names[] = { "\"a, Other\"", "*", "a%", "a -> b" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -226,6 +227,16 @@ static void test_a_field_cannot_become_another_command_or_path(void **state)
 		assert_int_equal(cfg->n_problems, 2);
 		assert_non_null(strstr(cfg->problems[0], "'path' of [store s-%] cannot have"));
 		assert_non_null(strstr(cfg->problems[1], "'mirror' of [store s-%] cannot have"));
+		config_free(cfg);
+		free(csv);
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *csv = xasprintf("user,x\nanna,%s\n", names[i]);
+		struct config *cfg = load(ALL "mailboxes = Users/%{x}/*, INBOX\nmap = Users/%{x} -> Mine\n", csv);
+
+		assert_int_equal(cfg->n_problems, 2);
+		assert_non_null(strstr(cfg->problems[0], "'mailboxes' of [job nightly-%] cannot have"));
+		assert_non_null(strstr(cfg->problems[1], "'map' of [job nightly-%] cannot have"));
 		config_free(cfg);
 		free(csv);
 	}
@@ -262,6 +273,14 @@ static void test_a_file_with_passwords_must_be_private(void **state)
 			       "main.ini:6: a file with 'password' in it must not be readable by others: chmod 600 "
 			       "users.csv\n");
 	assert_config_problems(FILE_KEY ACCOUNT "password_command = pass %{user}\n", "");
+	/* The file of the templates, too, as soon as part of one stands in it. */
+	free(config_put("users.csv", "user,password\nanna,x\n", 0600));
+	free(config_put("more.ini", ACCOUNT "password = secret-%{password}\n", 0644));
+	assert_config_problems(FILE_KEY "include = more.ini\n",
+			       "more.ini:4: a file with 'password' in it must not be readable by others: chmod 600 "
+			       "more.ini\n");
+	free(config_put("more.ini", ACCOUNT "password = %{password}\n", 0644));
+	assert_config_problems(FILE_KEY "include = more.ini\n", "");
 }
 
 static void test_what_is_wrong_with_many_is_told_of_some(void **state)
