@@ -265,7 +265,18 @@ static int check_names(const struct config *cfg, const struct cmd *cmd, char **n
 	return 0;
 }
 
-/* Those that are meant, n of them, as tasks without anything else yet. */
+static bool is_chosen(const struct worker_task *task, size_t n, const struct config_job *job)
+{
+	for (size_t i = 0; i < n; i++)
+		if (task[i].job == job)
+			return true;
+	return false;
+}
+
+/*
+ * Those that are meant, n of them, as tasks without anything else yet. One that was named twice is one: two
+ * processes of it would only be in each other's way.
+ */
 static struct worker_task *choose(const struct config *cfg, char **names, size_t n, const struct job_options *opts,
 				  size_t *chosen)
 {
@@ -277,7 +288,7 @@ static struct worker_task *choose(const struct config *cfg, char **names, size_t
 		const struct config_job *job = n ? config_section(cfg, CONFIG_JOB, names[i]) :
 						   config_job_at(cfg, i);
 
-		if (is_of_kind(job, opts))
+		if (is_of_kind(job, opts) && !(n && is_chosen(task, *chosen, job)))
 			task[(*chosen)++].job = job;
 	}
 	return task;

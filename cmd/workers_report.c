@@ -143,22 +143,25 @@ static void print_event(const struct workers *w, enum exit_status exit, int64_t 
 /* What each failed of was said when it happened. */
 static void tell_again(const struct workers *w)
 {
-	struct buf names = BUF_INIT(64 * 1024);
-	size_t well, shown = 0;
+	const char *accounts = w->app->accounts_path; /* without which there may be no such jobs */
+	struct buf again = BUF_INIT(64 * 1024);
+	size_t well, unwell;
 
 	sum_of(w, &well);
-	for (size_t i = 0; i < w->n && shown < NAMES_SHOWN; i++)
-		if (!is_well(&w->task[i])) {
-			buf_addf(&names, " %s", w->task[i].job->head.name);
-			shown++;
-		}
-	if (w->n - well > shown)
-		report_line(w->app, NULL, "%zu of %zu jobs were not done well, which --json tells. All again: mailcask %s",
-			    w->n - well, w->n, w->cmd->name);
-	else if (well < w->n)
-		report_line(w->app, NULL, "%zu of %zu jobs %s not done well. Again: mailcask %s%s", w->n - well, w->n,
-			    w->n - well == 1 ? "was" : "were", w->cmd->name, buf_str(&names));
-	buf_release(&names);
+	unwell = w->n - well;
+	buf_addf(&again, "mailcask %s", w->cmd->name);
+	if (accounts)
+		buf_addf(&again, " --accounts=%s", accounts);
+	for (size_t i = 0; i < w->n && unwell <= NAMES_SHOWN; i++)
+		if (!is_well(&w->task[i]))
+			buf_addf(&again, " %s", w->task[i].job->head.name);
+	if (unwell > NAMES_SHOWN)
+		report_line(w->app, NULL, "%zu of %zu jobs were not done well, which --json tells. All again: %s", unwell,
+			    w->n, buf_str(&again));
+	else if (unwell > 0)
+		report_line(w->app, NULL, "%zu of %zu jobs %s not done well. Again: %s", unwell, w->n,
+			    unwell == 1 ? "was" : "were", buf_str(&again));
+	buf_release(&again);
 }
 
 void workers_report(const struct workers *w, enum exit_status exit, int64_t took_ms)

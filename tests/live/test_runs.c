@@ -262,6 +262,18 @@ static void test_the_failure_of_one_job_does_not_stop_the_next(void **state)
 	free(more);
 }
 
+/* Or its processes would find the job locked by one another. */
+static void test_a_job_that_is_named_twice_is_run_once(void **state)
+{
+	struct backup_result res;
+
+	(void)state;
+	backup_run(&job, &res, "--workers=4 job job job job");
+	assert_int_equal(res.status, 0);
+	backup_result_release(&res);
+	archive_equals(job.root, oracle);
+}
+
 static void test_dovecot_serves_layout_maildir_plus_plus_as_the_same_mail(void **state)
 {
 	const struct backup_config config = { .port = server->port,
@@ -318,6 +330,7 @@ int main(void)
 		JOB(test_an_interrupted_run_ends_with_130_and_the_next_goes_on),
 		JOB(test_patterns_choose_mailboxes_and_what_leaves_the_scope_stays),
 		JOB(test_the_failure_of_one_job_does_not_stop_the_next),
+		JOB(test_a_job_that_is_named_twice_is_run_once),
 		JOB(test_dovecot_serves_layout_maildir_plus_plus_as_the_same_mail),
 	};
 

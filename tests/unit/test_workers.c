@@ -268,6 +268,12 @@ static void test_one_that_fails_or_is_killed_stops_no_other(void **state)
 	has(&s.err, "mailcask: kill: about to die\nhalf a line\nmailcask: kill: its process was killed by signal 9.");
 	has(&s.err, "2 of 4 jobs were not done well. Again: mailcask backup auth kill\n");
 	finish(&s);
+	/* By the same accounts, or it would find no such jobs. */
+	prepare(&s, "auth a", 2, false);
+	s.app.accounts_path = "week.csv";
+	run_captured(&s);
+	has(&s.err, "1 of 2 jobs was not done well. Again: mailcask backup --accounts=week.csv auth\n");
+	finish(&s);
 }
 
 static void test_the_worst_exit_is_that_of_all(void **state)
