@@ -80,9 +80,10 @@ int main(int argc, char **argv)
 		report_line(&app, NULL, "%s: %s", app.trace_path, strerror(errno));
 		status = (int)exit_worse((enum exit_status)status, EXIT_FAILED);
 	}
-	/* A full disk or a closed pipe must not look like success. */
+	/* A full disk or a closed pipe must not look like success; why an earlier write failed is no longer known. */
+	errno = 0;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		report_line(&app, NULL, "writing the output: %s", strerror(errno));
+		report_line(&app, NULL, "writing the output: %s", errno ? strerror(errno) : "not all of it was written");
 		status = (int)exit_worse((enum exit_status)status, EXIT_FAILED);
 	}
 	return status;

@@ -130,6 +130,12 @@ expect 0 "" -q -c config.example.ini config check
 # What cannot be written is not success.
 "$program" version >/dev/full 2>"$tmp/err"
 [ $? -eq 1 ] || { echo "output to a full disk counts as success"; rc=1; }
+# What failed before the end is not explained by whatever went wrong last.
+printf 'From a@b Mon Jan  1 00:00:00 2024\nSubject: x\n\nx\n' >"$tmp/m.mbox"
+"$program" -q import --create=git "$tmp/m.mbox" "$tmp/imported"
+"$program" export "$tmp/imported" - >/dev/full 2>"$tmp/err"
+[ $? -eq 1 ] || { echo "mail to a full disk counts as success"; rc=1; }
+grep -q 'not all of it was written$' "$tmp/err" || { echo "another error is told: $(cat "$tmp/err")"; rc=1; }
 # A server that is down: temporary, told for each job; nothing is made.
 printf '%s\n' '[account a]' 'host = 127.0.0.1' 'port = 1' 'tls = none' 'user = u' 'password = p' \
 	'[store s]' 'type = maildir' "path = $tmp/mail" \
